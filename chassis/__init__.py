@@ -1,0 +1,1 @@
+"""Mechanisms that know no service: storage, messaging, sagas, projections, runtime."""

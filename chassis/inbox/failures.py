@@ -1,0 +1,48 @@
+"""Which failures pass by themselves, and which need somebody."""
+
+from enum import Enum
+
+import asyncpg
+
+from chassis.database import translate
+from chassis.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
+
+_LONGEST_REASON = 1000
+
+
+class Failure(Enum):
+    """What a failed attempt means for the event."""
+
+    INFRASTRUCTURE = "infrastructure"
+    """Our own database is away: no event is to blame, so wait as long as it takes."""
+    TRANSIENT = "transient"
+    """Likely to succeed later: try again, but not for ever."""
+    PERMANENT = "permanent"
+    """Trying again would fail in the same way."""
+
+
+def classify(error: Exception) -> Failure:
+    """The kind of a failure.
+
+    A bare OSError (TimeoutError and ConnectionError are among them) comes from the handler itself: the
+    database layer has turned its own into DATABASE_UNAVAILABLE already.
+    """
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        error = translate(error)
+    if isinstance(error, Unavailable) and error.reason == "DATABASE_UNAVAILABLE":
+        return Failure.INFRASTRUCTURE
+    if isinstance(error, Unavailable | Aborted | DeadlineExceeded | OSError):
+        return Failure.TRANSIENT
+    return Failure.PERMANENT
+
+
+def reason_of(error: Exception) -> str:
+    """Short and bounded in variety: a label for metrics."""
+    return error.reason if isinstance(error, DomainError) else type(error).__name__
+
+
+def describe(error: Exception) -> str:
+    """One line for an operator."""
+    kind = f"{type(error).__name__}({error.reason})" if isinstance(error, DomainError) else type(error).__name__
+    text = str(error) or ("it took longer than its time limit" if isinstance(error, TimeoutError) else "no message")
+    return f"{kind}: {text}"[:_LONGEST_REASON]

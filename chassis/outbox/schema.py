@@ -1,0 +1,77 @@
+"""Tables and functions of the outbox."""
+
+from chassis.watermark import OUTBOX_NAMESPACE, SequenceLog
+
+OUTBOX_LOG = SequenceLog("outbox_position", OUTBOX_NAMESPACE)
+
+# Rows stay for ever: an emptied broker is refilled from here, and a consumer that joins years later
+# finds its first event. There is no "sent" flag either, since a broker's life is not the row's. A
+# deployment that outgrows this partitions the table by time and accepts a shorter memory.
+#
+# Counters first, then the watermark, then positions. The row locks of outbox_key make the order of
+# positions equal to the order of key_seq within a key, because both are taken while they are held;
+# the watermark comes after them, so that waiting for a busy key does not hold the relay back.
+OUTBOX_V1 = f"""
+CREATE SEQUENCE outbox_position CACHE 1;
+
+CREATE TABLE outbox (
+    position    bigint PRIMARY KEY,
+    message_id  uuid NOT NULL,
+    topic       text NOT NULL,
+    key         text NOT NULL,
+    key_seq     bigint NOT NULL,
+    headers     jsonb NOT NULL,
+    payload     bytea NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON COLUMN outbox.key_seq IS '1, 2, 3, ... without gaps per topic and key';
+COMMENT ON COLUMN outbox.payload IS 'the envelope without key_sequence; the relay adds it from key_seq';
+
+CREATE TABLE outbox_key (
+    topic    text NOT NULL,
+    key      text NOT NULL,
+    last_seq bigint NOT NULL,
+    PRIMARY KEY (topic, key)
+) WITH (fillfactor = 70);
+
+CREATE TABLE relay_cursor (
+    incarnation text NOT NULL,
+    shard       text NOT NULL,
+    position    bigint NOT NULL DEFAULT 0,
+    epoch       bigint NOT NULL DEFAULT 1,
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (incarnation, shard)
+) WITH (fillfactor = 50);
+COMMENT ON COLUMN relay_cursor.incarnation IS 'one life of a broker; an empty broker is a new life with cursor 0';
+COMMENT ON COLUMN relay_cursor.epoch IS 'rises with every leader; an older leader cannot move the cursor';
+
+CREATE FUNCTION outbox_publish(ids uuid[], topics text[], keys text[], headers jsonb[], payloads bytea[])
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- Sorted, so that two transactions with the same keys wait for each other instead of deadlocking.
+    INSERT INTO outbox_key AS counter (topic, key, last_seq)
+    SELECT m.topic, m.key, count(*) FROM unnest(topics, keys) AS m (topic, key)
+    GROUP BY m.topic, m.key ORDER BY m.topic, m.key
+    ON CONFLICT (topic, key) DO UPDATE SET last_seq = counter.last_seq + excluded.last_seq;
+    {OUTBOX_LOG.enter_sql}
+    INSERT INTO outbox (position, message_id, topic, key, key_seq, headers, payload)
+    SELECT nextval('outbox_position'), s.id, s.topic, s.key, s.seq, s.headers, s.payload
+    FROM (
+        SELECT m.id, m.topic, m.key, m.headers, m.payload,
+               counter.last_seq + row_number() OVER (PARTITION BY m.topic, m.key ORDER BY m.ordinal)
+                                - count(*) OVER (PARTITION BY m.topic, m.key) AS seq
+        FROM unnest(ids, topics, keys, headers, payloads)
+             WITH ORDINALITY AS m (id, topic, key, headers, payload, ordinal)
+        JOIN outbox_key counter ON counter.topic = m.topic AND counter.key = m.key
+        ORDER BY m.ordinal
+    ) AS s;
+END $$;
+"""
+
+OUTBOX_V1_DROP = """
+DROP FUNCTION outbox_publish;
+DROP TABLE relay_cursor;
+DROP TABLE outbox_key;
+DROP TABLE outbox;
+DROP SEQUENCE outbox_position;
+"""

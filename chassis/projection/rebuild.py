@@ -1,0 +1,181 @@
+"""Building a read model anew beside the one that serves, and putting it in its place."""
+
+from dataclasses import dataclass
+
+from chassis.crashpoints import crashpoint
+from chassis.database import Database, Transaction
+from chassis.errors import Aborted
+from chassis.eventstore import EventStore
+from chassis.eventstore.schema import EVENT_LOG
+from chassis.projection import checkpoint
+from chassis.projection.batch import apply_all, apply_batch
+from chassis.projection.checkpoint import Checkpoint
+from chassis.projection.definition import Projection, ReadTable, twin_suffix
+
+_SWAP_ATTEMPTS = 10
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What a rebuild did.
+
+    Args:
+        version: of the tables that were built.
+        events: applied to them by this run.
+        identical: whether their rows equal those of the live ones; None when the logic changed, so that
+            they need not.
+        swapped: whether they are the live ones now.
+    """
+
+    version: int
+    events: int
+    identical: bool | None
+    swapped: bool
+
+
+class Rebuild:
+    """Rebuilds one projection; a run that was cut short is resumed by the next one."""
+
+    def __init__(self, database: Database, store: EventStore, projection: Projection) -> None:
+        self._database = database
+        self._store = store
+        self._projection = projection
+
+    async def run(self, *, accept_difference: bool = False) -> RebuildReport:
+        """Build `_vN` tables from the first event on, catch up, compare, swap.
+
+        The live tables serve and, when the logic is unchanged, keep being updated meanwhile. They are
+        locked only while the names change.
+
+        Args:
+            accept_difference: swap although the checksums differ under the same logic, which means
+                that the live rows or the determinism of `apply` are broken. Default False: both are
+                kept for a person to look at, status `differs`.
+
+        Raises:
+            Aborted: long readers kept the tables locked; nothing is lost, run it again.
+        """
+        await self._prepare()
+        events = await self._build()
+        for attempt in range(1, _SWAP_ATTEMPTS + 1):
+            try:
+                return await self._swap(events, accept_difference=accept_difference)
+            except Aborted:
+                if attempt == _SWAP_ATTEMPTS:
+                    raise
+                events += await self._build()
+        raise AssertionError("unreachable")
+
+    async def abandon(self) -> None:
+        """Drop the tables being built, if any."""
+        async with self._database.transaction() as tx:
+            await checkpoint.lock(tx, self._projection, live=True)
+            building = await checkpoint.lock(tx, self._projection, live=False)
+            if building is not None:
+                await self._discard(tx, building)
+
+    async def _prepare(self) -> None:
+        async with self._database.transaction() as tx:
+            live = await self._locked(tx, live=True)
+            building = await checkpoint.lock(tx, self._projection, live=False)
+            if building is not None and building.logic_version == self._projection.logic_version:
+                return
+            if building is not None:
+                await self._discard(tx, building)
+            await self._create(tx, live.version + 1)
+
+    async def _create(self, tx: Transaction, version: int) -> None:
+        for table in self._projection.tables:
+            await tx.execute(table.create_sql(twin_suffix(version)))
+        await tx.execute(
+            """
+            INSERT INTO projection (name, version, status, logic_version, position)
+            VALUES ($1, $2, 'building', $3, 0)
+            """,
+            self._projection.name,
+            version,
+            self._projection.logic_version,
+        )
+
+    async def _build(self) -> int:
+        total, more = 0, True
+        while more:
+            async with self._database.transaction() as tx:
+                building = await self._locked(tx, live=False)
+                until = await EVENT_LOG.read_ceiling(tx, building.position)
+                tables = self._projection.twins(building.version)
+                count, _ = await apply_batch(tx, self._store, self._projection, building, tables=tables, until=until)
+            crashpoint("projection.rebuild.batch")
+            total, more = total + count, count == self._projection.batch_size
+        return total
+
+    async def _swap(self, events: int, *, accept_difference: bool) -> RebuildReport:
+        async with self._database.transaction() as tx:
+            await tx.execute(_LOCK_TIMEOUT)
+            live = await self._locked(tx, live=True)
+            building = await self._locked(tx, live=False)
+            # Both stop at one position, or the checksums would compare two different moments.
+            until = await EVENT_LOG.read_ceiling(tx, max(live.position, building.position))
+            twins = self._projection.twins(building.version)
+            events += await apply_all(tx, self._store, self._projection, building, tables=twins, until=until)
+            identical = None
+            if live.logic_version == self._projection.logic_version:
+                await apply_all(tx, self._store, self._projection, live, tables=self._projection.live(), until=until)
+                identical = await self._identical(tx, building.version)
+            swapped = identical is not False or accept_difference
+            if swapped:
+                await self._rename(tx, building.version)
+            else:
+                await self._mark_different(tx, building.version)
+            crashpoint("projection.swapped")
+        return RebuildReport(building.version, events, identical, swapped)
+
+    async def _identical(self, tx: Transaction, version: int) -> bool:
+        for table in self._projection.tables:
+            live = await checksum(tx, table, table.name)
+            if live != await checksum(tx, table, table.name + twin_suffix(version)):
+                return False
+        return True
+
+    async def _rename(self, tx: Transaction, version: int) -> None:
+        for table in self._projection.tables:
+            await tx.execute(f"DROP TABLE IF EXISTS {table.name}")
+            await tx.execute(f"ALTER TABLE {table.name}{twin_suffix(version)} RENAME TO {table.name}")
+        name = self._projection.name
+        await tx.execute("DELETE FROM projection WHERE name = $1 AND status = 'live'", name)
+        await tx.execute("UPDATE projection SET status = 'live', updated_at = now() WHERE name = $1", name)
+
+    async def _mark_different(self, tx: Transaction, version: int) -> None:
+        await tx.execute(
+            "UPDATE projection SET status = 'differs', updated_at = now() WHERE name = $1 AND version = $2",
+            self._projection.name,
+            version,
+        )
+
+    async def _discard(self, tx: Transaction, building: Checkpoint) -> None:
+        for table in self._projection.tables:
+            await tx.execute(f"DROP TABLE IF EXISTS {table.name}{twin_suffix(building.version)}")
+        await tx.execute(
+            "DELETE FROM projection WHERE name = $1 AND version = $2", self._projection.name, building.version
+        )
+
+    async def _locked(self, tx: Transaction, *, live: bool) -> Checkpoint:
+        found = await checkpoint.lock(tx, self._projection, live=live)
+        if found is None:
+            # Another replica finished the same rebuild between two of our transactions.
+            raise Aborted("CONCURRENT_CHANGE", f"The rebuild of {self._projection.name} was ended elsewhere.")
+        return found
+
+
+async def checksum(tx: Transaction, table: ReadTable, physical_name: str) -> tuple[int, int]:
+    """Row count and an order-independent sum over the rows of a table."""
+    columns = ", ".join(table.checksum_columns) or "t.*"
+    row = await tx.fetchrow(
+        f"""
+        SELECT count(*) AS rows, coalesce(sum(hashtextextended(ROW({columns})::text, 0)::numeric), 0) AS hash
+        FROM {physical_name} t
+        """
+    )
+    assert row is not None
+    return int(row["rows"]), int(row["hash"])

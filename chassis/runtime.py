@@ -1,0 +1,247 @@
+"""One service as a process: what it is given, how it starts, how it drains.
+
+Start: settings -> database -> wiring -> server and loops -> SERVING. Stop, on SIGTERM or SIGINT: NOT_SERVING
+-> no new calls, streams end -> calls in flight finish -> consumers, sagas, own loops -> relay (last, so that
+what the others wrote still leaves) -> connections. A loop that fails ends the process, so that whoever
+supervises it starts it anew.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc.aio
+import structlog
+import uvloop
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from chassis import crashpoints
+from chassis.broker import Broker, BrokerSettings
+from chassis.channels import SERVER_OPTIONS, Channels
+from chassis.clock import Clock, SystemClock
+from chassis.database import Database
+from chassis.errors import Unavailable
+from chassis.health import NOT_SERVING, OVERALL, SERVICE_NAME, SERVING, HealthServicer
+from chassis.idempotency import IdempotencyStore
+from chassis.ids import IdSource, SystemIds
+from chassis.inbox import Consumer
+from chassis.logging import configure
+from chassis.operations import OperationsServicer, servicer
+from chassis.outbox import Outbox, Relay
+from chassis.paging import PageTokens
+from chassis.saga import Saga, SagaEngine
+from chassis.service import Background, Service
+from chassis.settings import Settings, SettingsError
+from chassis.telemetry.metrics import MetricsServer
+from chassis.telemetry.tracing import Tracing
+
+_log = structlog.get_logger(__name__)
+_DATABASE_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the wiring of a service is given."""
+
+    settings: Settings
+    clock: Clock
+    ids: IdSource
+    database: Database
+    outbox: Outbox
+    channels: Channels
+    page_tokens: PageTokens
+    tracing: Tracing
+    idempotency: IdempotencyStore
+
+    def saga_engine(self, sagas: Iterable[Saga]) -> SagaEngine:
+        """An engine for these definitions on the service's database; the process runs it."""
+        return SagaEngine(
+            self.database, sagas, clock=self.clock, ids=self.ids, poll=self.settings.recovery_interval
+        )
+
+
+class Admission(Protocol):
+    """The part of the server chain that takes part in draining."""
+
+    def drain(self) -> None:
+        """Refuse new calls."""
+        ...
+
+    def end_streams(self) -> None:
+        """End open response streams."""
+        ...
+
+
+class Chain(Protocol):
+    """The interceptors of a process; `interceptors.process` has ours."""
+
+    def channels(self, settings: Settings, tracing: Tracing, clock: Clock, ids: IdSource) -> Channels:
+        """Channels to the peers, with the client chain."""
+        ...
+
+    def server(
+        self, runtime: Runtime, service: Service
+    ) -> tuple[Sequence[grpc.aio.ServerInterceptor], Admission]:
+        """The server chain."""
+        ...
+
+
+Wire = Callable[[Runtime], Service]
+
+
+def run(name: str, wire: Wire, chain: Chain) -> None:
+    """Be the process of service `name` until SIGTERM; settings come from the environment.
+
+    Exits with status 2 and one sentence when a setting is wrong, 1 when a loop failed.
+    """
+    try:
+        settings = Settings.from_environment(name)
+        crashpoints.arm_from_environment()
+    except (SettingsError, ValueError) as error:
+        sys.exit(_complain(str(error)))
+    configure(name, settings.log_level)
+    sys.exit(uvloop.run(_Process(settings, wire, chain).main()))
+
+
+def _complain(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return 2
+
+
+class _Process:
+    """The life of one process."""
+
+    def __init__(self, settings: Settings, wire: Wire, chain: Chain) -> None:
+        self._settings = settings
+        self._wire = wire
+        self._chain = chain
+        self._clock = SystemClock()
+        self._ids = SystemIds()
+        self._stop = asyncio.Event()
+        self._failed = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def main(self) -> int:
+        """Start, serve, drain; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        settings = self._settings
+        tracing = Tracing.to_endpoint(settings.service, settings.otlp_endpoint)
+        database = await self._connect()
+        broker = Broker(BrokerSettings(settings.kafka_bootstrap))
+        relay = Relay(database, broker, settings.service)
+        runtime = Runtime(
+            settings=settings,
+            clock=self._clock,
+            ids=self._ids,
+            database=database,
+            outbox=Outbox(settings.service, self._ids, self._clock, on_commit=relay.wake),
+            channels=self._chain.channels(settings, tracing, self._clock, self._ids),
+            page_tokens=PageTokens(settings.secret("page-token.key").encode()),
+            tracing=tracing,
+            idempotency=IdempotencyStore(database, self._clock),
+        )
+        service = self._wire(runtime)
+        consumers = (
+            [Consumer(database, broker, settings.service, service.subscriptions)]
+            if service.subscriptions
+            else []
+        )
+        if service.on_start is not None:
+            await service.on_start()
+        loops: list[Background] = [*consumers, *([service.sagas] if service.sagas else []), *service.background]
+        operations = OperationsServicer(runtime, relay, consumers, service.sagas)
+        server, health, admission = self._server(runtime, service, operations)
+        metrics = MetricsServer(settings.metrics_listen) if settings.metrics_listen else None
+        await server.start()
+        for background in (relay, *loops):
+            self._spawn(background)
+        health.set_all(SERVING)
+        _log.info("service.serving", listen=settings.listen)
+        await self._stop.wait()
+        await self._drain(server, health, admission, [*loops, relay])
+        if metrics is not None:
+            metrics.close()
+        await runtime.channels.close()
+        await broker.close()
+        await database.close()
+        await asyncio.to_thread(tracing.close)
+        _log.info("service.stopped")
+        return 1 if self._failed else 0
+
+    async def _connect(self) -> Database:
+        url, size = self._settings.database_url, self._settings.database_pool_size
+        patience = self._clock.monotonic() + _DATABASE_PATIENCE_S
+        while True:
+            try:
+                return await Database.connect(
+                    url, size, application_name=f"greenledger-{self._settings.service}"
+                )
+            except Unavailable:
+                if self._clock.monotonic() > patience or self._stop.is_set():
+                    raise
+                _log.warning("database.unavailable")
+                await asyncio.sleep(0.25)
+
+    def _server(
+        self, runtime: Runtime, service: Service, operations: OperationsServicer
+    ) -> tuple[grpc.aio.Server, HealthServicer, Admission]:
+        interceptors, admission = self._chain.server(runtime, service)
+        server = grpc.aio.server(interceptors=list(interceptors), options=SERVER_OPTIONS)
+        health = HealthServicer()
+        served = [*service.servicers, servicer(operations)]
+        for entry in served:
+            entry.add(entry.implementation, server)
+            health.set(entry.name, NOT_SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)  # type: ignore[no-untyped-call,unused-ignore]
+        names = [*(entry.name for entry in served), SERVICE_NAME, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, server)
+        health.set(OVERALL, NOT_SERVING)
+        server.add_insecure_port(self._settings.listen)
+        return server, health, admission
+
+    def _spawn(self, background: Background) -> None:
+        task = asyncio.create_task(background.run(), name=type(background).__name__)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._stop.is_set() or task.cancelled():
+            return
+        _log.critical("loop.failed", loop=task.get_name(), exc_info=task.exception())
+        self._failed = True
+        self._stop.set()
+
+    async def _drain(
+        self,
+        server: grpc.aio.Server,
+        health: HealthServicer,
+        admission: Admission,
+        loops: Sequence[Background],
+    ) -> None:
+        grace_s = self._settings.drain_timeout.total_seconds()
+        _log.info("service.draining", grace_s=grace_s)
+        health.set_all(NOT_SERVING)
+        admission.drain()
+        admission.end_streams()
+        health.end_watches()
+        await server.stop(grace_s)
+        for background in loops:
+            await _bounded(background.stop(), grace_s, type(background).__name__)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _bounded(work: Awaitable[Any], limit_s: float, name: str) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            await work
+    except TimeoutError:
+        # What is left is repeated after the next start: every loop's work is idempotent.
+        _log.warning("loop.not_drained", loop=name, limit_s=limit_s)

@@ -1,0 +1,69 @@
+"""Tables of the saga engine."""
+
+SAGA_V1 = """
+CREATE TABLE saga (
+    saga_id       text PRIMARY KEY CHECK (saga_id <> ''),
+    name          text NOT NULL,
+    version       integer NOT NULL,
+    shape         text NOT NULL,
+    state         text NOT NULL
+                  CHECK (state IN ('RUNNING', 'COMPENSATING', 'COMPLETED', 'COMPENSATED', 'STUCK')),
+    step          integer NOT NULL,
+    turned_back   boolean NOT NULL DEFAULT false,
+    data          jsonb NOT NULL,
+    failure       jsonb,
+    context       jsonb NOT NULL,
+    due_at        timestamptz NOT NULL,
+    lease_owner   text,
+    lease_until   timestamptz,
+    epoch         bigint NOT NULL,
+    revision      bigint NOT NULL DEFAULT 0,
+    deadline_at   timestamptz NOT NULL,
+    created_at    timestamptz NOT NULL,
+    updated_at    timestamptz NOT NULL
+) WITH (fillfactor = 70);
+COMMENT ON COLUMN saga.step IS 'index of the step in hand; -1 is on_failed';
+COMMENT ON COLUMN saga.epoch IS 'rises with every claim; a write with an older one does nothing';
+COMMENT ON COLUMN saga.revision IS 'rises with every write: a commit whose answer was lost is noticed';
+
+CREATE INDEX saga_due ON saga (due_at) WHERE state IN ('RUNNING', 'COMPENSATING');
+CREATE INDEX saga_stuck ON saga (saga_id) INCLUDE (name) WHERE state = 'STUCK';
+
+CREATE TABLE saga_step (
+    saga_id         text NOT NULL REFERENCES saga ON DELETE CASCADE,
+    step            text NOT NULL,
+    direction       text NOT NULL CHECK (direction IN ('action', 'undo')),
+    state           text NOT NULL
+                    CHECK (state IN ('STARTED', 'WAITING', 'SUCCEEDED', 'REFUSED', 'FAILED', 'UNKNOWN',
+                                     'SKIPPED')),
+    attempts        integer NOT NULL,
+    idempotency_key text NOT NULL,
+    started_at      timestamptz NOT NULL,
+    finished_at     timestamptz,
+    error           jsonb,
+    reply           jsonb,
+    PRIMARY KEY (saga_id, step, direction)
+);
+
+CREATE TABLE IF NOT EXISTS operator_action (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject text NOT NULL,
+    who     text NOT NULL,
+    what    text NOT NULL,
+    why     text NOT NULL,
+    at      timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS operator_action_subject ON operator_action (subject, id);
+"""
+
+# The audit may hold actions of other mechanisms too, so it goes only when nothing is lost with it.
+SAGA_V1_DROP = """
+DROP TABLE saga_step;
+DROP TABLE saga;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM operator_action WHERE subject NOT LIKE 'saga/%') THEN
+        DROP TABLE operator_action;
+    END IF;
+END $$;
+"""

@@ -1,0 +1,8 @@
+"""Fixtures and helpers for tests of services and of the chassis; never imported by production code."""
+
+from chassis.clock import FixedClock
+from chassis.ids import SequentialIds
+from chassis.testing.eventually import eventually
+from chassis.testing.postgres import PostgresServer
+
+__all__ = ["FixedClock", "PostgresServer", "SequentialIds", "eventually"]

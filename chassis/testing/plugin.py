@@ -1,0 +1,43 @@
+"""pytest fixtures for PostgreSQL; register with `pytest_plugins = ["chassis.testing.plugin"]`."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from chassis import crashpoints
+from chassis.database import Database
+from chassis.testing.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for the whole session; tests that stop it make their own."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest_asyncio.fixture
+async def database_dsn(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """URL of an empty database that lives as long as the test."""
+    dsn = await postgres_server.create_database()
+    yield dsn
+    await postgres_server.drop_database(dsn)
+
+
+@pytest_asyncio.fixture
+async def database(database_dsn: str) -> AsyncIterator[Database]:
+    """A pool on an empty database; create what you need with `await database.execute(..._V1)`."""
+    database = await Database.connect(database_dsn)
+    yield database
+    database.terminate()
+
+
+@pytest.fixture(autouse=True)
+def _no_crash_point_survives_its_test() -> Iterator[None]:
+    yield
+    crashpoints.disarm()

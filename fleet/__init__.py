@@ -1,0 +1,1 @@
+"""The fleet on one machine: embedded servers, the supervisor and the `greenledger` command."""

@@ -1,0 +1,1 @@
+"""The subcommands of `greenledger`, one file each; `fleet/cli.py` lists them."""

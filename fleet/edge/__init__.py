@@ -1,0 +1,1 @@
+"""The edge's configuration, rendered from the contract: `envoy/` holds what is written by hand."""

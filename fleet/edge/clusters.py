@@ -1,0 +1,103 @@
+"""Clusters rendered from the services' addresses."""
+
+import ipaddress
+from typing import Any
+
+from fleet.edge.settings import Address, EdgeSettings
+
+Json = dict[str, Any]
+
+_RAW_BUFFER = "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
+_INTERNAL = "type.googleapis.com/envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport"
+_HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def clusters(settings: EdgeSettings) -> list[Json]:
+    """One cluster for each bounded context, one for the edge's own listener of keys, one for traces."""
+    rendered = [_service(name, addresses) for name, addresses in sorted(settings.services.items())]
+    rendered.append(_own_keys())
+    if settings.otlp is not None:
+        rendered.append(_cluster("otlp", (settings.otlp,)))
+    return rendered
+
+
+def _service(name: str, addresses: tuple[Address, ...]) -> Json:
+    return {
+        **_cluster(name, addresses),
+        "circuit_breakers": {
+            "thresholds": [
+                {
+                    "max_connections": 1024,
+                    "max_pending_requests": 4096,
+                    "max_requests": 4096,
+                    # Retries may be a fifth of what is under way: a service that fails for all is left alone.
+                    "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 10},
+                }
+            ]
+        },
+        "health_checks": [_health_check()],
+        "ignore_health_on_host_removal": True,
+    }
+
+
+def _own_keys() -> Json:
+    inner = {"name": "envoy.transport_sockets.raw_buffer", "typed_config": {"@type": _RAW_BUFFER}}
+    listener = {"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": "own_keys"}}}}
+    return {
+        "name": "own_keys",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": "own_keys", "endpoints": [{"lb_endpoints": [listener]}]},
+        "transport_socket": {
+            "name": "envoy.transport_sockets.internal_upstream",
+            "typed_config": {"@type": _INTERNAL, "transport_socket": inner},
+        },
+    }
+
+
+def _cluster(name: str, addresses: tuple[Address, ...]) -> Json:
+    return {
+        "name": name,
+        "type": "STATIC" if all(_is_ip(address.host) for address in addresses) else "STRICT_DNS",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [_endpoint(address) for address in addresses]}],
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": _HTTP_OPTIONS,
+                "explicit_http_config": {
+                    "http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}
+                },
+            }
+        },
+    }
+
+
+def _health_check() -> Json:
+    return {
+        "timeout": "3s",
+        "interval": "10s",
+        "no_traffic_interval": "10s",
+        "unhealthy_interval": "1s",
+        "no_traffic_healthy_interval": "10s",
+        "unhealthy_threshold": 2,
+        "healthy_threshold": 1,
+        "grpc_health_check": {},
+    }
+
+
+def _endpoint(address: Address) -> Json:
+    return {
+        "endpoint": {
+            "address": {"socket_address": {"address": address.host, "port_value": address.port}},
+        }
+    }
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,138 @@
+"""Renders the edge: the reviewed `envoy/edge.yaml`, with what follows from contract and settings filled in."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor
+
+from fleet.contracts.model import Contracts
+from fleet.edge import clusters, fields, replies, routes
+from fleet.edge.contract import Method, edge_methods
+from fleet.edge.errors import EdgeError
+from fleet.edge.pages import page_routes
+from fleet.edge.settings import EdgeSettings
+from fleet.edge.tokens import jwt_authn
+from fleet.settings import PROJECT_ROOT, FleetSettings
+
+_PLACEHOLDER = re.compile(r"<<([a-z_]+)>>")
+
+
+def render(settings: EdgeSettings) -> Path:
+    """Write Envoy's configuration and the files it reads; gives the path of the configuration.
+
+    Args:
+        settings: see EdgeSettings. Needs `gen/greenledger.binpb` and `gen/openapi/greenledger.json`.
+
+    Raises:
+        EdgeError: a generated file is missing, or a service of the contract has no address.
+    """
+    descriptor = settings.project_root / "gen" / "greenledger.binpb"
+    methods = edge_methods(Contracts(_read(descriptor)))
+    _require_addresses(methods, settings)
+    settings.output_dir.mkdir(parents=True, exist_ok=True)
+    check = _write(settings, "json_body.lua", body_check(fields.body_messages(methods), settings.project_root))
+    template = _read(settings.project_root / "envoy" / "edge.yaml").decode()
+    values = _values(settings, methods) | {"descriptor": str(descriptor), "body_check": str(check)}
+    return _write(settings, "edge.yaml", fill(template, values))
+
+
+def render_fleet(fleet: FleetSettings) -> Path:
+    """Write the configuration for the edge of a fleet on one machine."""
+    return render(EdgeSettings.of_fleet(fleet))
+
+
+def fill(template: str, values: dict[str, Any]) -> str:
+    """Put each value, as JSON (which is YAML), in the place of `<<its name>>`.
+
+    Raises:
+        EdgeError: a name has no value, or a value has no place.
+    """
+    if odd := set(_PLACEHOLDER.findall(template)) ^ values.keys():
+        raise EdgeError(f"envoy/edge.yaml and its renderer disagree about {', '.join(sorted(odd))}")
+    return _PLACEHOLDER.sub(lambda found: json.dumps(values[found[1]]), template)
+
+
+def _values(settings: EdgeSettings, methods: list[Method]) -> dict[str, Any]:
+    services = sorted({method.service for method in methods})
+    names = {name: [method.name for method in methods if method.service == name] for name in services}
+    allowed = [{"exact": origin} for origin in settings.cors_origins]
+    return {
+        "listen_host": settings.listen.host,
+        "listen_port": settings.listen.port,
+        "admin_host": settings.admin.host,
+        "admin_port": settings.admin.port,
+        "body_limit": settings.body_limit_bytes,
+        "response_limit": settings.response_limit_bytes,
+        "cors_origins": allowed,
+        "transcoded_services": services,
+        "counted_methods": [{"name": name, "method_names": names[name]} for name in services],
+        "healthy_clusters": {name: {"value": 1} for name in sorted(settings.services)},
+        "jwt_authn": jwt_authn(settings, methods),
+        "rate_limit": _rate_limit(settings),
+        "mappers": replies.mappers(),
+        "routes": [
+            *page_routes(settings),
+            *routes.grpc_routes(methods, settings),
+            *routes.json_routes(methods),
+        ],
+        "clusters": clusters.clusters(settings),
+        "tracing": _tracing(settings),
+    }
+
+
+def _rate_limit(settings: EdgeSettings) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "edge",
+        "rate_limited_as_resource_exhausted": True,
+    }
+    if settings.requests_per_second:
+        always = {"default_value": {"numerator": 100}}
+        config |= {"filter_enabled": always, "filter_enforced": always}
+        config["token_bucket"] = {
+            "max_tokens": settings.requests_per_second * 2,
+            "tokens_per_fill": settings.requests_per_second,
+            "fill_interval": "1s",
+        }
+    return config
+
+
+def _tracing(settings: EdgeSettings) -> dict[str, Any] | None:
+    if settings.otlp is None:
+        return None
+    return {
+        "provider": {
+            "name": "envoy.tracers.opentelemetry",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+                "grpc_service": {"envoy_grpc": {"cluster_name": "otlp"}, "timeout": "1s"},
+                "service_name": "edge",
+            },
+        },
+    }
+
+
+def body_check(bodies: list[Descriptor], project_root: Path = PROJECT_ROOT) -> str:
+    """The Lua filter that checks JSON bodies against these messages."""
+    static = _read(project_root / "envoy" / "lua" / "json_body.lua").decode()
+    return f"{fields.lua_tables(bodies)}\n{static}"
+
+
+def _require_addresses(methods: list[Method], settings: EdgeSettings) -> None:
+    if missing := {method.cluster for method in methods} - settings.services.keys():
+        raise EdgeError(f"no address is given for {', '.join(sorted(missing))}, which the contract names")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise EdgeError(f"{path} is missing: run `make gen`") from None
+
+
+def _write(settings: EdgeSettings, name: str, text: str) -> Path:
+    path = settings.output_dir / name
+    path.write_text(text)
+    return path

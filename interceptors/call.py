@@ -1,0 +1,149 @@
+"""What a policy of the server chain knows: the method, the call under way and what comes next."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from chassis.context import Principal
+from greenledger.options.v1 import options_pb2
+
+INFRASTRUCTURE = frozenset(
+    {
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+)
+"""Services without options of ours that everyone may call, also while the process is overloaded."""
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Facts of a method that never change; policies look at them once, not per call.
+
+    Args:
+        path: as on the wire, `/package.Service/Method`.
+        kind: unary, server_stream, client_stream or bidi_stream.
+        policy: the contract's option; None when the method has none.
+        known: False for the one stand-in of all methods that are not served.
+        parse: bytes -> request message; default keeps the bytes.
+    """
+
+    path: str
+    kind: str = "unary"
+    policy: options_pb2.MethodPolicy | None = None
+    known: bool = True
+    parse: Callable[[bytes], Any] | None = None
+    request_type: type[Message] | None = None
+
+    @property
+    def service(self) -> str:
+        """Full name of the gRPC service."""
+        return self.path[1:].rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The method's own name."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def streams_requests(self) -> bool:
+        """Whether the handler gets an iterator."""
+        return self.kind in ("client_stream", "bidi_stream")
+
+    @property
+    def streams_responses(self) -> bool:
+        """Whether the handler writes messages."""
+        return self.kind in ("server_stream", "bidi_stream")
+
+    @property
+    def infrastructure(self) -> bool:
+        """Whether it is health or reflection."""
+        return self.service in INFRASTRUCTURE
+
+    @property
+    def public(self) -> bool:
+        """Whether nobody needs a token for it."""
+        if self.infrastructure or not self.known:
+            return True
+        return self.policy is not None and self.policy.WhichOneof("access") == "public" and self.policy.public
+
+
+class Call:
+    """One call on its way through the chain; policies fill in what they find out."""
+
+    __slots__ = (
+        "code",
+        "correlation_id",
+        "deadline",
+        "error",
+        "grpc",
+        "metadata",
+        "method",
+        "principal",
+        "reason",
+        "request_id",
+        "sampled",
+        "started",
+        "traceparent",
+    )
+
+    def __init__(self, method: Method, context: Context) -> None:
+        self.method = method
+        self.grpc = context
+        self.started = time.perf_counter()
+        self.metadata: Mapping[str, str | bytes] = {}
+        self.request_id = ""
+        self.correlation_id = ""
+        self.traceparent = ""
+        self.sampled = False
+        self.deadline: float | None = None
+        self.principal: Principal | None = None
+        self.code = grpc.StatusCode.OK
+        self.reason = ""
+        self.error: BaseException | None = None
+
+    def header(self, name: str) -> str:
+        """Text of a request header (lower case name), empty when it is absent or binary."""
+        value = self.metadata.get(name, "")
+        return value if isinstance(value, str) else ""
+
+
+Proceed: TypeAlias = Callable[[Any, Call], Awaitable[Any]]
+"""What comes next: takes the request and the call, gives the response (None for a stream)."""
+
+
+class ServerPolicy(Protocol):
+    """One link of the server chain."""
+
+    def around(self, method: Method, proceed: Proceed) -> Proceed:
+        """Wrap what comes next for one method; asked once per method, so decide here what can be decided.
+
+        Return `proceed` itself when there is nothing to do for the method.
+        """
+        ...
+
+
+def method_descriptor(path: str) -> MethodDescriptor | None:
+    """The descriptor of a method by its path; None when its contract is not loaded."""
+    service, _, name = path[1:].rpartition("/")
+    try:
+        return descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
+    except KeyError:
+        return None
+
+
+def declared_policy(path: str) -> options_pb2.MethodPolicy | None:
+    """The contract's policy option of a method; None when there is no option."""
+    descriptor = method_descriptor(path)
+    if descriptor is None or not descriptor.GetOptions().HasExtension(options_pb2.policy):
+        return None
+    return descriptor.GetOptions().Extensions[options_pb2.policy]

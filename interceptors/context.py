@@ -1,0 +1,67 @@
+"""Request context: read from the headers first, put in force once all its facts are known.
+
+Two halves because the deadline and the principal are found out in between, and putting a context in
+force three times would cost more than all other policies but the token check together.
+"""
+
+import re
+from typing import Any
+
+from chassis.context import RequestContext, use
+from chassis.ids import IdSource
+from interceptors.call import Call, Method, Proceed
+
+REQUEST_ID = "x-request-id"
+CORRELATION_ID = "x-correlation-id"
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
+
+
+class ReadContext:
+    """Takes ids from the headers; makes a request id where none (or an unusable one) came.
+
+    Args:
+        ids: where new request ids come from.
+    """
+
+    def __init__(self, ids: IdSource) -> None:
+        self._ids = ids
+
+    def around(self, method: Method, proceed: Proceed) -> Proceed:
+        """Every method."""
+        new_id = self._ids.uuid7
+
+        async def read(request: Any, call: Call) -> Any:
+            call.metadata = dict(call.grpc.invocation_metadata() or ())
+            given = call.header(REQUEST_ID)
+            # Ids go into logs, events and further calls: what is not a plain id is not taken over.
+            call.request_id = given if given and _SAFE_ID.fullmatch(given) else new_id()
+            correlation = call.header(CORRELATION_ID)
+            usable = correlation and _SAFE_ID.fullmatch(correlation)
+            call.correlation_id = correlation if usable else call.request_id
+            return await proceed(request, call)
+
+        return read
+
+
+class EnterContext:
+    """Puts the context in force for everything inside: `chassis.context.current()`."""
+
+    def around(self, method: Method, proceed: Proceed) -> Proceed:
+        """Every method but health and reflection, which need none."""
+        if method.infrastructure:
+            return proceed
+
+        async def enter(request: Any, call: Call) -> Any:
+            context = RequestContext(
+                request_id=call.request_id,
+                correlation_id=call.correlation_id,
+                causation_id=call.request_id,
+                principal=call.principal,
+                traceparent=call.traceparent or None,
+                deadline=call.deadline,
+            )
+            with use(context):
+                return await proceed(request, call)
+
+        return enter

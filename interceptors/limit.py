@@ -1,0 +1,61 @@
+"""A limit per caller, inside the service; the edge has the first one."""
+
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Any
+
+from chassis.clock import Clock
+from chassis.errors import ResourceExhausted
+from interceptors import reasons
+from interceptors.call import Call, Method, Proceed
+
+
+class PrincipalLimit:
+    """A token bucket per principal; anonymous callers share one per peer address.
+
+    Args:
+        clock: refills the buckets.
+        rate_per_s: calls a second in the long run; default 0, which switches the limit off.
+        burst: calls at once after a pause; default the rate.
+        most_principals: buckets kept; the longest unused is dropped. Default 10,000.
+    """
+
+    def __init__(
+        self, clock: Clock, *, rate_per_s: float = 0.0, burst: float = 0.0, most_principals: int = 10_000
+    ) -> None:
+        self._clock = clock
+        self._rate = rate_per_s
+        self._burst = burst or max(rate_per_s, 1.0)
+        self._most = most_principals
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def around(self, method: Method, proceed: Proceed) -> Proceed:
+        """Every method but health and reflection, when there is a rate."""
+        if not self._rate or method.infrastructure:
+            return proceed
+
+        async def limit(request: Any, call: Call) -> Any:
+            key = call.principal.subject if call.principal else _host(call.grpc.peer())
+            wait_s = self._take(key)
+            if wait_s > 0:
+                raise ResourceExhausted(
+                    reasons.RATE_LIMITED, "Too many requests.", retry_after=timedelta(seconds=wait_s)
+                )
+            return await proceed(request, call)
+
+        return limit
+
+    def _take(self, key: str) -> float:
+        now = self._clock.monotonic()
+        left, at = self._buckets.pop(key, (self._burst, now))
+        left = min(self._burst, left + (now - at) * self._rate)
+        wait_s = 0.0 if left >= 1 else (1 - left) / self._rate
+        self._buckets[key] = (left - 1 if wait_s == 0 else left, now)
+        if len(self._buckets) > self._most:
+            self._buckets.popitem(last=False)
+        return wait_s
+
+
+def _host(peer: str) -> str:
+    # "ipv4:10.0.0.7:51234": a new connection must not be a new caller.
+    return "peer:" + peer.rpartition(":")[0]

@@ -1,0 +1,1 @@
+"""crops: lots of harvested goods, event-sourced."""

@@ -1,0 +1,1 @@
+"""crops and the outside world."""

@@ -1,0 +1,131 @@
+"""Protobuf of the lots' API to and from ours."""
+
+from chassis.protobuf import (
+    quantity_from_proto,
+    quantity_to_proto,
+    timestamp_from_proto,
+    timestamp_to_proto,
+)
+from greenledger.crops.v1 import crops_pb2 as pb
+from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.domain.events import Origin, RecallClass
+from services.crops.domain.harvest import Harvest
+from services.crops.domain.lot import LotState
+
+_STATES = {state: pb.LotState.Value(f"LOT_STATE_{state.value}") for state in LotState}
+_STATES_FROM = {number: state for state, number in _STATES.items()}
+_CLASSES = {pb.RecallClass.Value(f"RECALL_CLASS_{each.value}"): each for each in RecallClass}
+
+
+def id_from_proto(text: str) -> str:
+    """A UUID in the one form that is stored; the contract accepts capitals too."""
+    return text.lower()
+
+
+def harvest_from_proto(request: pb.MintLotRequest) -> Harvest:
+    """What a grower says about a harvest.
+
+    Raises:
+        InvalidArgument: UNIT_UNKNOWN, QUANTITY_INVALID or TIMES_INVALID.
+    """
+    return Harvest(
+        lot_code=request.lot_code,
+        product_code=request.product_code,
+        description=request.description,
+        variety=request.variety,
+        quantity=quantity_from_proto(request.quantity),
+        origin=origin_from_proto(request.origin),
+        harvest_time=timestamp_from_proto(request.harvest_time),
+        harvest_utc_offset=request.harvest_utc_offset,
+        expire_time=timestamp_from_proto(request.expire_time),
+    )
+
+
+def origin_from_proto(proto: pb.Origin) -> Origin:
+    """Where a lot was grown."""
+    return Origin(
+        farm_name=proto.farm_name,
+        field=proto.field,
+        city=proto.city,
+        region=proto.region,
+        country_code=proto.country_code,
+        gln=proto.gln,
+    )
+
+
+def origin_to_proto(origin: Origin) -> pb.Origin:
+    """Where a lot was grown."""
+    return pb.Origin(
+        farm_name=origin.farm_name,
+        field=origin.field,
+        city=origin.city,
+        region=origin.region,
+        country_code=origin.country_code,
+        gln=origin.gln,
+    )
+
+
+def recall_class_from_proto(number: pb.RecallClass.ValueType) -> RecallClass:
+    """The class of a recall; the contract has refused UNSPECIFIED."""
+    return _CLASSES[number]
+
+
+def filter_from_proto(request: pb.ListLotsRequest) -> LotFilter:
+    """Which lots to list."""
+    return LotFilter(
+        owner_id=id_from_proto(request.owner_id),
+        grower_id=id_from_proto(request.grower_id),
+        product_code=request.product_code,
+        lot_code=request.lot_code,
+        state=_STATES_FROM.get(request.state),
+    )
+
+
+def lot_to_proto(lot: LotView) -> pb.Lot:
+    """A lot; its etag is its version."""
+    return pb.Lot(
+        lot_id=lot.lot_id,
+        lot_code=lot.lot_code,
+        product_code=lot.product_code,
+        description=lot.description,
+        variety=lot.variety,
+        quantity=quantity_to_proto(lot.quantity),
+        grower_id=lot.grower_id,
+        owner_id=lot.owner_id,
+        state=_STATES[lot.state],
+        origin=origin_to_proto(lot.origin),
+        harvest_time=timestamp_to_proto(lot.harvest_time),
+        expire_time=timestamp_to_proto(lot.expire_time),
+        parent_lot_id=lot.parent_lot_id or "",
+        transfer_count=lot.transfer_count,
+        last_transfer_time=timestamp_to_proto(lot.last_transfer_time) if lot.last_transfer_time else None,
+        recall_reason=lot.recall_reason,
+        create_time=timestamp_to_proto(lot.create_time),
+        update_time=timestamp_to_proto(lot.update_time),
+        etag=str(lot.version),
+    )
+
+
+def event_to_proto(event: LotEventView) -> pb.LotEvent:
+    """One line of a lot's history."""
+    return pb.LotEvent(
+        event_id=event.event_id,
+        version=event.version,
+        type=event.type,
+        recorded_time=timestamp_to_proto(event.recorded_time),
+        actor=event.actor,
+        summary=event.summary,
+        quantity=quantity_to_proto(event.quantity) if event.quantity else None,
+        owner_id=event.owner_id,
+        reference_document=event.reference_document,
+    )
+
+
+def ownership_to_proto(ownership: OwnershipView) -> pb.Ownership:
+    """One owner's time with a lot."""
+    until = ownership.until_time
+    return pb.Ownership(
+        owner_id=ownership.owner_id,
+        from_time=timestamp_to_proto(ownership.from_time),
+        until_time=timestamp_to_proto(until) if until else None,
+    )

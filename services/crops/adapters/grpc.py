@@ -1,0 +1,101 @@
+"""The RPCs of crops: decode, call the use case, encode."""
+
+from typing import Any
+
+import grpc.aio
+
+from chassis.context import caller
+from chassis.paging import PageTokens, page_size
+from chassis.protobuf import quantity_from_proto
+from greenledger.crops.v1 import crops_pb2 as pb
+from greenledger.crops.v1 import crops_pb2_grpc
+from services.crops.adapters.codec import (
+    event_to_proto,
+    filter_from_proto,
+    harvest_from_proto,
+    id_from_proto,
+    lot_to_proto,
+    ownership_to_proto,
+    recall_class_from_proto,
+)
+from services.crops.application.mint_lot import MintLot
+from services.crops.application.read_lots import ReadLots
+from services.crops.application.recall_lot import RecallLot
+from services.crops.application.split_lot import SplitLot
+from services.crops.application.transfer_lot import TransferLot
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
+    """The side that decides."""
+
+    def __init__(self, mint: MintLot, transfer: TransferLot, split: SplitLot, recall: RecallLot) -> None:
+        self._mint = mint
+        self._transfer = transfer
+        self._split = split
+        self._recall = recall
+
+    async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
+        return lot_to_proto(await self._mint(caller(), harvest_from_proto(request)))
+
+    async def TransferLot(self, request: pb.TransferLotRequest, context: Context) -> pb.Lot:
+        lot = await self._transfer(
+            caller(),
+            id_from_proto(request.request_id),
+            id_from_proto(request.lot_id),
+            id_from_proto(request.new_owner_id),
+            request.reference_document,
+        )
+        return lot_to_proto(lot)
+
+    async def SplitLot(self, request: pb.SplitLotRequest, context: Context) -> pb.SplitLotResponse:
+        wanted = [(part.lot_code, quantity_from_proto(part.quantity)) for part in request.parts]
+        lot, parts = await self._split(caller(), id_from_proto(request.lot_id), wanted)
+        return pb.SplitLotResponse(lot=lot_to_proto(lot), parts=map(lot_to_proto, parts))
+
+    async def RecallLot(self, request: pb.RecallLotRequest, context: Context) -> pb.RecallLotResponse:
+        recall_class = recall_class_from_proto(request.recall_class)
+        lot, recalled = await self._recall(
+            caller(), id_from_proto(request.lot_id), request.reason, recall_class
+        )
+        return pb.RecallLotResponse(lot=lot_to_proto(lot), recalled_lot_ids=recalled)
+
+
+class QueryServicer(crops_pb2_grpc.CropQueryServiceServicer):
+    """The side that answers."""
+
+    def __init__(self, lots: ReadLots, page_tokens: PageTokens) -> None:
+        self._lots = lots
+        self._page_tokens = page_tokens
+
+    async def GetLot(self, request: pb.GetLotRequest, context: Context) -> pb.Lot:
+        return lot_to_proto(await self._lots.get(id_from_proto(request.lot_id)))
+
+    async def ListLots(self, request: pb.ListLotsRequest, context: Context) -> pb.ListLotsResponse:
+        size, where = page_size(request.page_size), filter_from_proto(request)
+        query = {"method": "ListLots", **{name: getattr(where, name) for name in where.__dataclass_fields__}}
+        cursor = self._page_tokens.decode(request.page_token, query)
+        found = await self._lots.page(where, cursor["after"] if cursor else None, size + 1)
+        page, token = self._page_tokens.cut(found, size, lambda last: {"after": last.lot_id}, query)
+        return pb.ListLotsResponse(lots=map(lot_to_proto, page), next_page_token=token)
+
+    async def ListLotEvents(
+        self, request: pb.ListLotEventsRequest, context: Context
+    ) -> pb.ListLotEventsResponse:
+        size, lot_id = page_size(request.page_size), id_from_proto(request.lot_id)
+        query = {"method": "ListLotEvents", "lot_id": lot_id}
+        cursor = self._page_tokens.decode(request.page_token, query)
+        found = await self._lots.events(lot_id, cursor["after"] if cursor else 0, size + 1)
+        page, token = self._page_tokens.cut(found, size, lambda last: {"after": last.version}, query)
+        return pb.ListLotEventsResponse(events=map(event_to_proto, page), next_page_token=token)
+
+    async def ListOwnership(
+        self, request: pb.ListOwnershipRequest, context: Context
+    ) -> pb.ListOwnershipResponse:
+        size, lot_id = page_size(request.page_size), id_from_proto(request.lot_id)
+        query = {"method": "ListOwnership", "lot_id": lot_id}
+        cursor = self._page_tokens.decode(request.page_token, query)
+        found = await self._lots.ownership(lot_id, cursor["after"] if cursor else -1, size + 1)
+        page, token = self._page_tokens.cut(found, size, lambda last: {"after": last.number}, query)
+        return pb.ListOwnershipResponse(ownerships=map(ownership_to_proto, page), next_page_token=token)

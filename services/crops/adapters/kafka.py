@@ -1,0 +1,62 @@
+"""Lot facts as domain events for other services."""
+
+from google.protobuf.message import Message
+
+from chassis.outbox import Publication
+from chassis.protobuf import quantity_to_proto, timestamp_to_proto
+from greenledger.crops.v1 import crops_pb2, events_pb2
+from services.crops.adapters.codec import origin_to_proto
+from services.crops.domain.events import LotEvent, LotMinted, LotRecalled, LotSplit, LotTransferred
+
+
+def publication(event: LotEvent) -> Publication | None:
+    """What others are told of a fact; None for what concerns nobody else (transfers begun, cancelled)."""
+    encoded = _encode(event)
+    if encoded is None:
+        return None
+    topic, payload = encoded
+    return Publication(topic, event.lot_id, payload, "lot", occurred_time=event.at)
+
+
+def _encode(event: LotEvent) -> tuple[str, Message] | None:
+    match event:
+        case LotMinted():
+            return "crop.minted", _minted(event)
+        case LotTransferred():
+            return "crop.transferred", events_pb2.LotTransferred(
+                lot_id=event.lot_id,
+                previous_owner_id=event.previous_owner_id,
+                new_owner_id=event.new_owner_id,
+                reference_document=event.reference_document,
+                transfer_number=event.transfer_number,
+            )
+        case LotSplit():
+            return "crop.split", events_pb2.LotSplit(
+                lot_id=event.lot_id,
+                part_lot_ids=[part.lot_id for part in event.parts],
+                remaining=quantity_to_proto(event.remaining),
+            )
+        case LotRecalled():
+            return "crop.recalled", events_pb2.LotRecalled(
+                lot_id=event.lot_id,
+                root_lot_id=event.root_lot_id,
+                reason=event.reason,
+                recall_class=crops_pb2.RecallClass.Value(f"RECALL_CLASS_{event.recall_class.value}"),
+                owner_id=event.owner_id,
+            )
+    return None
+
+
+def _minted(event: LotMinted) -> events_pb2.LotMinted:
+    return events_pb2.LotMinted(
+        lot_id=event.lot_id,
+        lot_code=event.lot_code,
+        product_code=event.product_code,
+        quantity=quantity_to_proto(event.quantity),
+        grower_id=event.grower_id,
+        owner_id=event.owner_id,
+        origin=origin_to_proto(event.origin),
+        harvest_time=timestamp_to_proto(event.harvest_time),
+        expire_time=timestamp_to_proto(event.expire_time),
+        parent_lot_id=event.parent_lot_id or "",
+    )

@@ -1,0 +1,161 @@
+"""What the use cases need of the outside world."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.domain.events import LotEvent
+from services.crops.domain.lot import Lot
+
+
+class Transaction(Protocol):
+    """The running transaction."""
+
+    def savepoint(self) -> AbstractAsyncContextManager[object]:
+        """A part that may fail alone."""
+        ...
+
+
+class Transactions(Protocol):
+    """Starts or joins the transaction of the running task."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was decided on a lot.
+
+    Args:
+        lot_id: the lot.
+        expected_version: the version that the decision was based on; 0 for a new lot.
+        events: the decision.
+    """
+
+    lot_id: str
+    expected_version: int
+    events: tuple[LotEvent, ...]
+
+
+class Lots(Protocol):
+    """The lots' histories: the side that decides."""
+
+    async def load(self, lot_id: str, at_version: int | None = None) -> Lot:
+        """A lot as it is, or as it was after so many events.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND.
+        """
+        ...
+
+    async def descendants(self, lot_id: str) -> Sequence[Lot]:
+        """Every lot split from a lot, directly or not."""
+        ...
+
+    async def save(self, changes: Sequence[Change]) -> None:
+        """Record decisions and tell others of them, in the running transaction, all or none.
+
+        Raises:
+            AlreadyExists: LOT_CODE_TAKEN, a new lot's code is one of its grower's already.
+            Aborted: CONCURRENT_CHANGE, a lot is not at the expected version.
+        """
+        ...
+
+
+class LotQueries(Protocol):
+    """The read models. Every answer includes what was committed before the question, or waits for it."""
+
+    async def get(self, lot_id: str) -> LotView | None: ...
+
+    async def page(self, where: LotFilter, after: str | None, limit: int) -> Sequence[LotView]:
+        """Lots with ids above `after`, in the order of their ids, which is that of their minting."""
+        ...
+
+    async def events(self, lot_id: str, after_version: int, limit: int) -> Sequence[LotEventView]:
+        """A lot's history above a version, oldest first; empty for an unknown lot."""
+        ...
+
+    async def ownership(self, lot_id: str, after_number: int, limit: int) -> Sequence[OwnershipView]:
+        """A lot's owners above a number, first owner first; empty for an unknown lot."""
+        ...
+
+    async def shows(self, lot_id: str, version: int) -> bool:
+        """Whether the read models have reached a version of a lot; waits a short while for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may own lots."""
+
+    user_id: str
+    display_name: str
+
+
+class Directory(Protocol):
+    """The users service."""
+
+    async def find(self, user_id: str) -> Person | None:
+        """An active user; None for anyone else.
+
+        Raises:
+            Unavailable, DeadlineExceeded: it does not answer.
+        """
+        ...
+
+
+class Notifier(Protocol):
+    """The notifications service."""
+
+    async def tell_of_transfer(
+        self, request_id: str, user_id: str, *, lot_code: str, from_name: str, to_name: str
+    ) -> None:
+        """Send one message, however often it is asked to with that request_id.
+
+        Raises:
+            Unavailable, DeadlineExceeded: it does not answer.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What the transfer saga is started with."""
+
+    lot_id: str
+    owner_id: str
+    new_owner_id: str
+    reference_document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a transfer came to nothing."""
+
+    reason: str
+    message: str
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a transfer stands: refused, or visible to queries as `visible_version`, or neither yet."""
+
+    transfer: Transfer
+    visible_version: int | None = None
+    refusal: Refusal | None = None
+
+
+class Transfers(Protocol):
+    """Runs the transfer saga."""
+
+    async def start(self, transfer_id: str, transfer: Transfer) -> Progress:
+        """Start a transfer, or find the one with that id; compare `transfer` to see which."""
+        ...
+
+    async def outcome(self, transfer_id: str, within: timedelta) -> Progress:
+        """Wait until it is visible or refused; neither is set when that takes longer."""
+        ...

@@ -1,0 +1,51 @@
+"""Questions about lots."""
+
+from collections.abc import Sequence
+
+from chassis.errors import NotFound
+from services.crops.application.ports import LotQueries
+from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+
+
+class ReadLots:
+    """Every reader of lots may read every lot: provenance is no secret among those who deal in it."""
+
+    def __init__(self, queries: LotQueries) -> None:
+        self._queries = queries
+
+    async def get(self, lot_id: str) -> LotView:
+        """A lot.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND.
+        """
+        lot = await self._queries.get(lot_id)
+        if lot is None:
+            raise _unknown(lot_id)
+        return lot
+
+    async def page(self, where: LotFilter, after: str | None, limit: int) -> Sequence[LotView]:
+        """Lots after an id, oldest first, at most `limit`."""
+        return await self._queries.page(where, after, limit)
+
+    async def events(self, lot_id: str, after_version: int, limit: int) -> Sequence[LotEventView]:
+        """A lot's history above a version, oldest first.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND.
+        """
+        found = await self._queries.events(lot_id, after_version, limit)
+        if not found:
+            await self.get(lot_id)
+        return found
+
+    async def ownership(self, lot_id: str, after_number: int, limit: int) -> Sequence[OwnershipView]:
+        """A lot's owners above a number, first owner first.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND.
+        """
+        found = await self._queries.ownership(lot_id, after_number, limit)
+        if not found:
+            await self.get(lot_id)
+        return found

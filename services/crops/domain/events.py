@@ -1,0 +1,114 @@
+"""What can happen to a lot. Each fact carries when it happened; the store adds when it was recorded."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chassis.quantity import Quantity
+
+
+class RecallClass(StrEnum):
+    """How dangerous the goods are (21 CFR 7.3(m))."""
+
+    I = "I"  # noqa: E741 - the regulation's own numerals
+    II = "II"
+    III = "III"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a lot was grown (key data elements of 21 CFR 1.1325); texts may be empty but the farm's name."""
+
+    farm_name: str
+    field: str = ""
+    city: str = ""
+    region: str = ""
+    country_code: str = ""
+    gln: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotMinted:
+    """A lot came to be: harvested, or split off `parent_lot_id`."""
+
+    lot_id: str
+    lot_code: str
+    product_code: str
+    description: str
+    variety: str
+    quantity: Quantity
+    grower_id: str
+    owner_id: str
+    origin: Origin
+    harvest_time: datetime
+    harvest_utc_offset: str
+    expire_time: datetime
+    parent_lot_id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotTransferBegun:
+    """The owner decided to hand the lot over; until that ends nothing else may be done with it."""
+
+    lot_id: str
+    transfer_id: str
+    new_owner_id: str
+    reference_document: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotTransferred:
+    """The lot has a new owner; `transfer_number` counts from 1."""
+
+    lot_id: str
+    transfer_id: str
+    previous_owner_id: str
+    new_owner_id: str
+    reference_document: str
+    transfer_number: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotTransferCancelled:
+    """A transfer that had begun came to nothing."""
+
+    lot_id: str
+    transfer_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPart:
+    """A new lot that a split made."""
+
+    lot_id: str
+    lot_code: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotSplit:
+    """Parts were taken out; `remaining` is what the lot still holds."""
+
+    lot_id: str
+    parts: tuple[SplitPart, ...]
+    remaining: Quantity
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotRecalled:
+    """The lot must not be used, because `root_lot_id`, itself or a lot that it came from, was recalled."""
+
+    lot_id: str
+    root_lot_id: str
+    reason: str
+    recall_class: RecallClass
+    owner_id: str
+    at: datetime
+
+
+LotEvent = LotMinted | LotTransferBegun | LotTransferred | LotTransferCancelled | LotSplit | LotRecalled

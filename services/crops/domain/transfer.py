@@ -1,0 +1,91 @@
+"""Handing a lot over: begin, then complete or cancel. In between the lot is spoken for."""
+
+from datetime import datetime
+
+from chassis.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Violation
+from services.crops.domain.events import LotTransferBegun, LotTransferCancelled, LotTransferred
+from services.crops.domain.lot import Lot, LotState
+
+
+def require_owner(lot: Lot, subject: str) -> None:
+    """Refuse anyone but the present owner.
+
+    Raises:
+        PermissionDenied: NOT_OWNER.
+    """
+    if lot.owner_id != subject:
+        raise PermissionDenied(
+            "NOT_OWNER", f"Lot {lot.lot_id} belongs to someone else.", resource=("lot", lot.lot_id)
+        )
+
+
+def require_tradable(lot: Lot) -> None:
+    """Refuse a lot of which nothing may be given away now.
+
+    Raises:
+        FailedPrecondition: LOT_RECALLED, LOT_EMPTY or TRANSFER_UNDER_WAY.
+    """
+    resource = ("lot", lot.lot_id)
+    if lot.state is LotState.RECALLED:
+        raise FailedPrecondition("LOT_RECALLED", f"Lot {lot.lot_id} is recalled.", resource=resource)
+    if lot.state is LotState.EMPTY:
+        raise FailedPrecondition("LOT_EMPTY", f"Nothing is left of lot {lot.lot_id}.", resource=resource)
+    if lot.pending is not None:
+        raise FailedPrecondition(
+            "TRANSFER_UNDER_WAY", f"Lot {lot.lot_id} is being transferred.", resource=resource
+        )
+
+
+def begin_transfer(
+    lot: Lot, *, transfer_id: str, actor: str, new_owner_id: str, reference_document: str, now: datetime
+) -> LotTransferBegun:
+    """Decide to hand a lot over.
+
+    Raises:
+        PermissionDenied: NOT_OWNER.
+        InvalidArgument: TRANSFER_TO_SELF.
+        FailedPrecondition: LOT_RECALLED, LOT_EMPTY or TRANSFER_UNDER_WAY.
+    """
+    require_owner(lot, actor)
+    if new_owner_id == lot.owner_id:
+        raise InvalidArgument(
+            "TRANSFER_TO_SELF",
+            "The lot belongs to that owner already.",
+            violations=[Violation("new_owner_id", "is the present owner")],
+        )
+    require_tradable(lot)
+    return LotTransferBegun(
+        lot_id=lot.lot_id,
+        transfer_id=transfer_id,
+        new_owner_id=new_owner_id,
+        reference_document=reference_document,
+        at=now,
+    )
+
+
+def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransferred:
+    """Make the new owner the owner.
+
+    Raises:
+        FailedPrecondition: LOT_RECALLED since the transfer began; TRANSFER_FAILED when it is not under way.
+    """
+    if lot.state is LotState.RECALLED:
+        raise FailedPrecondition("LOT_RECALLED", f"Lot {lot.lot_id} was recalled meanwhile.")
+    if lot.pending is None or lot.pending.transfer_id != transfer_id:
+        raise FailedPrecondition("TRANSFER_FAILED", f"Transfer {transfer_id} is not under way.")
+    return LotTransferred(
+        lot_id=lot.lot_id,
+        transfer_id=transfer_id,
+        previous_owner_id=lot.owner_id,
+        new_owner_id=lot.pending.new_owner_id,
+        reference_document=lot.pending.reference_document,
+        transfer_number=lot.transfer_count + 1,
+        at=now,
+    )
+
+
+def cancel_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransferCancelled | None:
+    """Free a lot again; None when the transfer is not under way, be it that a recall ended it."""
+    if lot.pending is None or lot.pending.transfer_id != transfer_id:
+        return None
+    return LotTransferCancelled(lot_id=lot.lot_id, transfer_id=transfer_id, at=now)

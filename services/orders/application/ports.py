@@ -1,0 +1,140 @@
+"""What the use cases need of the outside world."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any, Protocol
+
+from chassis.money import Money
+from services.orders.domain.cart import Cart
+from services.orders.domain.events import OrderEvent
+from services.orders.domain.order import MenuItem, Need, Order, State
+
+
+class Transactions(Protocol):
+    """Starts or joins the transaction of the running task."""
+
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+
+class Orders(Protocol):
+    """Orders and the history of their states."""
+
+    async def add(self, order: Order) -> bool:
+        """Store a new order; False when the guest's request_id has one already."""
+        ...
+
+    async def get(self, order_id: str, *, lock: bool = False) -> Order | None: ...
+
+    async def of_request(self, guest_id: str, request_id: str) -> Order | None: ...
+
+    async def save(self, order: Order) -> None:
+        """Store a new state and add it to the history."""
+        ...
+
+    async def history(self, order_id: str, after_revision: int) -> Sequence[Order]:
+        """The order as it was at each revision above `after_revision`, oldest first."""
+        ...
+
+    async def page(
+        self,
+        guest_id: str | None,
+        venue_id: str | None,
+        state: State | None,
+        before: str | None,
+        limit: int,
+    ) -> Sequence[Order]:
+        """Orders with ids below `before`, newest first."""
+        ...
+
+
+class Carts(Protocol):
+    """One cart a guest."""
+
+    async def get(self, guest_id: str, *, lock: bool = False) -> Cart: ...
+
+    async def save(self, cart: Cart) -> None: ...
+
+    async def clear(self, guest_id: str, *, revision: int | None = None) -> None:
+        """Empty the cart, or only if it is still at `revision`."""
+        ...
+
+
+class Watcher(Protocol):
+    """One who waits for changes of an order."""
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Until the order may have changed, or the time in seconds; True when it may have."""
+        ...
+
+
+class Changes(Protocol):
+    """Hears of orders that this process changes."""
+
+    def watch(self, order_id: str) -> AbstractAsyncContextManager[Watcher]: ...
+
+
+class Catalog(Protocol):
+    """The catalog service."""
+
+    async def menu_items(self, menu_item_ids: Sequence[str]) -> Sequence[MenuItem]:
+        """The items, in that order.
+
+        Raises:
+            NotFound: MENU_ITEM_NOT_FOUND.
+        """
+        ...
+
+    async def venue_owner(self, venue_id: str) -> str:
+        """Who owns a venue.
+
+        Raises:
+            NotFound: VENUE_NOT_FOUND.
+        """
+        ...
+
+
+class Inventory(Protocol):
+    """The inventory service; every call is idempotent by its key."""
+
+    async def reserve(self, key: str, order_id: str, venue_id: str, needs: Sequence[Need]) -> None: ...
+
+    async def hold(self, key: str, order_id: str) -> None:
+        """Keep the reservation past its expiry."""
+        ...
+
+    async def consume(self, key: str, order_id: str) -> None: ...
+
+    async def release(self, key: str, order_id: str) -> None: ...
+
+
+class Payments(Protocol):
+    """The payments service; every call is idempotent by its key."""
+
+    async def authorize(
+        self, key: str, order_id: str, payer_id: str, amount: Money, payment_method: str
+    ) -> None: ...
+
+    async def capture(self, key: str, order_id: str) -> None: ...
+
+    async def void(self, key: str, order_id: str) -> None: ...
+
+    async def refund(self, key: str, order_id: str, reason: str) -> None: ...
+
+
+class Events(Protocol):
+    """Tells others, in the running transaction."""
+
+    async def publish(self, event: OrderEvent) -> None: ...
+
+
+class CheckoutSagas(Protocol):
+    """Runs the checkout saga."""
+
+    async def start(self, order_id: str, data: Mapping[str, Any]) -> None:
+        """Start it in the running transaction."""
+        ...
+
+    async def ended(self, order_id: str, within: timedelta) -> bool:
+        """Wait for its end; False when it has not ended within the time."""
+        ...

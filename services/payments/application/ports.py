@@ -1,0 +1,90 @@
+"""What the use cases need of the outside world."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from chassis.money import Money
+from services.payments.domain.events import PaymentEvent
+from services.payments.domain.payment import Payment, Refund, State
+
+
+class Transactions(Protocol):
+    """Starts or joins the transaction of the running task."""
+
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+
+class Payments(Protocol):
+    """Payments by order, inside the running transaction."""
+
+    async def add(self, payment: Payment) -> bool:
+        """Store a new one; False when the order has one already."""
+        ...
+
+    async def of_order(self, order_id: str, *, lock: bool = False) -> Payment | None:
+        """The order's payment, locked against other writers when asked."""
+        ...
+
+    async def save(self, payment: Payment) -> None:
+        """Store what changed."""
+        ...
+
+    async def add_refund(self, refund: Refund) -> None:
+        """Store a promise."""
+        ...
+
+    async def refund(self, request_id: str) -> Refund | None:
+        """A promise by the request that made it."""
+        ...
+
+    async def refund_done(self, request_id: str) -> bool:
+        """Mark a promise as kept; False when it was already."""
+        ...
+
+    async def page(
+        self, payer_id: str | None, state: State | None, before: str | None, limit: int
+    ) -> Sequence[Payment]:
+        """Payments with ids below `before`, newest first."""
+        ...
+
+
+class Events(Protocol):
+    """Tells others, in the running transaction."""
+
+    async def publish(self, event: PaymentEvent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The provider reserved the amount."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider said no, with its code."""
+
+    code: str
+
+
+class ProviderTimeout(Exception):
+    """The provider did not answer in time; what it did is not known. Ask again with the same key."""
+
+
+class Provider(Protocol):
+    """A payment provider. Every call is idempotent by its key and may raise ProviderTimeout."""
+
+    def accepts(self, method: str) -> bool:
+        """Whether the token could be one of a payment method of this provider."""
+        ...
+
+    async def authorize(self, key: str, amount: Money, method: str) -> Approved | Refused: ...
+
+    async def capture(self, key: str) -> None: ...
+
+    async def void(self, key: str) -> None:
+        """Free the authorization of the key; also one that arrives later."""
+        ...
+
+    async def refund(self, key: str, refund_key: str, amount: Money) -> None: ...

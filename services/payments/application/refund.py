@@ -1,0 +1,64 @@
+"""Give captured money back."""
+
+from chassis.clock import Clock
+from chassis.errors import AlreadyExists, NotFound
+from chassis.money import Money
+from services.payments.application.authorize import provider_timeout
+from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout, Transactions
+from services.payments.domain.events import Refunded
+from services.payments.domain.payment import Payment, Refund
+
+
+class RefundPayment:
+    """Promises count against what is left at once, so that two refunds never exceed the capture."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        payments: Payments,
+        provider: Provider,
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        self._transactions = transactions
+        self._payments = payments
+        self._provider = provider
+        self._events = events
+        self._clock = clock
+
+    async def __call__(self, request_id: str, order_id: str, amount: Money | None) -> Payment:
+        """Give back `amount`, or all that is left when None; once per request id.
+
+        Raises:
+            NotFound: PAYMENT_NOT_FOUND.
+            FailedPrecondition: PAYMENT_NOT_CAPTURED, REFUND_EXCEEDS_CAPTURE.
+            AlreadyExists: REQUEST_ID_REUSED.
+            DeadlineExceeded: PROVIDER_TIMEOUT.
+        """
+        payment, refund = await self._promise(request_id, order_id, amount)
+        if refund.done:
+            return payment
+        try:
+            await self._provider.refund(payment.payment_id, request_id, refund.amount)
+        except ProviderTimeout:
+            raise provider_timeout() from None
+        async with self._transactions.transaction():
+            if await self._payments.refund_done(request_id):
+                await self._events.publish(Refunded(payment, refund.amount))
+        return payment
+
+    async def _promise(self, request_id: str, order_id: str, amount: Money | None) -> tuple[Payment, Refund]:
+        async with self._transactions.transaction():
+            payment = await self._payments.of_order(order_id, lock=True)
+            if payment is None:
+                raise NotFound("PAYMENT_NOT_FOUND", "the order has no payment")
+            recorded = await self._payments.refund(request_id)
+            if recorded is not None:
+                if recorded.order_id != order_id or amount not in (None, recorded.amount):
+                    raise AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another refund")
+                return payment, recorded
+            payment, promised = payment.refunding(amount, self._clock.now())
+            refund = Refund(request_id, order_id, promised, done=False)
+            await self._payments.save(payment)
+            await self._payments.add_refund(refund)
+            return payment, refund

@@ -1,0 +1,133 @@
+"""The life of an order's payment."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from chassis.money import Money
+
+
+class State(StrEnum):
+    """Where a payment stands. CAPTURING and VOIDING: the provider is being told, the way is decided."""
+
+    PENDING = "PENDING"
+    AUTHORIZED = "AUTHORIZED"
+    DECLINED = "DECLINED"
+    CAPTURING = "CAPTURING"
+    CAPTURED = "CAPTURED"
+    VOIDING = "VOIDING"
+    VOIDED = "VOIDED"
+
+
+TAKEN = frozenset({State.CAPTURING, State.CAPTURED})
+GIVEN_UP = frozenset({State.VOIDING, State.VOIDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """The payment of one order.
+
+    Args:
+        payment_id: also the key under which the provider knows it.
+        amount: None for a payment that was voided before it arrived.
+        refunded_minor: minor units given back or promised back, of `amount`'s currency.
+    """
+
+    payment_id: str
+    order_id: str
+    payer_id: str
+    amount: Money | None
+    method: str
+    state: State
+    created_at: datetime
+    updated_at: datetime
+    decline_code: str = ""
+    refunded_minor: int = 0
+
+    @property
+    def captured(self) -> Money | None:
+        """What was taken, if anything."""
+        return self.amount if self.state is State.CAPTURED else None
+
+    def ensure_repeats(self, payer_id: str, amount: Money, method: str) -> None:
+        """Refuse an authorization that differs from the one recorded for the order.
+
+        Raises:
+            FailedPrecondition: PAYMENT_VOIDED.
+            AlreadyExists: REQUEST_ID_REUSED.
+        """
+        if self.state in GIVEN_UP:
+            raise FailedPrecondition("PAYMENT_VOIDED", "the payment of this order was voided")
+        if (self.payer_id, self.amount, self.method) != (payer_id, amount, method):
+            raise AlreadyExists("REQUEST_ID_REUSED", "the order has another payment already")
+
+    def authorized(self, at: datetime) -> "Payment":
+        """The provider reserved the amount."""
+        return replace(self, state=State.AUTHORIZED, updated_at=at)
+
+    def declined(self, code: str, at: datetime) -> "Payment":
+        """The provider refused."""
+        return replace(self, state=State.DECLINED, decline_code=code, updated_at=at)
+
+    def capturing(self, at: datetime) -> "Payment":
+        """Decide to take the money; from here no void is possible.
+
+        Raises:
+            FailedPrecondition: PAYMENT_VOIDED, or PAYMENT_NOT_AUTHORIZED.
+        """
+        if self.state in TAKEN:
+            return self
+        if self.state in GIVEN_UP:
+            raise FailedPrecondition("PAYMENT_VOIDED", "the payment of this order was voided")
+        if self.state is not State.AUTHORIZED:
+            raise FailedPrecondition("PAYMENT_NOT_AUTHORIZED", "the payment of this order is not authorized")
+        return replace(self, state=State.CAPTURING, updated_at=at)
+
+    def voiding(self, at: datetime) -> "Payment":
+        """Decide to free the money; from here no capture is possible.
+
+        Raises:
+            FailedPrecondition: PAYMENT_CAPTURED.
+        """
+        if self.state in TAKEN:
+            raise FailedPrecondition("PAYMENT_CAPTURED", "a captured payment can only be refunded")
+        return self if self.state in GIVEN_UP else replace(self, state=State.VOIDING, updated_at=at)
+
+    def refunding(self, amount: Money | None, at: datetime) -> tuple["Payment", Money]:
+        """Promise money back.
+
+        Args:
+            amount: how much; None for all that is left.
+
+        Returns:
+            The payment and how much is promised.
+
+        Raises:
+            FailedPrecondition: PAYMENT_NOT_CAPTURED, REFUND_EXCEEDS_CAPTURE.
+            InvalidArgument: CURRENCY_MISMATCH.
+        """
+        if self.captured is None:
+            raise FailedPrecondition("PAYMENT_NOT_CAPTURED", "only a captured payment can be refunded")
+        left = self.captured.minor - self.refunded_minor
+        wanted = amount or Money(left, self.captured.currency)
+        if wanted.currency != self.captured.currency:
+            raise InvalidArgument("CURRENCY_MISMATCH", f"the payment was made in {self.captured.currency}")
+        if wanted.minor > left or wanted.minor == 0:
+            raise FailedPrecondition(
+                "REFUND_EXCEEDS_CAPTURE",
+                f"{left} minor units are left of what was captured",
+                metadata={"left_minor": str(left)},
+            )
+        promised = replace(self, refunded_minor=self.refunded_minor + wanted.minor, updated_at=at)
+        return promised, wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One promise of money back, named by the request that made it."""
+
+    request_id: str
+    order_id: str
+    amount: Money
+    done: bool

@@ -1,0 +1,40 @@
+"""Where the objects of payments meet."""
+
+from chassis.runtime import Runtime
+from chassis.service import Service, Servicer
+from greenledger.payments.v1 import payments_pb2_grpc
+from services.payments.adapters.db import PostgresPayments
+from services.payments.adapters.grpc import PaymentServicer
+from services.payments.adapters.kafka import PaymentEvents
+from services.payments.adapters.simulator import SimulatedProvider
+from services.payments.application.authorize import AuthorizePayment
+from services.payments.application.capture import CapturePayment
+from services.payments.application.queries import PaymentQueries
+from services.payments.application.refund import RefundPayment
+from services.payments.application.void import VoidPayment
+
+
+def wire(runtime: Runtime) -> Service:
+    """The service on a runtime."""
+    database, clock, ids = runtime.database, runtime.clock, runtime.ids
+    payments = PostgresPayments(database)
+    provider = SimulatedProvider(database)
+    events = PaymentEvents(database, runtime.outbox)
+    servicer = PaymentServicer(
+        provider,
+        AuthorizePayment(database, payments, provider, events, clock, ids),
+        CapturePayment(database, payments, provider, events, clock),
+        VoidPayment(database, payments, provider, events, clock, ids),
+        RefundPayment(database, payments, provider, events, clock),
+        PaymentQueries(payments),
+        runtime.page_tokens,
+    )
+    return Service(
+        servicers=[
+            Servicer(
+                "greenledger.payments.v1.PaymentService",
+                payments_pb2_grpc.add_PaymentServiceServicer_to_server,
+                servicer,
+            )
+        ]
+    )

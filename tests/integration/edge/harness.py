@@ -1,0 +1,164 @@
+"""A running edge in front of services whose answers the tests choose."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from fleet.edge.render import render
+from fleet.edge.settings import Address, EdgeSettings
+from fleet.servers.envoy import find_envoy
+from fleet.services import SERVICES
+from fleet.settings import FleetSettings
+from tests.integration.edge.services import Services
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A port below the ephemeral range that nobody listens on."""
+    for port in range(24000 + os.getpid() % 2000, 32000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if port not in _given and probe.connect_ex((LOOPBACK, port)) != 0:
+                _given.add(port)
+                return port
+    raise AssertionError("no free port")
+
+
+_given: set[int] = set()
+
+
+class LoopThread:
+    """An event loop of its own, so that the services answer while a test blocks."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Any) -> Any:
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        return future.result(30)
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+
+
+@dataclass
+class Edge:
+    """What a test may do with a running edge."""
+
+    settings: EdgeSettings
+    services: Services
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx.Client(base_url=self.url, timeout=20)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.settings.listen.port}"
+
+    @property
+    def target(self) -> str:
+        return f"{LOOPBACK}:{self.settings.listen.port}"
+
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def admin(self, path: str) -> str:
+        return httpx.get(f"http://{LOOPBACK}:{self.settings.admin.port}{path}", timeout=5).text
+
+
+def wait_until(predicate: Callable[[], Any], timeout_s: float = 15.0) -> Any:
+    """Poll a plain predicate until it holds; connection errors mean "not yet"."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = None
+        try:
+            answer = predicate()
+        except httpx.HTTPError as error:
+            answer = None
+            last: object = error
+        else:
+            if answer:
+                return answer
+            last = answer
+        assert time.monotonic() < deadline, f"not within {timeout_s} s; last: {last!r}"
+        time.sleep(0.02)
+
+
+def edge_settings(services_port: int, output_dir: Path, down: tuple[str, ...] = ()) -> EdgeSettings:
+    """Every context at one address, but those that are down, where nobody listens."""
+    nobody = free_port()
+    addresses = {
+        spec.name: (Address(LOOPBACK, nobody if spec.name in down else services_port),) for spec in SERVICES
+    }
+    return EdgeSettings(
+        listen=Address(LOOPBACK, free_port()),
+        admin=Address(LOOPBACK, free_port()),
+        services=addresses,
+        output_dir=output_dir,
+    )
+
+
+@contextmanager
+def envoy(configuration: Path, log_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Envoy with a configuration, until the block ends."""
+    binary = find_envoy(FleetSettings(state_dir=log_path.parent))
+    command = [str(binary), "-c", str(configuration), "--concurrency", "1", "--disable-hot-restart"]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--log-level", "warning", "--file-flush-interval-msec", "50"], stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def running_edge(folder: Path, *, down: tuple[str, ...] = (), **changes: Any) -> Iterator[Edge]:
+    """Services and an edge before them; `changes` are fields of EdgeSettings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    thread = LoopThread()
+    services = Services()
+    thread.run(services.start())
+    settings = replace(edge_settings(services.port, folder, down), **changes)
+    log_path = folder / "envoy.log"
+    try:
+        with envoy(render(settings), log_path) as process:
+            edge = Edge(settings, services, process, log_path)
+            try:
+                wait_until(lambda: _ready(edge))
+                yield edge
+            finally:
+                edge.http.close()
+    finally:
+        thread.run(services.stop())
+        thread.stop()
+
+
+def _ready(edge: Edge) -> bool:
+    assert edge.process.poll() is None, edge.log()
+    return edge.admin("/ready").strip() == "LIVE" and edge.http.get("/docs").status_code == 200

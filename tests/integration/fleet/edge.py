@@ -1,0 +1,43 @@
+"""A small edge for the fleet's tests: `/` answers by itself, `/slow` goes to a given upstream."""
+
+from pathlib import Path
+
+from fleet.settings import FleetSettings
+
+_EDGE = """  # noqa: E501
+admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}
+static_resources:
+  clusters:
+  - name: upstream
+    load_assignment:
+      cluster_name: upstream
+      endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address:
+        {{address: 127.0.0.1, port_value: {upstream}}}}}}}}}]}}]
+  listeners:
+  - name: edge
+    address: {{socket_address: {{address: 127.0.0.1, port_value: {edge}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: edge
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - {{match: {{path: /slow}}, route: {{cluster: upstream}}}}
+              - {{match: {{prefix: /}}, direct_response: {{status: 200, body: {{inline_string: here}}}}}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+"""
+
+
+def render(settings: FleetSettings, upstream: int = 9) -> Path:
+    """Write the configuration and return its path, as the project's own renderer does."""
+    path = settings.run_dir / "edge.yaml"
+    path.write_text(_EDGE.format(admin=settings.envoy_admin_port, edge=settings.edge_port, upstream=upstream))
+    return path
