@@ -1,9 +1,12 @@
 """Named places where a test can throw, delay or kill the process.
 
-A point is a call `crashpoint("outbox.published")` in production code. It does nothing unless it is
-armed: when the process starts by `GREENLEDGER_CRASHPOINT=<name>[:kill|throw|delay=<ms>][@<n>]` (default: kill at
-the first hit; several are separated by commas), or inside a test by `arm`. A process whose
-`GREENLEDGER_ENV` is `production` refuses to be armed.
+A point is a call `crashpoint("outbox.published")` in production code. It does nothing unless it is armed,
+inside a test by `arm`, or when the process starts by an environment variable:
+
+    GREENLEDGER_CRASHPOINT=<name>[:kill|throw|delay=<ms>][@<n>]
+
+(default: kill at the first hit; several are separated by commas). A process whose `GREENLEDGER_ENV` is
+`production` refuses to be armed.
 """
 
 import os

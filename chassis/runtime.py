@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import grpc.aio
 import structlog
@@ -154,7 +154,11 @@ class _Process:
         )
         if service.on_start is not None:
             await service.on_start()
-        loops: list[Background] = [*consumers, *([service.sagas] if service.sagas else []), *service.background]
+        loops: list[Background] = [
+            *consumers,
+            *([service.sagas] if service.sagas else []),
+            *service.background,
+        ]
         operations = OperationsServicer(runtime, relay, consumers, service.sagas)
         server, health, admission = self._server(runtime, service, operations)
         metrics = MetricsServer(settings.metrics_listen) if settings.metrics_listen else None
@@ -198,7 +202,8 @@ class _Process:
         for entry in served:
             entry.add(entry.implementation, server)
             health.set(entry.name, NOT_SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(health, server)  # type: ignore[no-untyped-call,unused-ignore]
+        # The generated base class is synchronous; ours is not derived from it.
+        health_pb2_grpc.add_HealthServicer_to_server(cast("Any", health), server)
         names = [*(entry.name for entry in served), SERVICE_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, server)
         health.set(OVERALL, NOT_SERVING)

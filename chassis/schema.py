@@ -7,14 +7,27 @@ from chassis.eventstore.schema import CREATE_V1 as EVENT_STORE_V1
 from chassis.eventstore.schema import DROP_V1 as EVENT_STORE_V1_DROP
 from chassis.idempotency import CREATE_V1 as IDEMPOTENCY_V1
 from chassis.idempotency import DROP_V1 as IDEMPOTENCY_V1_DROP
+from chassis.inbox.schema import INBOX_V1, INBOX_V1_DROP
+from chassis.outbox.schema import OUTBOX_V1, OUTBOX_V1_DROP
 from chassis.projection.schema import CREATE_V1 as PROJECTION_V1
 from chassis.projection.schema import DROP_V1 as PROJECTION_V1_DROP
+from chassis.saga.schema import SAGA_V1, SAGA_V1_DROP
+
+AUDIT_V1_DROP = "DROP TABLE IF EXISTS operator_action;"
+"""The audit that INBOX_V1 and SAGA_V1 share; dropped after both."""
 
 __all__ = [
+    "AUDIT_V1_DROP",
     "EVENT_STORE_V1",
     "EVENT_STORE_V1_DROP",
     "IDEMPOTENCY_V1",
     "IDEMPOTENCY_V1_DROP",
+    "INBOX_V1",
+    "INBOX_V1_DROP",
+    "OUTBOX_V1",
+    "OUTBOX_V1_DROP",
     "PROJECTION_V1",
     "PROJECTION_V1_DROP",
+    "SAGA_V1",
+    "SAGA_V1_DROP",
 ]

@@ -30,7 +30,10 @@ def main(arguments: list[str]) -> None:
         libc.prctl(PR_SET_PDEATHSIG, options["signal"], 0, 0, 0)
         if os.getppid() != options["parent"]:
             sys.exit(f"the supervisor {options['parent']} is gone")
-    os.execv(arguments[1], arguments[1:])
+    try:
+        os.execv(arguments[1], arguments[1:])
+    except OSError as error:
+        sys.exit(f"{arguments[1]} cannot be started: {error.strerror}")
 
 
 def _become(libc: ctypes.CDLL, user: int, group: int, *, reach: bool) -> None:

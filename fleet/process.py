@@ -13,6 +13,7 @@ from pathlib import Path
 
 _CHILD_SCRIPT = Path(__file__).with_name("child.py")
 LOG_ROTATE_BYTES = 20 * 1024 * 1024
+ABORT_GRACE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Launch:
         environment: its whole environment; None inherits ours.
         log_path: file that takes its output, appended.
         stop_signal: what asks it to end in good order; default SIGTERM.
+        abort_signal: what ends it at once; SIGKILL to its group follows when it does not; default SIGKILL.
         death_signal: what the kernel sends it when the supervisor dies (Linux); default SIGKILL.
         run_as: another system user; only root may set it.
     """
@@ -46,6 +48,7 @@ class Launch:
     environment: Mapping[str, str] | None = None
     directory: Path = field(default_factory=lambda: Path("/"))
     stop_signal: int = signal.SIGTERM
+    abort_signal: int = signal.SIGKILL
     death_signal: int = signal.SIGKILL
     run_as: RunAs | None = None
 
@@ -125,7 +128,12 @@ class Child:
         return True
 
     async def kill(self) -> None:
-        """SIGKILL the whole process group and wait for its leader."""
+        """End it at once with its whole process group, and wait for it."""
+        if self.running and self._launch.abort_signal != signal.SIGKILL:
+            self.signal(self._launch.abort_signal)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ABORT_GRACE_S):
+                    await self._process.wait()
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)

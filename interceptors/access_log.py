@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import grpc
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from chassis.telemetry.tracing import trace_id
 from interceptors.call import Call, Method, Proceed
@@ -26,7 +26,7 @@ class AccessLog:
         slow_s: seconds from which a unary call is slow; default 1.
     """
 
-    def __init__(self, log: structlog.stdlib.BoundLogger, *, slow_s: float = 1.0) -> None:
+    def __init__(self, log: FilteringBoundLogger, *, slow_s: float = 1.0) -> None:
         self._log = log
         self._slow_s = slow_s
 
@@ -34,6 +34,7 @@ class AccessLog:
         """Every method but health and reflection."""
         if method.infrastructure:
             return proceed
+        verbose = self._log.is_enabled_for(logging.DEBUG)
         slow_s = float("inf") if method.streams_responses else self._slow_s
 
         async def record(request: Any, call: Call) -> Any:
@@ -44,7 +45,7 @@ class AccessLog:
                 if call.code is not _OK or call.sampled or seconds >= slow_s:
                     level = logging.WARNING if call.code in SERVER_FAULTS else logging.INFO
                     self._write(level, call, seconds)
-                elif self._log.isEnabledFor(logging.DEBUG):
+                elif verbose:
                     self._write(logging.DEBUG, call, seconds)
 
         return record

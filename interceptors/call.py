@@ -113,7 +113,7 @@ class Call:
 
     def header(self, name: str) -> str:
         """Text of a request header (lower case name), empty when it is absent or binary."""
-        value = self.metadata.get(name, "")
+        value = self.metadata.get(name)
         return value if isinstance(value, str) else ""
 
 

@@ -120,7 +120,7 @@ def server_chain(
         limit: per principal; default off.
         registry: of metrics; default the process's.
     """
-    log = get_logger("greenledger.rpc")
+    log = get_logger("greenledger.rpc").bind()  # resolved once: it costs more than a call may
     return ServerChain(
         [
             ReadContext(ids),

@@ -1,6 +1,6 @@
 """Errors of callees as domain errors, so that a service's clients need no table of their own."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import wraps
 from types import TracebackType
@@ -79,7 +79,7 @@ class callee_errors:
         if isinstance(error, grpc.RpcError):
             raise domain_error(error) from error
 
-    def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
         @wraps(function)
         async def translated(*args: P.args, **kwargs: P.kwargs) -> R:
             with self:

@@ -4,7 +4,6 @@ Two halves because the deadline and the principal are found out in between, and 
 force three times would cost more than all other policies but the token check together.
 """
 
-import re
 from typing import Any
 
 from chassis.context import RequestContext, use
@@ -14,7 +13,7 @@ from interceptors.call import Call, Method, Proceed
 REQUEST_ID = "x-request-id"
 CORRELATION_ID = "x-correlation-id"
 
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
+_MOST_CHARACTERS = 128
 
 
 class ReadContext:
@@ -32,13 +31,9 @@ class ReadContext:
         new_id = self._ids.uuid7
 
         async def read(request: Any, call: Call) -> Any:
-            call.metadata = dict(call.grpc.invocation_metadata() or ())
-            given = call.header(REQUEST_ID)
-            # Ids go into logs, events and further calls: what is not a plain id is not taken over.
-            call.request_id = given if given and _SAFE_ID.fullmatch(given) else new_id()
-            correlation = call.header(CORRELATION_ID)
-            usable = correlation and _SAFE_ID.fullmatch(correlation)
-            call.correlation_id = correlation if usable else call.request_id
+            metadata = call.metadata = dict(call.grpc.invocation_metadata() or ())
+            call.request_id = _usable(metadata.get(REQUEST_ID)) or new_id()
+            call.correlation_id = _usable(metadata.get(CORRELATION_ID)) or call.request_id
             return await proceed(request, call)
 
         return read
@@ -65,3 +60,10 @@ class EnterContext:
                 return await proceed(request, call)
 
         return enter
+
+
+def _usable(given: str | bytes | None) -> str:
+    # Ids go into logs, events and further calls: what is too long or not plain text is not taken over.
+    if given is None or isinstance(given, bytes) or len(given) > _MOST_CHARACTERS:
+        return ""
+    return given if given.isascii() and given.isprintable() else ""

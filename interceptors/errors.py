@@ -9,9 +9,9 @@ from typing import Any
 
 import asyncpg
 import grpc
-import structlog
 from confluent_kafka import KafkaException
 from google.rpc import error_details_pb2 as details_pb2
+from structlog.typing import FilteringBoundLogger
 
 from chassis.clock import Clock
 from chassis.database import translate
@@ -39,7 +39,7 @@ class MapErrors:
         clock: tells a caller who left from one whose time ran out.
     """
 
-    def __init__(self, log: structlog.stdlib.BoundLogger, ids: IdSource, clock: Clock) -> None:
+    def __init__(self, log: FilteringBoundLogger, ids: IdSource, clock: Clock) -> None:
         self._log = log
         self._ids = ids
         self._clock = clock

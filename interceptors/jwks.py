@@ -45,7 +45,8 @@ class JwksSource:
         self._refresh_s = refresh.total_seconds()
         self._least_interval_s = least_interval.total_seconds()
         self._keys: dict[str, RSAPublicKey] = {}
-        self._fetched_at: float | None = None
+        self._fetched = False
+        self._old_at_s = 0.0
         self._tried_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
         self.generation = 0
@@ -61,15 +62,18 @@ class JwksSource:
         if found is None and self._may_fetch():
             await self._shared_fetch()
             found = self._keys.get(key_id)
-        if self._fetched_at is None:
+        if not self._fetched:
             raise Unavailable(reasons.UNAVAILABLE, "Tokens cannot be verified at present.")
-        self.refresh_when_old()
+        self.refresh_when_old(self._clock.monotonic())
         return found
 
-    def refresh_when_old(self) -> None:
-        """Fetch in the background when the keys are older than `refresh`."""
-        old = self._fetched_at is None or self._clock.monotonic() - self._fetched_at >= self._refresh_s
-        if old and self._may_fetch():
+    def refresh_when_old(self, now_s: float) -> None:
+        """Fetch in the background when the keys are older than `refresh`.
+
+        Args:
+            now_s: instant of the clock's `monotonic`.
+        """
+        if now_s >= self._old_at_s and self._may_fetch():
             self._start()
 
     def _may_fetch(self) -> bool:
@@ -97,7 +101,8 @@ class JwksSource:
             if self._keys.keys() - keys.keys():
                 self.generation += 1
             self._keys = keys
-            self._fetched_at = self._clock.monotonic()
+            self._fetched = True
+            self._old_at_s = self._clock.monotonic() + self._refresh_s
         finally:
             self._fetching = None
 

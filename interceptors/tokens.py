@@ -28,7 +28,7 @@ _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 @dataclass(frozen=True, slots=True)
 class _Verified:
     principal: Principal
-    expires_at: float
+    expires_at_s: float  # of Clock.monotonic, which is cheaper to ask than the wall clock
     generation: int
 
 
@@ -64,8 +64,9 @@ class TokenVerifier:
         known = self._remembered.get(token)
         if known is None:
             return None
-        self._keys.refresh_when_old()
-        if known.generation == self._keys.generation and self._clock.now().timestamp() < known.expires_at:
+        now_s = self._clock.monotonic()
+        self._keys.refresh_when_old(now_s)
+        if known.generation == self._keys.generation and now_s < known.expires_at_s:
             return known.principal
         del self._remembered[token]
         return None
@@ -81,11 +82,12 @@ class TokenVerifier:
         if known is not None:
             return known
         claims = await self._claims(token)
-        expires_at = self._check_times(claims)
+        remaining_s = self._check_times(claims)
         principal = _principal(claims)
+        expires_at_s = self._clock.monotonic() + remaining_s
         if len(self._remembered) >= self._most:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[token] = _Verified(principal, expires_at, self._keys.generation)
+        self._remembered[token] = _Verified(principal, expires_at_s, self._keys.generation)
         return principal
 
     async def _claims(self, token: str) -> Mapping[str, Any]:
@@ -125,7 +127,7 @@ class TokenVerifier:
             raise _invalid()
         if expires_at <= now:
             raise Unauthenticated(reasons.TOKEN_EXPIRED, "The token has expired.")
-        return expires_at
+        return expires_at - now
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:

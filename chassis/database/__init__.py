@@ -1,7 +1,7 @@
 """PostgreSQL by asyncpg: one pool, one transaction type, one place that maps errors, migrations."""
 
+from chassis.database.database import Database
 from chassis.database.errors import TransactionFailedError, translate
-from chassis.database.pool import Database
 from chassis.database.transaction import Transaction
 
 __all__ = ["Database", "Transaction", "TransactionFailedError", "translate"]

@@ -23,7 +23,7 @@ _LOST = (
     OSError,
 )
 
-_CLOSED = ("is closed", "was closed", "is closing", "released back to the pool")
+_CLOSED = ("is closed", "was closed")
 
 DRIVER_ERRORS: tuple[type[Exception], ...] = (
     *_CONCURRENT,
@@ -55,9 +55,7 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, _CONCURRENT):
         return Aborted("CONCURRENT_CHANGE", "A concurrent transaction won; repeat the operation.")
     if isinstance(error, asyncpg.QueryCanceledError):
-        return DeadlineExceeded(
-            "DEADLINE_EXPIRED", "The database stopped the statement: it took too long."
-        )
+        return DeadlineExceeded("DEADLINE_EXPIRED", "The database stopped the statement: it took too long.")
     if isinstance(error, _LOST) or _says_closed(error):
         return Unavailable("UNAVAILABLE", "The database cannot be reached.")
     return error

@@ -1,159 +1,84 @@
-"""The connection pool and the ambient transaction."""
+"""A bounded set of connections.
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Self
+asyncpg's own pool resets each connection in a shielded task when it comes back: a fifth of the client's
+time for a one-row statement. Nothing here sets session state, so coming back is a list append.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import asyncpg
 
-from chassis.database import transaction as transactions
-from chassis.database.errors import DRIVER_ERRORS, translate
-from chassis.database.transaction import Transaction
+from chassis.errors import Unavailable
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connect = Callable[[], Awaitable[Connection]]
 
 
-async def _keep_session(_connection: object) -> None:
-    # Nothing here sets session state, so nothing needs the round trip of a reset.
-    return
+class Pool:
+    """Connections opened on demand, used last in first out, replaced when they broke.
 
-
-class Database:
-    """One PostgreSQL database of one service.
-
-    Statements run on the transaction of the current task when there is one, else alone on a pooled
-    connection. jsonb travels as text, as asyncpg has it. Use `asyncio.timeout`, not `wait_for`,
-    around code that must stay in its transaction: `wait_for` makes a new task.
+    Args:
+        connect: opens one.
+        size: most connections at a time; further callers wait in order.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str) -> None:
-        self._pool = pool
-        self.dsn = dsn
+    def __init__(self, connect: Connect, size: int) -> None:
+        self._connect = connect
+        self._size = size
+        self._slots = asyncio.Semaphore(size)
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._closing = False
 
-    @classmethod
-    async def connect(
-        cls, dsn: str, pool_size: int = 8, *, min_size: int = 1, application_name: str = "greenledger"
-    ) -> Self:
-        """Open the pool.
-
-        Args:
-            dsn: libpq URL, `postgresql://user@host:port/name`.
-            pool_size: most connections; default 8 (more cost throughput on few cores).
-            min_size: connections opened at once; default 1.
-            application_name: shown in pg_stat_activity; default `greenledger`.
+    async def acquire(self) -> Connection:
+        """A connection for the caller alone, until `release`.
 
         Raises:
-            Unavailable: nobody answers at the DSN.
+            Unavailable: the pool is closed.
+            Whatever `connect` raises.
         """
+        await self._slots.acquire()
         try:
-            pool = await asyncpg.create_pool(
-                dsn,
-                min_size=min(min_size, pool_size),
-                max_size=pool_size,
-                reset=_keep_session,
-                server_settings={"application_name": application_name, "jit": "off", "timezone": "UTC"},
-            )
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
-        return cls(pool, dsn)
+            if self._closing:
+                raise Unavailable("UNAVAILABLE", "The service is shutting down.")
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.is_closed():
+                    return connection
+                self._open.discard(connection)
+            connection = await self._connect()
+            self._open.add(connection)
+        except BaseException:
+            self._slots.release()
+            raise
+        return connection
+
+    def release(self, connection: Connection) -> None:
+        """Give a connection back; one that broke or is inside a transaction is thrown away."""
+        if connection.is_closed() or connection.is_in_transaction():
+            connection.terminate()
+            self._open.discard(connection)
+        else:
+            self._idle.append(connection)
+        self._slots.release()
 
     async def close(self) -> None:
-        """Close the pool once every connection is back."""
-        await self._pool.close()
+        """Refuse new callers, wait for the connections in use, close all."""
+        self._closing = True
+        for _ in range(self._size):
+            await self._slots.acquire()
+        while self._idle:
+            await self._idle.pop().close()
+        self._open.clear()
+        for _ in range(self._size):
+            self._slots.release()  # late callers get their refusal instead of waiting for ever
 
     def terminate(self) -> None:
-        """Drop every connection at once; for the end of a process that could not drain."""
-        self._pool.terminate()
-
-    def ambient(self) -> Transaction | None:
-        """The transaction that the running task has open on this database, if any."""
-        return transactions.ambient(self)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """Join the running transaction of this task, or run one: commit at the end, roll back on error.
-
-        Nothing is retried. A joined scope that fails forbids the commit of the whole, unless
-        `Transaction.savepoint` holds it.
-
-        Raises:
-            Aborted: deadlock.
-            TransactionFailedError: a part failed and its error was swallowed.
-            Unavailable: the connection was lost; at commit the outcome is then unknown.
-        """
-        running = transactions.ambient(self)
-        if running is not None:
-            with running.joined():
-                yield running
-            return
-        async with self._own() as tx:
-            yield tx
-        tx.announce()
-
-    @asynccontextmanager
-    async def _own(self) -> AsyncIterator[Transaction]:
-        connection = await self._acquire()
-        tx = Transaction(self, connection, transactions.running())
-        token = transactions.enter(tx)
-        try:
-            await tx.begin()
-            yield tx
-            await tx.commit()
-        except BaseException:
-            await tx.rollback()
-            raise
-        finally:
-            transactions.leave(tx, token)
-            await self._pool.release(connection)
-
-    async def _acquire(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
-        try:
-            return await self._pool.acquire()
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
-
-    def after_commit(self, callback: Callable[[], object]) -> None:
-        """Call back when the ambient transaction commits, or at once when there is none."""
-        running = transactions.ambient(self)
-        if running is None:
-            callback()
-        else:
-            running.on_commit(callback)
-
-    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        """All rows of a statement."""
-        running = transactions.ambient(self)
-        if running is not None:
-            return await running.fetch(sql, *args)
-        try:
-            return await self._pool.fetch(sql, *args)
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
-
-    async def fetchrow(self, sql: str, *args: object) -> asyncpg.Record | None:
-        """The first row of a statement, or None."""
-        running = transactions.ambient(self)
-        if running is not None:
-            return await running.fetchrow(sql, *args)
-        try:
-            return await self._pool.fetchrow(sql, *args)
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
-
-    async def fetchval(self, sql: str, *args: object) -> Any:
-        """The first column of the first row, or None."""
-        running = transactions.ambient(self)
-        if running is not None:
-            return await running.fetchval(sql, *args)
-        try:
-            return await self._pool.fetchval(sql, *args)
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
-
-    async def execute(self, sql: str, *args: object) -> str:
-        """Run a statement; without args it may be a script of several. Returns the command tag."""
-        running = transactions.ambient(self)
-        if running is not None:
-            return await running.execute(sql, *args)
-        try:
-            return await self._pool.execute(sql, *args)
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
+        """Cut every connection at once."""
+        self._closing = True
+        for connection in self._open:
+            connection.terminate()
+        self._open.clear()
+        self._idle.clear()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import asyncpg
 from chassis.database.errors import DRIVER_ERRORS, TransactionFailedError, translate
 
 if TYPE_CHECKING:
-    from chassis.database.pool import Database
+    from chassis.database.database import Database
 
 _log = logging.getLogger(__name__)
 _running: ContextVar["Transaction | None"] = ContextVar("greenledger_transaction", default=None)
@@ -24,7 +24,7 @@ class Transaction:
     def __init__(
         self,
         database: "Database",
-        connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        connection: "asyncpg.Connection[asyncpg.Record]",
         outer: "Transaction | None",
     ) -> None:
         self._database = database
@@ -36,7 +36,7 @@ class Transaction:
         self._over = False
 
     @property
-    def connection(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+    def connection(self) -> "asyncpg.Connection[asyncpg.Record]":
         """The asyncpg connection, for what the methods here do not cover (cursors, COPY out).
 
         Raises:
@@ -148,8 +148,7 @@ class Transaction:
                 await self._connection.execute("ROLLBACK")
         except (Exception, asyncio.CancelledError):
             # Whatever the reason: a connection with an open transaction must not go back to the pool.
-            with suppress(asyncpg.InterfaceError):
-                self._connection.terminate()
+            self._connection.terminate()
 
     def announce(self) -> None:
         """Run the callbacks of `on_commit` (called by Database)."""

@@ -138,7 +138,9 @@ def decode(record: Record, payload_type: type[Message]) -> Delivery:
     source = envelope.producer or headers.get(PRODUCER, "")
     if sequence < 1:
         event, defect = None, defect or "The record has no key sequence."
-    return Delivery(KeyId(record.topic, record.key, source), max(sequence, 0), event_id, record, event, defect)
+    return Delivery(
+        KeyId(record.topic, record.key, source), max(sequence, 0), event_id, record, event, defect
+    )
 
 
 def _event(envelope: Event, payload_type: type[Message]) -> tuple[ReceivedEvent[Any] | None, str]:

@@ -43,6 +43,10 @@ def reason_of(error: Exception) -> str:
 
 def describe(error: Exception) -> str:
     """One line for an operator."""
-    kind = f"{type(error).__name__}({error.reason})" if isinstance(error, DomainError) else type(error).__name__
-    text = str(error) or ("it took longer than its time limit" if isinstance(error, TimeoutError) else "no message")
+    kind = (
+        f"{type(error).__name__}({error.reason})" if isinstance(error, DomainError) else type(error).__name__
+    )
+    text = str(error) or (
+        "it took longer than its time limit" if isinstance(error, TimeoutError) else "no message"
+    )
     return f"{kind}: {text}"[:_LONGEST_REASON]

@@ -14,7 +14,9 @@ from chassis.inbox.settings import ConsumerSettings
 _log = structlog.get_logger(__name__)
 
 _QUERY_S = 3.0
-_HARMLESS = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT})
+_HARMLESS = frozenset(
+    {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT}
+)
 
 
 class Partition(NamedTuple):
@@ -50,6 +52,7 @@ class GroupClient:
         group: str,
         topics: Sequence[str],
         settings: ConsumerSettings,
+        *,
         assigned: Assigned,
         revoked: Revoked,
     ) -> None:
@@ -72,7 +75,7 @@ class GroupClient:
             # Fetched ahead of a pause it is thrown away again; the bound of memory counts more.
             queued_max_messages_kbytes=4096,
             queued_min_messages=1000,
-            fetch_wait_max_ms=100,
+            fetch_wait_max_ms=broker.settings.fetch_wait_ms,
             fetch_error_backoff_ms=50,
         )
         self._client: Consumer | None = None
@@ -156,7 +159,10 @@ class GroupClient:
     def _commit(self, offsets: Mapping[Partition, int], asynchronous: bool) -> None:
         if offsets:
             positions = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
-            self._consumer.commit(offsets=positions, asynchronous=asynchronous)
+            if asynchronous:
+                self._consumer.commit(offsets=positions, asynchronous=True)
+            else:
+                self._consumer.commit(offsets=positions, asynchronous=False)
 
     def _ends(self) -> dict[Partition, int]:
         ends = {}

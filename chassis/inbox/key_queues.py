@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from chassis.inbox.events import Delivery, KeyId
@@ -33,7 +33,7 @@ class KeyQueues:
     def __init__(self) -> None:
         self._queues: dict[KeyId, deque[Delivery]] = {}
         self._ready: dict[str, deque[KeyId]] = {}
-        self._working: set[KeyId] = set()
+        self._working: dict[KeyId, Run] = {}
         self._size = 0
         self._changed = asyncio.Event()
 
@@ -52,11 +52,16 @@ class KeyQueues:
             self._make_ready(delivery.key_id)
         queue.append(delivery)
 
-    async def take(self, most: int) -> list[Run]:
-        """Wait for work; runs of different keys of one topic, at most so many deliveries in sum."""
+    async def wait_ready(self) -> None:
+        """Wait until `take` would give something."""
         while not any(self._ready.values()):
             self._changed.clear()
             await self._changed.wait()
+
+    def take(self, most: int) -> list[Run]:
+        """Runs of different keys of one topic, at most so many deliveries in sum; none when none is ready."""
+        if not any(self._ready.values()):
+            return []
         topic = next(topic for topic, ready in self._ready.items() if ready)
         ready = self._ready.pop(topic)
         runs: list[Run] = []
@@ -72,7 +77,7 @@ class KeyQueues:
     def release(self, run: Run) -> None:
         """A run is done, one way or another: its deliveries are out of flight, its key may go on."""
         self._size -= len(run.deliveries)
-        self._working.discard(run.key_id)
+        del self._working[run.key_id]
         if self._queues.get(run.key_id):
             self._make_ready(run.key_id)
         else:
@@ -89,6 +94,10 @@ class KeyQueues:
                 del self._queues[key_id]
                 self._ready[key_id.topic].remove(key_id)
         self._changed.set()
+
+    def working_on(self, passes: Collection[PartitionProgress]) -> bool:
+        """Whether deliveries of these passes are being worked on."""
+        return any(run.deliveries[0].progress in passes for run in self._working.values())
 
     async def wait_until(self, most: int, timeout_s: float) -> bool:
         """Wait until at most so many are in flight; False when the time, in seconds, ran out."""
@@ -112,8 +121,8 @@ class KeyQueues:
             and queue[0].progress is deliveries[-1].progress
         ):
             deliveries.append(queue.popleft())
-        self._working.add(key_id)
-        return Run(key_id, deliveries)
+        run = self._working[key_id] = Run(key_id, deliveries)
+        return run
 
     def _make_ready(self, key_id: KeyId) -> None:
         ready = self._ready.get(key_id.topic)

@@ -85,7 +85,9 @@ class ParkedEvents:
             NotFound: the key is not parked.
             FailedPrecondition: an event failed again; it and those behind it stay parked.
         """
-        sources = await self._db.fetch(f"SELECT source FROM parked_key WHERE {_OF_KEY}", self._consumer, topic, key)
+        sources = await self._db.fetch(
+            f"SELECT source FROM parked_key WHERE {_OF_KEY}", self._consumer, topic, key
+        )
         if not sources:
             raise self._not_parked(topic, key)
         await self._audit(self._db, topic, key, who, "replay", why)
@@ -119,7 +121,11 @@ class ParkedEvents:
                 if first is None or first["event_id"] != event_id:
                     raise FailedPrecondition("NOT_FIRST_PARKED", "Only a key's first parked event can go.")
             await tx.execute(
-                f"DELETE FROM parked_msg WHERE {_OF_KEY} AND event_id = $4", self._consumer, topic, key, event_id
+                f"DELETE FROM parked_msg WHERE {_OF_KEY} AND event_id = $4",
+                self._consumer,
+                topic,
+                key,
+                event_id,
             )
             await self._free_when_empty(tx, key_id)
             await self._audit(tx, topic, key, who, f"discard event {event_id}", why)
@@ -133,7 +139,8 @@ class ParkedEvents:
         async with self._db.transaction() as tx:
             moved = await tx.execute(
                 """
-                INSERT INTO inbox_key AS i (consumer, topic, key, source, last_seq) VALUES ($1, $2, $3, $4, $5)
+                INSERT INTO inbox_key AS i (consumer, topic, key, source, last_seq)
+                VALUES ($1, $2, $3, $4, $5)
                 ON CONFLICT (consumer, topic, key, source) DO UPDATE SET last_seq = excluded.last_seq
                 WHERE i.last_seq < excluded.last_seq AND NOT i.parked
                 """,
@@ -198,7 +205,9 @@ class ParkedEvents:
         if not left:
             of_source = f"{_OF_KEY} AND source = $4"
             await tx.execute(f"DELETE FROM parked_key WHERE {of_source}", self._consumer, *key_id)
-            await tx.execute(f"UPDATE inbox_key SET parked = false WHERE {of_source}", self._consumer, *key_id)
+            await tx.execute(
+                f"UPDATE inbox_key SET parked = false WHERE {of_source}", self._consumer, *key_id
+            )
 
     async def _note_failure(self, position: int, reason: str) -> None:
         await self._db.execute(

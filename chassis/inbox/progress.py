@@ -5,6 +5,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 _MOST_WATCHED = 100_000
+_NOT_YET, _UNKNOWN = (
+    -1,
+    -2,
+)  # the first event of a watched key in this pass: none so far; came before we watched
 
 
 @dataclass(slots=True, eq=False)
@@ -91,24 +95,22 @@ class GapPolicy:
     _pause_s: float = 0.0
     _due: float | None = None
     _earliest: float = 0.0
-    _watched: dict[Hashable, bool] = field(default_factory=dict)
+    _first: dict[Hashable, int] = field(default_factory=dict)
 
-    def meet(self, key: Hashable) -> None:
-        """An event of the key came in its turn or as a duplicate."""
-        if key in self._watched:
-            self._watched[key] = True
+    def meet(self, key: Hashable, sequence: int) -> None:
+        """An event of the key arrived."""
+        if self._first.get(key) == _NOT_YET:
+            self._first[key] = sequence
 
-    def judge(self, key: Hashable, last_seq: int, now: float) -> bool:
-        """Whether to accept a gap behind `last_seq`; if not, a rewind is planned."""
-        if self.rewound and self.low_watermark > 0:
-            # Of a key that was never applied, every earlier event of this pass would have come here first
-            # and been accepted. Of others it must have been watched for the whole pass.
-            if last_seq == 0 or self._watched.get(key) is False:
-                self._watched.pop(key, None)
-                return True
-        if len(self._watched) < _MOST_WATCHED:
-            # Met too late in this pass to know what preceded it: True until the next pass begins.
-            self._watched.setdefault(key, True)
+    def judge(self, key: Hashable, sequence: int, last_seq: int, now: float) -> bool:
+        """Whether to accept an event although its key is only at `last_seq`; if not, a rewind is planned."""
+        # Of a key that was never applied, every earlier event of this pass would have come here before and
+        # been accepted. Other keys must have been watched from the beginning of the pass.
+        is_first = last_seq == 0 or self._first.get(key) == sequence
+        if self.rewound and self.low_watermark > 0 and is_first:
+            return True
+        if len(self._first) < _MOST_WATCHED:
+            self._first.setdefault(key, _UNKNOWN)
         if self._due is None:
             self._due = max(now, self._earliest)
         return False
@@ -122,10 +124,10 @@ class GapPolicy:
         self._pause_s = min(self._pause_s * 2, self.longest_s) if self._pause_s else self.first_s
         self._earliest, self._due = now + self._pause_s, None
         self.low_watermark, self.rewound = low_watermark, True
-        self._watched = dict.fromkeys(self._watched, False)
+        self._first = dict.fromkeys(self._first, _NOT_YET)
 
     def calm(self) -> None:
         """The end was reached with no gap open: the next one is a new story."""
         if self._due is None:
             self._pause_s = 0.0
-            self._watched.clear()
+            self._first.clear()

@@ -10,7 +10,7 @@ CREATE TABLE inbox_key (
     parked   boolean NOT NULL DEFAULT false,
     PRIMARY KEY (consumer, topic, key, source)
 ) WITH (fillfactor = 70);
-COMMENT ON COLUMN inbox_key.last_seq IS 'all events up to here are applied, parked or discarded; none above is';
+COMMENT ON COLUMN inbox_key.last_seq IS 'events up to here are applied, parked or discarded; none above is';
 COMMENT ON COLUMN inbox_key.source IS 'the producer, whose outbox counts the sequence';
 
 CREATE TABLE parked_key (

@@ -59,7 +59,12 @@ class Session:
         self._progress: dict[Partition, PartitionProgress] = {}
         self._gaps: dict[Partition, GapPolicy] = {}
         self._client = GroupClient(
-            broker, f"{self._group}.{life}", list(subscriptions), settings, self._assigned, self._revoked
+            broker,
+            f"{self._group}.{life}",
+            list(subscriptions),
+            settings,
+            assigned=self._assigned,
+            revoked=self._revoked,
         )
         self._ending = False
         self._commit_due = 0.0
@@ -77,19 +82,14 @@ class Session:
         self._ending = True
 
     async def run(self) -> None:
-        """Consume. Returns when ended or when the broker lives another life.
-
-        Raises:
-            Unavailable: the broker refuses us for good; make a new session.
-        """
+        """Consume until ended, until the broker lives another life, or until it refuses this member."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 background = [tasks.create_task(self._workers.run()), tasks.create_task(self._watch_life())]
                 try:
                     await self._client.open()
                     while not self._ending:
-                        await self._poll()
-                        await self._housekeeping()
+                        await self._step()
                     await self._drain()
                 finally:
                     # Leaving the group needs the workers: revocation waits for what they have in hand.
@@ -97,11 +97,17 @@ class Session:
                     await self._client.close()
                     for task in background:
                         task.cancel()
-        except* Unavailable as errors:
-            raise errors.exceptions[0] from None
         finally:
             metrics.IN_FLIGHT.labels(self._group).set(0)
             metrics.PAUSED.labels(self._group).set(0)
+
+    async def _step(self) -> None:
+        try:
+            await self._poll()
+            await self._housekeeping()
+        except Unavailable as error:
+            _log.warning("consumer.interrupted", group=self._group, error=str(error))
+            await asyncio.sleep(_POLL_S)
 
     async def _poll(self) -> None:
         if self.paused:
@@ -143,7 +149,7 @@ class Session:
             progress.arrive(offset)
             if delivery.event is not None:
                 progress.recorded_at = delivery.event.recorded_time.timestamp()
-            self._meet(delivery)
+            self._gaps[Partition(topic, partition)].meet(delivery.key_id, delivery.sequence)
             self.queues.add(delivery)
         metrics.IN_FLIGHT.labels(self._group).set(self.queues.size)
 
@@ -154,7 +160,8 @@ class Session:
             if progress is not None and offset is not None:
                 progress.reach_end(offset)
         elif error.fatal():
-            raise Unavailable("BROKER_REFUSED", f"The broker refuses this consumer: {error}")
+            _log.error("consumer.refused", group=self._group, error=str(error))
+            self._ending = True
         elif not is_harmless(error):
             _log.warning("consumer.broker_error", group=self._group, error=str(error))
 
@@ -200,7 +207,9 @@ class Session:
             except Unavailable:
                 continue
             if life != self._life:
-                _log.warning("consumer.new_incarnation", group=self._group, incarnation=life, before=self._life)
+                _log.warning(
+                    "consumer.new_incarnation", group=self._group, incarnation=life, before=self._life
+                )
                 self._ending = True
 
     async def _drain(self) -> None:
@@ -214,7 +223,12 @@ class Session:
         for partition in partitions:
             self._progress[partition] = PartitionProgress(*partition)
             self._gaps[partition] = GapPolicy(*self._settings.rewind_s)
-        _log.info("consumer.assigned", group=self._group, partitions=[f"{p.topic}/{p.number}" for p in partitions])
+        if partitions:
+            _log.info(
+                "consumer.assigned",
+                group=self._group,
+                partitions=[f"{p.topic}/{p.number}" for p in partitions],
+            )
 
     async def _revoked(self, partitions: Collection[Partition], lost: bool) -> Mapping[Partition, int]:
         given_up = {p: self._progress[p] for p in partitions if p in self._progress}
@@ -234,11 +248,24 @@ class Session:
         while self.queues.working_on(passes) and time.monotonic() < deadline:
             await self.queues.wait_until(self.queues.size - 1, deadline - time.monotonic())
 
-    def _meet(self, delivery: Delivery) -> None:
-        pass
-
     def _accept_gap(self, delivery: Delivery, last_seq: int) -> bool:
-        return False
+        progress, key_id = delivery.progress, delivery.key_id
+        assert progress is not None
+        partition = Partition(progress.topic, progress.partition)
+        if self._progress.get(partition) is not progress:
+            return False  # from a pass that is over; the new one will bring it again
+        accepted = self._gaps[partition].judge(key_id, delivery.sequence, last_seq, time.monotonic())
+        outcome = "accepted" if accepted else "waits"
+        metrics.GAPS.labels(self._group, key_id.topic, outcome).inc()
+        _log.warning(
+            "consumer.gap",
+            group=self._group,
+            key=key_id,
+            last=last_seq,
+            met=delivery.sequence,
+            outcome=outcome,
+        )
+        return accepted
 
     async def _rewind(self, partition: Partition, gaps: GapPolicy) -> None:
         low = await self._client.rewind(partition)
@@ -250,7 +277,7 @@ class Session:
 
 def _record(topic: str, message: Message) -> Record:
     key, value = message.key(), message.value()
-    headers = {name: _text(content) for name, content in message.headers() or ()}
+    headers = {name: _text(content) for name, content in dict(message.headers() or ()).items()}
     return Record(topic, _text(key), value if isinstance(value, bytes) else b"", headers)
 
 

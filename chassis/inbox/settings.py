@@ -19,8 +19,8 @@ class ConsumerSettings:
         commit_every_s: seconds between commits of offsets. A crash repeats what came after the last
             one, and the inbox drops it. Default 1.
         drain_s: how long stopping, or giving up a partition, waits for handlers. Default 6.
-        session_timeout_s: after so many seconds of silence the group gives our partitions to others.
-            Default 10.
+        session_timeout_s: after so many seconds of silence the group gives our partitions to others;
+            Apache Kafka wants at least 6, and Tansu takes half of it to form a group. Default 6.
         rewind_s: first and longest pause in seconds between rewinds of a partition that has a gap; it
             doubles. Default 5 and 300.
     """
@@ -33,7 +33,7 @@ class ConsumerSettings:
     backoff_s: tuple[float, float] = (0.1, 5.0)
     commit_every_s: float = 1.0
     drain_s: float = 6.0
-    session_timeout_s: float = 10.0
+    session_timeout_s: float = 6.0
     rewind_s: tuple[float, float] = (5.0, 300.0)
 
     def __post_init__(self) -> None:

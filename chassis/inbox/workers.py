@@ -1,6 +1,7 @@
 """Works the queues off: batches first, one event at a time where a batch failed."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from chassis.inbox.settings import ConsumerSettings
 _log = structlog.get_logger(__name__)
 
 _BUSY_S = 0.05
+_LOOK_S = 0.25
 _QUICK_S, _SLOW_S = 0.05, 0.2
 
 AcceptGap = Callable[[Delivery, int], bool]
@@ -59,9 +61,13 @@ class Workers:
         """Take work until cancelled; an error that is a defect of ours ends it."""
         async with asyncio.TaskGroup() as tasks:
             while True:
+                # Work first, slot second: waiting for work must not keep a slot from a retry.
+                await self._queues.wait_ready()
                 await self._slots.acquire()
-                runs = await self._queues.take(self._batch)
-                tasks.create_task(self._work(tasks, runs))
+                if runs := self._queues.take(self._batch):
+                    tasks.create_task(self._work(tasks, runs))
+                else:
+                    self._slots.release()
 
     async def _work(self, tasks: asyncio.TaskGroup, runs: Sequence[Run]) -> None:
         if any(run.first == 0 for run in runs):
@@ -159,24 +165,26 @@ class Workers:
             return
 
     async def _pause(self, delivery: Delivery, seconds: float) -> None:
-        revoked = delivery.progress is not None and delivery.progress.revoked
-        if revoked or self._ending.is_set():
-            raise _GivenUp
-        try:
-            async with asyncio.timeout(seconds):
-                await self._ending.wait()
-        except TimeoutError:
-            return
-        raise _GivenUp
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._ending.is_set() or (delivery.progress is not None and delivery.progress.revoked):
+                raise _GivenUp
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _LOOK_S)):
+                    await self._ending.wait()
 
     def _backoff_s(self, pauses: int) -> float:
         first, longest = self._settings.backoff_s
-        return min(longest, first * 2 ** min(pauses - 1, 16)) * random.uniform(0.75, 1.0)
+        return min(longest, first * 2.0 ** min(pauses - 1, 16)) * random.uniform(0.75, 1.0)
 
     def _note_retry(self, delivery: Delivery, error: Exception, attempts: int) -> None:
         metrics.RETRIES.labels(self._applier.consumer, delivery.key_id.topic, reason_of(error)).inc()
         _log.warning(
-            "consumer.retries", key=delivery.key_id, event_id=delivery.event_id, attempts=attempts, error=describe(error)
+            "consumer.retries",
+            key=delivery.key_id,
+            event_id=delivery.event_id,
+            attempts=attempts,
+            error=describe(error),
         )
 
     @staticmethod

@@ -50,9 +50,12 @@ class Session:
             self._connection = await asyncpg.connect(
                 self._dsn, timeout=5, command_timeout=30, server_settings={"application_name": "relay"}
             )
-            await self._connection.add_listener(self._channel, lambda *_: self._wake())
-        except (*DRIVER_ERRORS, TimeoutError) as error:
+            await self._connection.add_listener(self._channel, self._notified)
+        except DRIVER_ERRORS as error:
             raise translate(error) from error
+
+    def _notified(self, *_notification: object) -> None:
+        self._wake()
 
     async def try_to_lead(self) -> bool:
         """Take the lock if it is free."""
@@ -75,5 +78,5 @@ class Session:
         if connection is not None:
             try:
                 await connection.close(timeout=2)
-            except (*DRIVER_ERRORS, TimeoutError):
+            except DRIVER_ERRORS:
                 connection.terminate()

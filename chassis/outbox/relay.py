@@ -26,6 +26,7 @@ RELAY_CRASHPOINTS = ("relay.before_send", "relay.after_send", "relay.after_curso
 """Crash points: rows are read; the broker has them; the cursor is past them."""
 declare(*RELAY_CRASHPOINTS)
 
+_PASSING = (*DRIVER_ERRORS, Unavailable, Aborted, DeadlineExceeded)
 _LIFE_CHECK_S = 1.0
 _STANDBY_S = 0.5
 _HELD_BACK_S = 0.005
@@ -82,7 +83,7 @@ class Relay:
         broker: Broker,
         name: str,
         *,
-        shard: Shard = Shard(),  # noqa: B008 - frozen
+        shard: Shard = Shard(),
         batch_size: int = 1000,
         poll_s: float = 0.25,
         drain_s: float = 5.0,
@@ -97,7 +98,7 @@ class Relay:
         self._session = Session(db.dsn, f"{name}/{shard}", self._wakeup.notify)
         self._sender = Sender(broker, f"{name}-relay-{shard.index}-of-{shard.count}")
         self._label = f"{name}/{shard}"
-        self._life = ""
+        self._life = self._life_now = ""
         self._epoch = 0
         self._cursor = 0
         self._lag_due = 0.0
@@ -123,7 +124,7 @@ class Relay:
                 try:
                     await self._serve()
                     delay = _RETRY_S[0]
-                except (*DRIVER_ERRORS, Unavailable, Aborted, DeadlineExceeded, TimeoutError) as error:
+                except _PASSING as error:
                     self._report(translate(error))
                     await self._pause(delay)
                     delay = min(delay * 2, _RETRY_S[1])
@@ -148,7 +149,8 @@ class Relay:
         """
         row = await self._db.fetchrow(
             f"""
-            SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0) AS age
+            SELECT count(*) AS rows,
+                   coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0) AS age
             FROM (SELECT recorded_at FROM outbox
                   WHERE position > coalesce((SELECT position FROM relay_cursor WHERE shard = $1
                                              ORDER BY updated_at DESC LIMIT 1), 0)
@@ -175,16 +177,31 @@ class Relay:
         await self._lead()
 
     async def _lead(self) -> None:
+        await self._claim(await self._broker.incarnation())
+        watch = asyncio.create_task(self._watch_life())
+        try:
+            await self._send_until_stopped()
+        finally:
+            watch.cancel()
+
+    async def _watch_life(self) -> None:
+        # Beside the sending, which should not wait for the answer. Unanswered means unknown, not changed.
         while True:
-            life = await self._broker.incarnation(_LIFE_CHECK_S)
-            if life != self._life or not self.leading:
-                await self._claim(life)
+            await asyncio.sleep(_LIFE_CHECK_S)
+            with contextlib.suppress(Unavailable):
+                self._life_now = await self._broker.incarnation(_LIFE_CHECK_S / 2)
+
+    async def _send_until_stopped(self) -> None:
+        while True:
+            if self._life_now != self._life:
+                await self._claim(self._life_now)
             batch = await self._read(self._cursor)
             if batch.rows:
                 await self._send_all(batch)
             elif self._stopping:
                 return
             else:
+                self._cursor = batch.end  # past what was rolled back
                 await self._observe_lag()
                 await self._wakeup.wait(_HELD_BACK_S if batch.held_back else self._poll_s)
             if time.monotonic() > self._stop_by:
@@ -207,7 +224,8 @@ class Relay:
         await self._sender.open()
         if self._life and life != self._life:
             metrics.REFILLS.labels(self._label).inc()
-        self._life, self._cursor, self._epoch = life, row["position"], row["epoch"]
+        self._life = self._life_now = life
+        self._cursor, self._epoch = row["position"], row["epoch"]
         metrics.LEADER.labels(self._label).set(1)
         _log.info("relay.leads", relay=self._label, incarnation=life, epoch=self._epoch, cursor=self._cursor)
 
@@ -233,7 +251,6 @@ class Relay:
 
     async def _send_all(self, batch: _Batch) -> None:
         """Send batch after batch, reading the next while one is on its way."""
-        started = time.monotonic()
         while batch.rows:
             crashpoint("relay.before_send")
             await self._broker.ensure_topics({row["topic"] for row in batch.rows})
@@ -246,7 +263,7 @@ class Relay:
             await self._advance(batch)
             crashpoint("relay.after_cursor")
             batch = following
-            if time.monotonic() > min(self._stop_by, started + _LIFE_CHECK_S):
+            if self._life_now != self._life or time.monotonic() > self._stop_by:
                 return
 
     async def _confirmed(self, sending: "asyncio.Task[None]") -> None:

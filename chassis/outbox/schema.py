@@ -42,18 +42,20 @@ CREATE TABLE relay_cursor (
     updated_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (incarnation, shard)
 ) WITH (fillfactor = 50);
-COMMENT ON COLUMN relay_cursor.incarnation IS 'one life of a broker; an empty broker is a new life with cursor 0';
+COMMENT ON COLUMN relay_cursor.incarnation IS 'one life of a broker; an empty one starts a new life';
 COMMENT ON COLUMN relay_cursor.epoch IS 'rises with every leader; an older leader cannot move the cursor';
 
 CREATE FUNCTION outbox_publish(ids uuid[], topics text[], keys text[], headers jsonb[], payloads bytea[])
 RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    entered text;
 BEGIN
     -- Sorted, so that two transactions with the same keys wait for each other instead of deadlocking.
     INSERT INTO outbox_key AS counter (topic, key, last_seq)
     SELECT m.topic, m.key, count(*) FROM unnest(topics, keys) AS m (topic, key)
     GROUP BY m.topic, m.key ORDER BY m.topic, m.key
     ON CONFLICT (topic, key) DO UPDATE SET last_seq = counter.last_seq + excluded.last_seq;
-    {OUTBOX_LOG.enter_sql}
+{OUTBOX_LOG.enter_sql}
     INSERT INTO outbox (position, message_id, topic, key, key_seq, headers, payload)
     SELECT nextval('outbox_position'), s.id, s.topic, s.key, s.seq, s.headers, s.payload
     FROM (

@@ -104,8 +104,10 @@ class Rebuild:
             async with self._database.transaction() as tx:
                 building = await self._locked(tx, live=False)
                 until = await EVENT_LOG.read_ceiling(tx, building.position)
-                tables = self._projection.twins(building.version)
-                count, _ = await apply_batch(tx, self._store, self._projection, building, tables=tables, until=until)
+                twins = self._projection.twins(building.version)
+                count, _ = await apply_batch(
+                    tx, self._store, self._projection, building, tables=twins, until=until
+                )
             crashpoint("projection.rebuild.batch")
             total, more = total + count, count == self._projection.batch_size
         return total
@@ -121,7 +123,8 @@ class Rebuild:
             events += await apply_all(tx, self._store, self._projection, building, tables=twins, until=until)
             identical = None
             if live.logic_version == self._projection.logic_version:
-                await apply_all(tx, self._store, self._projection, live, tables=self._projection.live(), until=until)
+                tables = self._projection.live()
+                await apply_all(tx, self._store, self._projection, live, tables=tables, until=until)
                 identical = await self._identical(tx, building.version)
             swapped = identical is not False or accept_difference
             if swapped:

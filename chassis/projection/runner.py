@@ -94,7 +94,9 @@ class ProjectionRunner:
             self._check_logic(found.logic_version)
             until = await EVENT_LOG.read_ceiling(tx, found.position)
             tables = self._projection.live()
-            count, position = await apply_batch(tx, self._store, self._projection, found, tables=tables, until=until)
+            count, position = await apply_batch(
+                tx, self._store, self._projection, found, tables=tables, until=until
+            )
         self._known_position = position
         return count, count == self._projection.batch_size
 

@@ -8,7 +8,8 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -34,8 +35,7 @@ _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether to record, and under which parent.
 
     Args:
@@ -135,9 +135,8 @@ class Tracing:
                 return Decision(incoming, self._recording and int(found[3], 16) & 1 == 1)
         if self._ratio and random.random() < self._ratio:
             return Decision("", True)
-        return Decision(
-            f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-00", False
-        )
+        ids = f"{random.getrandbits(192):048x}"
+        return Decision(f"00-{ids[:32]}-{ids[32:]}-00", False)
 
     def start(
         self,

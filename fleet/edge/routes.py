@@ -18,19 +18,29 @@ from fleet.edge.settings import EdgeSettings
 
 Json = dict[str, Any]
 
-_VARIABLE = re.compile(r"\{[A-Za-z0-9_.]+(=\*)?\}")
+_VARIABLE = re.compile(r"\{([A-Za-z0-9_.]+)(?:=\*)?\}")
 _LUA_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
 _PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 _JWKS_MAX_AGE_S = 30
+# A route that only carries settings for filters: what stays on it is answered 404, because the header that
+# would name a cluster is stripped from every request. (A direct response would do, but for CORS, which looks
+# at routes to clusters only.)
+_NOWHERE = {"cluster_header": "x-greenledger-nowhere"}
 
 
 def json_routes(methods: Iterable[Method]) -> list[Json]:
-    """Routes of the HTTP paths. They end in 404: what the transcoder understood was routed anew before."""
+    """Routes of the HTTP paths; what the transcoder understands is routed anew."""
     by_path: dict[str, list[tuple[Method, Binding]]] = {}
     for method in methods:
         for binding in method.bindings:
             by_path.setdefault(_VARIABLE.sub("*", binding.path), []).append((method, binding))
-    routes = []
+    preflight = [
+        {"name": ":method", "string_match": {"exact": "OPTIONS"}},
+        {"name": "access-control-request-method", "present_match": True},
+    ]
+    routes: list[Json] = [
+        {"name": "preflight", "match": {"prefix": "/", "headers": preflight}, "route": _NOWHERE}
+    ]
     for path in sorted(by_path, key=_most_specific_first):
         routes.extend(_path_routes(path, by_path[path]))
     return routes
@@ -59,15 +69,14 @@ def _path_routes(path: str, bindings: list[tuple[Method, Binding]]) -> Iterator[
     match = _path_match(path)
     for method, binding in bindings:
         verb = {"name": ":method", "string_match": {"exact": binding.verb.upper()}}
-        message = checked_message(method, binding)
         yield {
             "name": f"json:{method.path}",
             "match": {**match, "headers": [verb]},
-            "direct_response": {"status": 404},
+            "route": _NOWHERE,
             "typed_per_filter_config": {
                 "envoy.filters.http.lua": {
                     "@type": _LUA_PER_ROUTE,
-                    "filter_context": {"message": message.full_name if message else ""},
+                    "filter_context": _body_context(method, binding),
                 }
             },
         }
@@ -78,6 +87,31 @@ def _path_routes(path: str, bindings: list[tuple[Method, Binding]]) -> Iterator[
         "direct_response": {"status": 405},
         "response_headers_to_add": [_header("allow", allowed)],
     }
+
+
+def _body_context(method: Method, binding: Binding) -> Json:
+    """What the body check is told: the body's message, and those of its fields that the path gives too."""
+    message = checked_message(method, binding)
+    if message is None:
+        return {"message": ""}
+    names = [_name_in_body(match[1], binding, message) for match in _VARIABLE.finditer(binding.path)]
+    if not any(name != "-" for name in names):
+        return {"message": message.full_name}
+    literals = _VARIABLE.sub("\0", binding.path).split("\0")
+    # A Lua pattern: there, a percent sign takes the meaning from any sign after it.
+    pattern = "([^/]+)".join(re.sub(r"[^A-Za-z0-9/]", r"%\g<0>", literal) for literal in literals)
+    return {
+        "message": message.full_name,
+        "pattern": f"^{pattern}$",
+        "bound": ",".join(names),
+    }
+
+
+def _name_in_body(variable: str, binding: Binding, message: Descriptor) -> str:
+    # JSON name of a path variable that is a field of the body's message, "-" for any other variable.
+    name = variable if binding.body == "*" else variable.removeprefix(f"{binding.body}.")
+    field = message.fields_by_name.get(name)
+    return field.json_name if field is not None else "-"
 
 
 def _path_match(path: str) -> Json:

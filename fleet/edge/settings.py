@@ -72,9 +72,7 @@ class EdgeSettings:
         return cls(
             listen=Address(LOOPBACK, fleet.edge_port),
             admin=Address(LOOPBACK, fleet.envoy_admin_port),
-            services={
-                spec.name: (Address(LOOPBACK, fleet.service_port(spec.index)),) for spec in SERVICES
-            },
+            services={spec.name: (Address(LOOPBACK, fleet.service_port(spec.index)),) for spec in SERVICES},
             output_dir=fleet.state_dir / "envoy",
             project_root=fleet.project_root,
             otlp=Address.parse(fleet.otlp_endpoint) if fleet.otlp_endpoint else None,

@@ -18,7 +18,8 @@ def jwt_authn(settings: EdgeSettings, methods: list[Method]) -> Json:
     new key counts at once; the lasting one keeps verifying while the auth service does not answer.
     """
     either = [{"provider_name": "fresh"}, {"provider_name": "lasting"}]
-    public = [{**_rule(method), "requires": _any([*either, {"allow_missing": {}}])} for method in methods if method.public]
+    optional = _any([*either, {"allow_missing": {}}])
+    public = [{"match": {"path": method.path}, "requires": optional} for method in methods if method.public]
     rest = {"match": {"prefix": "/greenledger."}, "requires": _any(either)}
     return {
         "@type": _CONFIG,
@@ -44,17 +45,14 @@ def _provider(settings: EdgeSettings, cache_s: int) -> Json:
         "remote_jwks": {
             "http_uri": {"uri": "http://edge/.well-known/jwks.json", "cluster": "own_keys", "timeout": "1s"},
             "cache_duration": f"{cache_s}s",
-            "async_fetch": {"failed_refetch_duration": "0.5s"},
+            # Not waited for: the listener of the keys opens together with the public one.
+            "async_fetch": {"fast_listener": True, "failed_refetch_duration": "0.2s"},
             "retry_policy": {
                 "num_retries": 2,
                 "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.2s"},
             },
         },
     }
-
-
-def _rule(method: Method) -> Json:
-    return {"match": {"path": method.path}}
 
 
 def _any(requirements: list[Json]) -> Json:

@@ -111,6 +111,7 @@ class Postgres(Component):
             log_path=self._settings.log_path(self.name),
             environment=_plain_environment(),
             stop_signal=signal.SIGINT,  # fast shutdown: sessions end, a checkpoint is written
+            abort_signal=signal.SIGQUIT,  # immediate shutdown: as a crash, but its helpers and memory go too
             death_signal=signal.SIGINT,
             run_as=self._run_as(),
         )

@@ -21,7 +21,7 @@ class ReadLots:
         """
         lot = await self._queries.get(lot_id)
         if lot is None:
-            raise _unknown(lot_id)
+            raise NotFound("LOT_NOT_FOUND", f"There is no lot {lot_id}.", resource=("lot", lot_id))
         return lot
 
     async def page(self, where: LotFilter, after: str | None, limit: int) -> Sequence[LotView]:

@@ -89,9 +89,7 @@ def evolve(lot: Lot | None, event: LotEvent) -> Lot:
             return replace(lot, pending=None)
         case LotSplit():
             empty = event.remaining.is_zero
-            return replace(
-                lot, quantity=event.remaining, state=LotState.EMPTY if empty else LotState.ACTIVE
-            )
+            return replace(lot, quantity=event.remaining, state=LotState.EMPTY if empty else LotState.ACTIVE)
         case LotRecalled():
             # A recall ends a transfer under way: the saga that comes to complete it is refused.
             return replace(lot, state=LotState.RECALLED, recall_reason=event.reason, pending=None)

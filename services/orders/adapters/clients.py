@@ -23,7 +23,9 @@ class CatalogClient:
     @callee_errors()
     async def menu_items(self, menu_item_ids: Sequence[str]) -> Sequence[MenuItem]:
         request = catalog_pb2.BatchGetMenuItemsRequest(menu_item_ids=menu_item_ids)
-        return [menu_item_from_proto(item) for item in (await self._stub.BatchGetMenuItems(request)).menu_items]
+        return [
+            menu_item_from_proto(item) for item in (await self._stub.BatchGetMenuItems(request)).menu_items
+        ]
 
     @callee_errors()
     async def venue_owner(self, venue_id: str) -> str:

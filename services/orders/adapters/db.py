@@ -199,7 +199,9 @@ class PostgresCarts:
 
 
 def _lines_to_json(lines: Sequence[Line]) -> str:
-    return json.dumps([[line.menu_item_id, line.name, line.quantity, line.unit_price.minor] for line in lines])
+    return json.dumps(
+        [[line.menu_item_id, line.name, line.quantity, line.unit_price.minor] for line in lines]
+    )
 
 
 def _order(row: asyncpg.Record) -> Order:

@@ -115,9 +115,7 @@ class CheckoutSteps:
     async def fail(self, ctx: StepContext) -> None:
         reason = ctx.failure.reason if ctx.failure else ""
         reason = "LOT_RECALLED" if reason in _RECALLED else reason
-        await self._move(
-            ctx, State.FAILED, Failed, reason if reason in _TOLD_AS_IS else "CHECKOUT_FAILED"
-        )
+        await self._move(ctx, State.FAILED, Failed, reason if reason in _TOLD_AS_IS else "CHECKOUT_FAILED")
 
     async def _move(
         self,

@@ -111,8 +111,9 @@ class Order:
             return self
         if state not in _NEXT[self.state]:
             raise FailedPrecondition("CHECKOUT_FAILED", f"an order cannot go from {self.state} to {state}")
-        changed = {"state": state, "updated_at": at, "failure_reason": failure_reason}
-        return replace(self, revision=self.revision + 1, **changed)
+        return replace(
+            self, revision=self.revision + 1, state=state, updated_at=at, failure_reason=failure_reason
+        )
 
 
 @dataclass(frozen=True, slots=True)

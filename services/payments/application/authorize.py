@@ -57,7 +57,9 @@ class AuthorizePayment:
             payment = await self._ask(payment, amount)
         if payment.state is State.DECLINED:
             raise FailedPrecondition(
-                "PAYMENT_DECLINED", "the payment was declined", metadata={"decline_code": payment.decline_code}
+                "PAYMENT_DECLINED",
+                "the payment was declined",
+                metadata={"decline_code": payment.decline_code},
             )
         return payment
 

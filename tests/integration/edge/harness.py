@@ -63,6 +63,8 @@ class Edge:
 
     settings: EdgeSettings
     services: Services
+    auth: Services
+    thread: LoopThread
     process: subprocess.Popen[bytes]
     log_path: Path
     http: httpx.Client = field(init=False)
@@ -74,12 +76,21 @@ class Edge:
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.settings.listen.port}"
 
+    def bearer(self, token: str | None = None) -> dict[str, str]:
+        """Headers with a token, by default one that is valid."""
+        return {"authorization": f"Bearer {token or self.services.token}"}
+
     @property
     def target(self) -> str:
         return f"{LOOPBACK}:{self.settings.listen.port}"
 
     def log(self) -> str:
         return self.log_path.read_text()
+
+    def counter(self, name: str) -> int:
+        """One of Envoy's counters by its full name."""
+        found = self.admin(f"/stats?filter=^{name}$").partition(": ")[2]
+        return int(found or 0)
 
     def admin(self, path: str) -> str:
         return httpx.get(f"http://{LOOPBACK}:{self.settings.admin.port}{path}", timeout=5).text
@@ -103,17 +114,16 @@ def wait_until(predicate: Callable[[], Any], timeout_s: float = 15.0) -> Any:
         time.sleep(0.02)
 
 
-def edge_settings(services_port: int, output_dir: Path, down: tuple[str, ...] = ()) -> EdgeSettings:
-    """Every context at one address, but those that are down, where nobody listens."""
+def edge_settings(services: Services, apart: Services, folder: Path, down: tuple[str, ...]) -> EdgeSettings:
+    """`auth` at `apart`, what is down where nobody listens, everything else at `services`."""
     nobody = free_port()
-    addresses = {
-        spec.name: (Address(LOOPBACK, nobody if spec.name in down else services_port),) for spec in SERVICES
-    }
+    ports = {spec.name: services.port for spec in SERVICES}
+    ports |= {"auth": apart.port} | dict.fromkeys(down, nobody)
     return EdgeSettings(
         listen=Address(LOOPBACK, free_port()),
         admin=Address(LOOPBACK, free_port()),
-        services=addresses,
-        output_dir=output_dir,
+        services={name: (Address(LOOPBACK, port),) for name, port in ports.items()},
+        output_dir=folder,
     )
 
 
@@ -143,12 +153,14 @@ def running_edge(folder: Path, *, down: tuple[str, ...] = (), **changes: Any) ->
     folder.mkdir(parents=True, exist_ok=True)
     thread = LoopThread()
     services = Services()
-    thread.run(services.start())
-    settings = replace(edge_settings(services.port, folder, down), **changes)
-    log_path = folder / "envoy.log"
+    auth = Services(services.keys, services.calls)
     try:
+        thread.run(services.start())
+        thread.run(auth.start())
+        settings = replace(edge_settings(services, auth, folder, down), **changes)
+        log_path = folder / "envoy.log"
         with envoy(render(settings), log_path) as process:
-            edge = Edge(settings, services, process, log_path)
+            edge = Edge(settings, services, auth, thread, process, log_path)
             try:
                 wait_until(lambda: _ready(edge))
                 yield edge
@@ -156,9 +168,13 @@ def running_edge(folder: Path, *, down: tuple[str, ...] = (), **changes: Any) ->
                 edge.http.close()
     finally:
         thread.run(services.stop())
+        thread.run(auth.stop())
         thread.stop()
 
 
 def _ready(edge: Edge) -> bool:
     assert edge.process.poll() is None, edge.log()
-    return edge.admin("/ready").strip() == "LIVE" and edge.http.get("/docs").status_code == 200
+    if edge.admin("/ready").strip() != "LIVE" or not edge.http.get("/docs").is_success:
+        return False
+    without_auth = edge.settings.services["auth"][0].port != edge.auth.port
+    return without_auth or edge.counter("http.edge.jwt_authn.jwks_fetch_success") >= 2

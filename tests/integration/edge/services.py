@@ -80,6 +80,7 @@ class Call:
     method: str
     metadata: dict[str, str]
     request: Any
+    time_remaining_s: float | None
 
 
 @dataclass
@@ -92,6 +93,7 @@ class Services:
     port: int = 0
 
     async def start(self, port: int = 0) -> None:
+        """Listen on a port, default any; starting again after `stop` on the same one brings it back."""
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         auth_pb2_grpc.add_AuthServiceServicer_to_server(_Auth(self), self._server)
         orders_pb2_grpc.add_OrderServiceServicer_to_server(_Orders(self), self._server)
@@ -116,7 +118,7 @@ class Services:
 
     def saw(self, context: grpc.aio.ServicerContext, method: str, request: Any) -> None:
         metadata = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
-        self.calls.append(Call(method, metadata, request))
+        self.calls.append(Call(method, metadata, request, context.time_remaining()))
 
 
 async def fail(context: grpc.aio.ServicerContext, code: grpc.StatusCode, reason: str, message: str) -> None:
@@ -154,7 +156,8 @@ class _Orders(orders_pb2_grpc.OrderServiceServicer):
             self._services.unavailable_left -= 1
             await fail(context, grpc.StatusCode.UNAVAILABLE, "OVERLOADED", "Try again.")
         lines = [
-            orders_pb2.OrderLine(menu_item_id=item.menu_item_id, quantity=item.quantity) for item in request.items
+            orders_pb2.OrderLine(menu_item_id=item.menu_item_id, quantity=item.quantity)
+            for item in request.items
         ]
         order = orders_pb2.Order(order_id=str(uuid.uuid4()), state=orders_pb2.ORDER_STATE_PAID, lines=lines)
         order.total.currency_code = "USD"
@@ -187,7 +190,9 @@ class _Orders(orders_pb2_grpc.OrderServiceServicer):
             raise RuntimeError("secret of the inside")
         return orders_pb2.Order(order_id=request.order_id)
 
-    async def ListOrders(self, request: orders_pb2.ListOrdersRequest, context: Any) -> orders_pb2.ListOrdersResponse:
+    async def ListOrders(
+        self, request: orders_pb2.ListOrdersRequest, context: Any
+    ) -> orders_pb2.ListOrdersResponse:
         self._services.saw(context, "ListOrders", request)
         return orders_pb2.ListOrdersResponse()
 
@@ -204,11 +209,15 @@ class _Catalog(catalog_pb2_grpc.CatalogServiceServicer):
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def GetMenuItem(self, request: catalog_pb2.GetMenuItemRequest, context: Any) -> catalog_pb2.MenuItem:
+    async def GetMenuItem(
+        self, request: catalog_pb2.GetMenuItemRequest, context: Any
+    ) -> catalog_pb2.MenuItem:
         self._services.saw(context, "GetMenuItem", request)
         return catalog_pb2.MenuItem(menu_item_id=request.menu_item_id, name="Soup & <salad>")
 
-    async def UpdateMenuItem(self, request: catalog_pb2.UpdateMenuItemRequest, context: Any) -> catalog_pb2.MenuItem:
+    async def UpdateMenuItem(
+        self, request: catalog_pb2.UpdateMenuItemRequest, context: Any
+    ) -> catalog_pb2.MenuItem:
         self._services.saw(context, "UpdateMenuItem", request)
         return request.menu_item
 

@@ -34,7 +34,12 @@ async def store(database: Database) -> EventStore:
 
 
 async def test_appended_events_come_back_as_they_were(store: EventStore) -> None:
-    data = {"quantity": "12.50", "tags": ["a", None, True], "name": "Gr\u00fcnkohl \N{LEAFY GREEN}", "deep": {"n": 2**70}}
+    data = {
+        "quantity": "12.50",
+        "tags": ["a", None, True],
+        "name": "Gr\u00fcnkohl \N{LEAFY GREEN}",
+        "deep": {"n": 2**70},
+    }
     [recorded] = await store.append("lot-1", 0, [NewEvent("lot.minted", 3, data, {"source": "import"})])
     assert await store.read_stream("lot-1") == [recorded]
     assert recorded == RecordedEvent(

@@ -1,10 +1,11 @@
 """Every test starts its own real servers under a folder of its own."""
 
 import itertools
-import os
 import random
+import shutil
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,21 +37,21 @@ def _free(port: int) -> bool:
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> Callable[..., FleetSettings]:
+def make_settings() -> Iterator[Callable[..., FleetSettings]]:
     """Makes settings with a state folder and ports that nobody else uses."""
     names = itertools.count(1)
-    if os.geteuid() == 0:
-        # pytest closes its folders to others, among them the user that PostgreSQL runs as.
-        for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-            folder.chmod(0o755)
+    # Not under pytest's own folder, which is closed to the user that PostgreSQL runs as for root.
+    folder = Path(tempfile.mkdtemp(prefix="greenledger-fleet-"))
+    folder.chmod(0o755)
 
     def make(**changes: object) -> FleetSettings:
-        state_dir = tmp_path / f"state-{next(names)}"
+        state_dir = folder / f"state-{next(names)}"
         settings = FleetSettings(state_dir=state_dir, **{"edge_port": free_edge_port(), **changes})
         settings.make_folders()
         return settings
 
-    return make
+    yield make
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fleet.settings import FleetSettings
 
-_EDGE = """  # noqa: E501
+_EDGE = """
 admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}
 static_resources:
   clusters:
@@ -33,7 +33,7 @@ static_resources:
           - name: envoy.filters.http.router
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
-"""
+"""  # noqa: E501
 
 
 def render(settings: FleetSettings, upstream: int = 9) -> Path:

@@ -53,4 +53,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TABLE cart, order_change, customer_order;")
     op.execute(schema.SAGA_V1_DROP)
+    op.execute(schema.AUDIT_V1_DROP)
     op.execute(schema.OUTBOX_V1_DROP)

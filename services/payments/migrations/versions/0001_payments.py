@@ -17,7 +17,7 @@ CREATE TABLE payment (
     method text NOT NULL,
     state text NOT NULL,
     decline_code text NOT NULL,
-    refunded_minor bigint NOT NULL CHECK (refunded_minor >= 0 AND refunded_minor <= coalesce(amount_minor, 0)),
+    refunded_minor bigint NOT NULL CHECK (refunded_minor BETWEEN 0 AND coalesce(amount_minor, 0)),
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL
 );

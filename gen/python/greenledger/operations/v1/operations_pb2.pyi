@@ -44,6 +44,72 @@ SAGA_STATE_COMPENSATED: SagaState.ValueType  # 4
 SAGA_STATE_STUCK: SagaState.ValueType  # 5
 Global___SagaState: _TypeAlias = SagaState  # noqa: Y015
 
+class _ErrorReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
+    ERROR_REASON_NO_SAGAS: _ErrorReason.ValueType  # 1
+    """The service orchestrates no sagas."""
+    ERROR_REASON_SAGA_NOT_FOUND: _ErrorReason.ValueType  # 2
+    ERROR_REASON_SAGA_NOT_WAITING: _ErrorReason.ValueType  # 3
+    ERROR_REASON_CONSUMER_NOT_FOUND: _ErrorReason.ValueType  # 4
+    ERROR_REASON_PARKED_KEY_NOT_FOUND: _ErrorReason.ValueType  # 5
+    ERROR_REASON_PARKED_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 6
+    ERROR_REASON_NOT_FIRST_PARKED: _ErrorReason.ValueType  # 7
+    """Only the first parked event of a key can be given up."""
+    ERROR_REASON_EVENT_STILL_FAILS: _ErrorReason.ValueType  # 8
+    """The event failed again; it stays parked."""
+    ERROR_REASON_TOPIC_NOT_SUBSCRIBED: _ErrorReason.ValueType  # 9
+    ERROR_REASON_KEY_CANNOT_SKIP: _ErrorReason.ValueType  # 10
+    ERROR_REASON_SAGA_NOT_STUCK_THERE: _ErrorReason.ValueType  # 11
+    """The saga is not stuck at this step."""
+    ERROR_REASON_SAGA_PAST_PIVOT: _ErrorReason.ValueType  # 12
+    """The saga has passed its pivot, so it can only go forward."""
+    ERROR_REASON_SAGA_NOT_FORWARD: _ErrorReason.ValueType  # 13
+    """The saga has turned back already, or has ended."""
+    ERROR_REASON_OPERATOR_REASON_REQUIRED: _ErrorReason.ValueType  # 14
+    """An operator's action needs a name and a reason."""
+    ERROR_REASON_SAGA_DEFINITION_UNKNOWN: _ErrorReason.ValueType  # 15
+    """This process does not have the definition that the saga was started with."""
+    ERROR_REASON_SAGA_UNFINISHED: _ErrorReason.ValueType  # 16
+    """The saga has not ended in the time given."""
+    ERROR_REASON_SAGA_ID_REUSED: _ErrorReason.ValueType  # 17
+
+class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
+    """Reasons of this context, as ErrorInfo.reason without the prefix."""
+
+ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
+ERROR_REASON_NO_SAGAS: ErrorReason.ValueType  # 1
+"""The service orchestrates no sagas."""
+ERROR_REASON_SAGA_NOT_FOUND: ErrorReason.ValueType  # 2
+ERROR_REASON_SAGA_NOT_WAITING: ErrorReason.ValueType  # 3
+ERROR_REASON_CONSUMER_NOT_FOUND: ErrorReason.ValueType  # 4
+ERROR_REASON_PARKED_KEY_NOT_FOUND: ErrorReason.ValueType  # 5
+ERROR_REASON_PARKED_EVENT_NOT_FOUND: ErrorReason.ValueType  # 6
+ERROR_REASON_NOT_FIRST_PARKED: ErrorReason.ValueType  # 7
+"""Only the first parked event of a key can be given up."""
+ERROR_REASON_EVENT_STILL_FAILS: ErrorReason.ValueType  # 8
+"""The event failed again; it stays parked."""
+ERROR_REASON_TOPIC_NOT_SUBSCRIBED: ErrorReason.ValueType  # 9
+ERROR_REASON_KEY_CANNOT_SKIP: ErrorReason.ValueType  # 10
+ERROR_REASON_SAGA_NOT_STUCK_THERE: ErrorReason.ValueType  # 11
+"""The saga is not stuck at this step."""
+ERROR_REASON_SAGA_PAST_PIVOT: ErrorReason.ValueType  # 12
+"""The saga has passed its pivot, so it can only go forward."""
+ERROR_REASON_SAGA_NOT_FORWARD: ErrorReason.ValueType  # 13
+"""The saga has turned back already, or has ended."""
+ERROR_REASON_OPERATOR_REASON_REQUIRED: ErrorReason.ValueType  # 14
+"""An operator's action needs a name and a reason."""
+ERROR_REASON_SAGA_DEFINITION_UNKNOWN: ErrorReason.ValueType  # 15
+"""This process does not have the definition that the saga was started with."""
+ERROR_REASON_SAGA_UNFINISHED: ErrorReason.ValueType  # 16
+"""The saga has not ended in the time given."""
+ERROR_REASON_SAGA_ID_REUSED: ErrorReason.ValueType  # 17
+Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
+
 @_typing.final
 class GetStatusRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor

@@ -1,0 +1,161 @@
+"""What the use cases need of the outside world."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from services.auth.domain.account import Account, Prepared
+from services.auth.domain.events import AuthEvent
+from services.auth.domain.keys import SigningKey
+from services.auth.domain.logins import Login, RefreshToken
+from services.auth.domain.throttle import Failures
+
+
+class Transactions(Protocol):
+    """Starts or joins the transaction of the running task."""
+
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+
+class Passwords(Protocol):
+    """Slow password hashes, off the event loop."""
+
+    async def hash(self, password: str) -> str: ...
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether it is the password; without a hash it takes as long and is not."""
+        ...
+
+    def outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with other parameters than are in force."""
+        ...
+
+
+class OpaqueTokens(Protocol):
+    """Random tokens."""
+
+    def new(self) -> str: ...
+
+
+class Binding(Enum):
+    """What became of binding credentials to a user."""
+
+    DONE = auto()
+    EMAIL_TAKEN = auto()
+    REVOKED = auto()
+    OTHER = auto()
+    """The user has credentials of another ticket."""
+
+
+class Accounts(Protocol):
+    """Credentials by user. What is revoked stays known as revoked."""
+
+    async def by_email(self, email: str) -> Account | None: ...
+
+    async def get(self, user_id: str, *, lock: bool = False) -> Account | None: ...
+
+    async def bind(self, account: Account, ticket_digest: bytes) -> Binding:
+        """Give a user credentials, or find that the same ticket did so before."""
+        ...
+
+    async def revoke(self, user_id: str) -> None:
+        """Take them away, also those that are yet to come."""
+        ...
+
+    async def set_password(self, user_id: str, password_hash: str, *, instead_of: str) -> bool:
+        """Replace the hash if it still is `instead_of`."""
+        ...
+
+    async def set_roles(self, user_id: str, roles: Sequence[str]) -> bool:
+        """False when the user has no credentials."""
+        ...
+
+
+class PreparedCredentials(Protocol):
+    """Credentials under tickets."""
+
+    async def add(self, prepared: Prepared) -> None: ...
+
+    async def take(self, ticket_digest: bytes) -> Prepared | None:
+        """Remove and give what a ticket names."""
+        ...
+
+    async def purge(self, expired_before: datetime) -> int: ...
+
+
+class Attempts(Protocol):
+    """Failed logins by address, whether or not it is anybody's."""
+
+    async def failures(self, email: str, since: datetime) -> Failures | None: ...
+
+    async def failed(self, email: str, at: datetime, since: datetime) -> None:
+        """Count one more; those before `since` are forgotten."""
+        ...
+
+    async def clear(self, email: str) -> None: ...
+
+    async def purge(self, before: datetime) -> int: ...
+
+
+class Logins(Protocol):
+    """Logins and their refresh tokens."""
+
+    async def add(self, login: Login) -> None: ...
+
+    async def add_token(self, token: RefreshToken) -> None: ...
+
+    async def find(self, digest: bytes) -> tuple[Login, RefreshToken] | None:
+        """A token and its login, which stays locked against others until the transaction ends."""
+        ...
+
+    async def used(self, digest: bytes, at: datetime) -> None: ...
+
+    async def revoke(self, family_id: str, at: datetime) -> None: ...
+
+    async def revoke_all(self, user_id: str, at: datetime, *, but: str | None = None) -> None:
+        """End a user's logins, except the family `but`."""
+        ...
+
+    async def purge(self, expired_before: datetime) -> int: ...
+
+
+class Keys(Protocol):
+    """The key ring."""
+
+    async def lock(self) -> None:
+        """Let nobody else rotate until the transaction ends."""
+        ...
+
+    async def usable(self) -> Sequence[SigningKey]:
+        """All keys whose private half this process can read, from the database."""
+        ...
+
+    async def generate(self, created_at: datetime, active_from: datetime) -> SigningKey:
+        """Make a key and publish it."""
+        ...
+
+    async def retire_others(self, kid: str, at: datetime) -> None:
+        """Set the end of every other key that has none yet."""
+        ...
+
+    async def purge(self, retired_before: datetime) -> int: ...
+
+    async def sign(self, claims: Mapping[str, Any]) -> str:
+        """A JWT signed by the key that is active."""
+        ...
+
+
+class ServiceSecrets(Protocol):
+    """Secrets of the service accounts."""
+
+    def accepts(self, account: str, secret: str) -> bool:
+        """Whether it is the account's secret; as slow for an account that does not exist."""
+        ...
+
+
+class Events(Protocol):
+    """Tells others, in the running transaction."""
+
+    async def publish(self, event: AuthEvent) -> None: ...

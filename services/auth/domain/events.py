@@ -1,0 +1,22 @@
+"""Facts about access that others hear of."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RolesAssigned:
+    """A user's roles were set."""
+
+    user_id: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReuseDetected:
+    """A refresh token came a second time."""
+
+    user_id: str
+    family_id: str
+
+
+AuthEvent = RolesAssigned | TokenReuseDetected

@@ -1,0 +1,132 @@
+"""Who may do what: roles of people and scopes of services, as data."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from chassis.errors import FailedPrecondition, InvalidArgument
+
+OPERATOR = "operator"
+
+_GUEST = frozenset({"orders.cart", "orders.checkout", "crops.lots.read"})
+_GROWER = frozenset(
+    {
+        "crops.lots.mint",
+        "crops.lots.transfer",
+        "crops.lots.recall",
+        "crops.lots.read",
+        "orders.cart",
+        "orders.checkout",
+    }
+)
+_VENUE = frozenset(
+    {
+        "catalog.venues.write",
+        "catalog.menu.write",
+        "inventory.stock.write",
+        "inventory.stock.read",
+        "crops.lots.read",
+        "crops.lots.transfer",
+        "crops.lots.recall",
+        "orders.cart",
+        "orders.checkout",
+        "orders.venue.read",
+    }
+)
+_AUDITOR = frozenset(
+    {
+        "crops.lots.read",
+        "trace.read",
+        "orders.read",
+        "payments.read",
+        "users.read",
+        "operations.read",
+        "inventory.stock.read",
+    }
+)
+_OPERATORS_ONLY = frozenset(
+    {
+        "auth.access.read",
+        "auth.credentials.write",
+        "auth.keys.rotate",
+        "auth.roles.write",
+        "inventory.reservations.write",
+        "notifications.mailbox.read",
+        "notifications.read",
+        "notifications.send",
+        "operations.write",
+        "payments.process",
+        "payments.refund",
+        "trace.personal",
+        "users.write",
+    }
+)
+
+PERMISSIONS = _GUEST | _GROWER | _VENUE | _AUDITOR | _OPERATORS_ONLY
+"""Every permission there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A name for a set of permissions.
+
+    Args:
+        self_service: whether a person may ask for it when registering.
+    """
+
+    name: str
+    permissions: frozenset[str]
+    self_service: bool
+
+
+ROLES: Mapping[str, Role] = {
+    role.name: role
+    for role in (
+        Role("auditor", _AUDITOR, self_service=False),
+        Role("grower", _GROWER, self_service=True),
+        Role("guest", _GUEST, self_service=True),
+        Role(OPERATOR, PERMISSIONS, self_service=False),
+        Role("venue", _VENUE, self_service=True),
+    )
+}
+"""All roles, by name in ascending order."""
+
+SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
+    "users": frozenset({"auth.credentials.write", "notifications.send"}),
+    "crops": frozenset({"users.read", "notifications.send"}),
+    "inventory": frozenset({"crops.lots.read"}),
+    "orders": frozenset(
+        {"inventory.reservations.write", "inventory.stock.read", "payments.process", "notifications.send"}
+    ),
+    "notifications": frozenset({"users.read"}),
+}
+"""Permissions of service accounts; a service that is not listed has none."""
+
+
+def permissions_of(roles: Iterable[str]) -> frozenset[str]:
+    """What somebody with these roles may do; a role that is gone gives nothing."""
+    return frozenset().union(*(ROLES[name].permissions for name in roles if name in ROLES))
+
+
+def require_known(roles: Iterable[str]) -> None:
+    """Refuse names that are no roles.
+
+    Raises:
+        InvalidArgument: ROLE_UNKNOWN.
+    """
+    for name in roles:
+        if name not in ROLES:
+            raise InvalidArgument("ROLE_UNKNOWN", "there is no such role", metadata={"role": name})
+
+
+def require_self_service(role: str) -> None:
+    """Refuse a role that nobody may give themselves.
+
+    Raises:
+        InvalidArgument: ROLE_UNKNOWN.
+        FailedPrecondition: ROLE_NOT_SELF_SERVICE.
+    """
+    require_known([role])
+    if not ROLES[role].self_service:
+        raise FailedPrecondition(
+            "ROLE_NOT_SELF_SERVICE", "an operator has to assign this role", metadata={"role": role}
+        )

@@ -1,0 +1,162 @@
+"""Writing and reading menus."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from chassis.clock import Clock
+from chassis.errors import Aborted, InvalidArgument, NotFound, Violation
+from chassis.ids import IdSource
+from chassis.money import Money
+from services.catalog.application.ports import Events, MenuItems, Transactions
+from services.catalog.application.venues import VenueQueries
+from services.catalog.domain.menu_item import CHANGEABLE, Ingredient, MenuItem, PriceChange
+
+
+class CreateMenuItem:
+    """Puts an item on the menu of the caller's venue."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        venues: VenueQueries,
+        items: MenuItems,
+        events: Events,
+        clock: Clock,
+        ids: IdSource,
+    ) -> None:
+        self._transactions = transactions
+        self._venues = venues
+        self._items = items
+        self._events = events
+        self._clock = clock
+        self._ids = ids
+
+    async def __call__(
+        self,
+        actor: str,
+        venue_id: str,
+        name: str,
+        description: str,
+        price: Money,
+        ingredients: Sequence[Ingredient],
+    ) -> MenuItem:
+        """Store it and tell others.
+
+        Raises:
+            NotFound: VENUE_NOT_FOUND.
+            PermissionDenied: NOT_OWNER.
+            InvalidArgument: PRICE_INVALID, QUANTITY_ZERO.
+        """
+        (await self._venues.get(venue_id)).ensure_owner(actor)
+        now = self._clock.now()
+        item = MenuItem(self._ids.uuid7(), venue_id, name, description, price, tuple(ingredients), now, now)
+        async with self._transactions.transaction():
+            await self._items.add(item)
+            await self._events.menu_item_changed(item)
+        return item
+
+
+class UpdateMenuItem:
+    """Changes what the mask names; a new price joins the history."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        venues: VenueQueries,
+        items: MenuItems,
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        self._transactions = transactions
+        self._venues = venues
+        self._items = items
+        self._events = events
+        self._clock = clock
+
+    async def __call__(self, actor: str, menu_item_id: str, etag: str, changes: dict[str, Any]) -> MenuItem:
+        """Change an item.
+
+        Args:
+            actor: subject of the caller, who must own the venue.
+            etag: the revision that the caller has seen; empty for whichever there is.
+            changes: field name to new value.
+
+        Raises:
+            NotFound: MENU_ITEM_NOT_FOUND.
+            PermissionDenied: NOT_OWNER.
+            InvalidArgument: UPDATE_MASK_INVALID, PRICE_INVALID, QUANTITY_ZERO, VALIDATION_FAILED.
+            Aborted: ETAG_MISMATCH.
+        """
+        if unknown := sorted(changes.keys() - CHANGEABLE):
+            raise InvalidArgument(
+                "UPDATE_MASK_INVALID",
+                f"update_mask may name {', '.join(sorted(CHANGEABLE))}; not {', '.join(unknown)}",
+                violations=[Violation("update_mask", f"{name} cannot be changed") for name in unknown],
+            )
+        async with self._transactions.transaction():
+            item = await self._items.get(menu_item_id, lock=True)
+            if item is None:
+                raise _not_found(menu_item_id)
+            (await self._venues.get(item.venue_id)).ensure_owner(actor)
+            if etag and etag != str(item.revision):
+                raise Aborted("ETAG_MISMATCH", "the item has changed since it was read; read it again")
+            changed = item.changed(changes, self._clock.now())
+            if changed is not item:
+                await self._items.save(changed)
+                await self._events.menu_item_changed(changed)
+        return changed
+
+
+class MenuQueries:
+    """Reads menus; anyone may."""
+
+    def __init__(self, items: MenuItems) -> None:
+        self._items = items
+
+    async def get(self, menu_item_id: str) -> MenuItem:
+        """One item.
+
+        Raises:
+            NotFound: MENU_ITEM_NOT_FOUND.
+        """
+        item = await self._items.get(menu_item_id)
+        if item is None:
+            raise _not_found(menu_item_id)
+        return item
+
+    async def get_many(self, menu_item_ids: Sequence[str]) -> Sequence[MenuItem]:
+        """The items in the order asked for.
+
+        Raises:
+            NotFound: MENU_ITEM_NOT_FOUND, one is missing; it is named.
+        """
+        found = {item.menu_item_id: item for item in await self._items.get_many(menu_item_ids)}
+        for menu_item_id in menu_item_ids:
+            if menu_item_id not in found:
+                raise _not_found(menu_item_id)
+        return [found[menu_item_id] for menu_item_id in menu_item_ids]
+
+    async def page(
+        self, venue_id: str | None, available_only: bool, after: str | None, limit: int
+    ) -> Sequence[MenuItem]:
+        """Items after an id, oldest first, at most `limit`."""
+        return await self._items.page(venue_id, available_only, after, limit)
+
+    async def prices(self, menu_item_id: str, before: datetime | None, limit: int) -> Sequence[PriceChange]:
+        """The item's prices, newest first.
+
+        Raises:
+            NotFound: MENU_ITEM_NOT_FOUND.
+        """
+        await self.get(menu_item_id)
+        return await self._items.prices(menu_item_id, before, limit)
+
+
+def _not_found(menu_item_id: str) -> NotFound:
+    return NotFound(
+        "MENU_ITEM_NOT_FOUND",
+        "there is no such menu item",
+        metadata={"menu_item_id": menu_item_id},
+        resource=("menu-item", menu_item_id),
+    )

@@ -1,0 +1,61 @@
+"""What the use cases need of the outside world."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from services.catalog.domain.menu_item import MenuItem, PriceChange
+from services.catalog.domain.venue import Venue
+
+
+class Transactions(Protocol):
+    """Starts or joins the transaction of the running task."""
+
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+
+class Venues(Protocol):
+    """Venues by id."""
+
+    async def add(self, venue: Venue) -> None: ...
+
+    async def get(self, venue_id: str) -> Venue | None: ...
+
+    async def page(self, owner_id: str | None, after: str | None, limit: int) -> Sequence[Venue]:
+        """Venues with ids above `after`, oldest first."""
+        ...
+
+
+class MenuItems(Protocol):
+    """Menu items by id, with the history of their prices."""
+
+    async def add(self, item: MenuItem) -> None: ...
+
+    async def get(self, menu_item_id: str, *, lock: bool = False) -> MenuItem | None: ...
+
+    async def get_many(self, menu_item_ids: Sequence[str]) -> Sequence[MenuItem]:
+        """Those that exist, in no particular order."""
+        ...
+
+    async def save(self, item: MenuItem) -> None:
+        """Store a new revision, and its price in the history when it differs from the last."""
+        ...
+
+    async def page(
+        self, venue_id: str | None, available_only: bool, after: str | None, limit: int
+    ) -> Sequence[MenuItem]:
+        """Items with ids above `after`, oldest first."""
+        ...
+
+    async def prices(self, menu_item_id: str, before: datetime | None, limit: int) -> Sequence[PriceChange]:
+        """Prices that began before `before`, newest first."""
+        ...
+
+
+class Events(Protocol):
+    """Tells others, in the running transaction."""
+
+    async def venue_created(self, venue: Venue) -> None: ...
+
+    async def menu_item_changed(self, item: MenuItem) -> None: ...

@@ -1,0 +1,203 @@
+"""The read models: lots, their owners and their histories, all from the event store."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from chassis.database import Transaction
+from chassis.eventstore import RecordedEvent
+from chassis.projection import Projection, ReadTable, Tables
+from services.crops.adapters.events import STREAM_PREFIX, decode
+from services.crops.adapters.summaries import summary_of
+from services.crops.domain.events import (
+    LotEvent,
+    LotMinted,
+    LotRecalled,
+    LotSplit,
+    LotTransferBegun,
+    LotTransferCancelled,
+    LotTransferred,
+)
+
+LOT = ReadTable(
+    "lot_view",
+    """
+    CREATE TABLE {table} (
+        lot_id text PRIMARY KEY,
+        version integer NOT NULL,
+        lot_code text NOT NULL,
+        product_code text NOT NULL,
+        description text NOT NULL,
+        variety text NOT NULL,
+        amount numeric(21, 6) NOT NULL,
+        unit text NOT NULL,
+        grower_id text NOT NULL,
+        owner_id text NOT NULL,
+        state text NOT NULL,
+        origin jsonb NOT NULL,
+        harvest_time timestamptz NOT NULL,
+        expire_time timestamptz NOT NULL,
+        parent_lot_id text,
+        transfer_count integer NOT NULL,
+        last_transfer_time timestamptz,
+        recall_reason text NOT NULL,
+        create_time timestamptz NOT NULL,
+        update_time timestamptz NOT NULL
+    );
+    CREATE INDEX ON {table} (owner_id, lot_id);
+    CREATE INDEX ON {table} (grower_id, lot_id);
+    CREATE INDEX ON {table} (product_code, lot_id);
+    CREATE INDEX ON {table} (lot_code, lot_id);
+    CREATE INDEX ON {table} (state, lot_id);
+    """,
+)
+OWNERSHIP = ReadTable(
+    "lot_ownership",
+    """
+    CREATE TABLE {table} (
+        lot_id text NOT NULL,
+        number integer NOT NULL,
+        owner_id text NOT NULL,
+        from_time timestamptz NOT NULL,
+        until_time timestamptz,
+        PRIMARY KEY (lot_id, number)
+    );
+    """,
+)
+HISTORY = ReadTable(
+    "lot_history",
+    """
+    CREATE TABLE {table} (
+        lot_id text NOT NULL,
+        version integer NOT NULL,
+        event_id text NOT NULL,
+        type text NOT NULL,
+        recorded_time timestamptz NOT NULL,
+        actor text NOT NULL,
+        summary text NOT NULL,
+        amount numeric(21, 6),
+        unit text,
+        owner_id text NOT NULL,
+        reference_document text NOT NULL,
+        PRIMARY KEY (lot_id, version)
+    );
+    """,
+)
+
+_Row = tuple[Any, ...]
+_INSERT_LOT = """
+INSERT INTO {lot_view} (
+    lot_id, version, lot_code, product_code, description, variety, amount, unit, grower_id, owner_id, state,
+    origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time, recall_reason,
+    create_time, update_time
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'ACTIVE', $11, $12, $13, $14, 0, NULL, '', $15, $15)
+"""
+_TOUCH_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3 WHERE lot_id = $1"
+_TRANSFER_LOT = """
+UPDATE {lot_view}
+SET version = $2, update_time = $3, owner_id = $4, transfer_count = $5, last_transfer_time = $3
+WHERE lot_id = $1
+"""
+_SPLIT_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5, state = $6 WHERE lot_id = $1
+"""
+_RECALL_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, state = 'RECALLED', recall_reason = $4 WHERE lot_id = $1
+"""
+_END_OWNERSHIP = "UPDATE {lot_ownership} SET until_time = $3 WHERE lot_id = $1 AND number = $2"
+_BEGIN_OWNERSHIP = """
+INSERT INTO {lot_ownership} (lot_id, number, owner_id, from_time) VALUES ($1, $2, $3, $4)
+"""
+_ADD_HISTORY = """
+INSERT INTO {lot_history} (
+    lot_id, version, event_id, type, recorded_time, actor, summary, amount, unit, owner_id, reference_document
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+"""
+
+
+async def apply(events: Sequence[RecordedEvent], tables: Tables, tx: Transaction) -> None:
+    """Write what events say. Neighbours of one type share their statements, which then travel together."""
+    lots = [event for event in events if event.stream_id.startswith(STREAM_PREFIX)]
+    for _, run in groupby(lots, key=lambda event: event.type):
+        batches: dict[str, list[_Row]] = {}
+        for recorded in run:
+            for statement, row in _writes(recorded, decode(recorded)):
+                batches.setdefault(statement, []).append(row)
+        for statement, rows in batches.items():
+            named = statement.format(**{table.name: tables[table.name] for table in LOTS.tables})
+            await tx.executemany(named, rows)
+
+
+def _writes(recorded: RecordedEvent, event: LotEvent) -> Iterator[tuple[str, _Row]]:
+    at = (event.lot_id, recorded.version, event.at)
+    match event:
+        case LotMinted():
+            yield _INSERT_LOT, _lot_row(event)
+            yield _BEGIN_OWNERSHIP, (event.lot_id, 0, event.owner_id, event.at)
+        case LotTransferred():
+            number = event.transfer_number
+            yield _TRANSFER_LOT, (*at, event.new_owner_id, number)
+            yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
+            yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
+        case LotSplit(remaining=remaining):
+            state = "EMPTY" if remaining.is_zero else "ACTIVE"
+            yield _SPLIT_LOT, (*at, remaining.amount, remaining.unit, state)
+        case LotRecalled():
+            yield _RECALL_LOT, (*at, event.reason)
+        case LotTransferBegun() | LotTransferCancelled():
+            yield _TOUCH_LOT, at
+    yield _ADD_HISTORY, _history_row(recorded, event)
+
+
+def _lot_row(event: LotMinted) -> _Row:
+    origin = {name: getattr(event.origin, name) for name in event.origin.__dataclass_fields__}
+    return (
+        event.lot_id,
+        1,
+        event.lot_code,
+        event.product_code,
+        event.description,
+        event.variety,
+        event.quantity.amount,
+        event.quantity.unit,
+        event.grower_id,
+        event.owner_id,
+        json.dumps(origin),
+        event.harvest_time,
+        event.expire_time,
+        event.parent_lot_id,
+        event.at,
+    )
+
+
+def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
+    quantity, owner_id, document = None, "", ""
+    match event:
+        case LotMinted():
+            quantity, owner_id = event.quantity, event.owner_id
+        case LotTransferBegun():
+            document = event.reference_document
+        case LotTransferred():
+            owner_id, document = event.new_owner_id, event.reference_document
+        case LotSplit():
+            quantity = event.remaining
+        case LotRecalled():
+            owner_id = event.owner_id
+    return (
+        event.lot_id,
+        recorded.version,
+        recorded.event_id,
+        recorded.type,
+        recorded.recorded_at,
+        recorded.meta.get("actor", "").partition(":")[2],
+        summary_of(event),
+        quantity.amount if quantity else None,
+        quantity.unit if quantity else None,
+        owner_id,
+        document,
+    )
+
+
+LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply)
+"""All three in one, so that no query sees a transfer in one table and not yet in another."""

@@ -1,0 +1,32 @@
+"""Lot events in one line for people."""
+
+from services.crops.domain.events import (
+    LotEvent,
+    LotMinted,
+    LotRecalled,
+    LotSplit,
+    LotTransferBegun,
+    LotTransferCancelled,
+    LotTransferred,
+)
+
+
+def summary_of(event: LotEvent) -> str:  # noqa: PLR0911 - one line for each kind of event
+    """What happened. Part of the projection: the same for the same event, for ever."""
+    match event:
+        case LotMinted(parent_lot_id=None):
+            return f"Harvested {event.quantity} of {event.product_code} at {event.origin.farm_name}."
+        case LotMinted():
+            return f"Split off lot {event.parent_lot_id} with {event.quantity} of {event.product_code}."
+        case LotTransferBegun():
+            return f"A transfer to {event.new_owner_id} began."
+        case LotTransferred():
+            document = f" with document {event.reference_document}" if event.reference_document else ""
+            return f"Transferred from {event.previous_owner_id} to {event.new_owner_id}{document}."
+        case LotTransferCancelled():
+            return "The transfer came to nothing."
+        case LotSplit():
+            return f"Split into {len(event.parts)} part(s); {event.remaining} remain."
+        case LotRecalled():
+            cause = "" if event.root_lot_id == event.lot_id else f" with lot {event.root_lot_id}"
+            return f"Recalled{cause}, class {event.recall_class.value}: {event.reason}"

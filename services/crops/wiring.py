@@ -1,0 +1,56 @@
+"""Where the objects of crops meet."""
+
+from chassis.eventstore import EventStore
+from chassis.projection import ProjectionRunner
+from chassis.runtime import Runtime
+from chassis.service import Service, Servicer
+from greenledger.crops.v1 import crops_pb2_grpc
+from services.crops.adapters.clients import NotificationsClient, UsersClient
+from services.crops.adapters.db import ProjectedLots
+from services.crops.adapters.events import UPCASTERS
+from services.crops.adapters.grpc import CommandServicer, QueryServicer
+from services.crops.adapters.lots import EventSourcedLots
+from services.crops.adapters.projection import LOTS
+from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
+from services.crops.application.mint_lot import MintLot
+from services.crops.application.read_lots import ReadLots
+from services.crops.application.recall_lot import RecallLot
+from services.crops.application.split_lot import SplitLot
+from services.crops.application.transfer_lot import TransferLot
+from services.crops.application.transfer_steps import TransferSteps
+
+
+def wire(runtime: Runtime) -> Service:
+    """The service on a runtime."""
+    database, clock, ids = runtime.database, runtime.clock, runtime.ids
+    store = EventStore(database, clock, ids, UPCASTERS)
+    lots = EventSourcedLots(database, store, runtime.outbox)
+    queries = ProjectedLots(database, clock)
+    users = UsersClient(runtime.channels.get("users"))
+    notifications = NotificationsClient(runtime.channels.get("notifications"))
+    announcements = Announcements()
+    steps = TransferSteps(lots, queries, users, notifications, clock)
+    engine = runtime.saga_engine([transfer_saga(steps, announcements)])
+    transfers = EngineTransfers(database, engine, announcements, clock)
+    commands = CommandServicer(
+        MintLot(database, lots, clock, ids),
+        TransferLot(database, transfers, lots, clock),
+        SplitLot(database, lots, clock, ids),
+        RecallLot(database, lots, clock),
+    )
+    return Service(
+        servicers=[
+            Servicer(
+                "greenledger.crops.v1.CropCommandService",
+                crops_pb2_grpc.add_CropCommandServiceServicer_to_server,
+                commands,
+            ),
+            Servicer(
+                "greenledger.crops.v1.CropQueryService",
+                crops_pb2_grpc.add_CropQueryServiceServicer_to_server,
+                QueryServicer(ReadLots(queries), runtime.page_tokens),
+            ),
+        ],
+        sagas=engine,
+        background=[ProjectionRunner(database, store, LOTS)],
+    )

@@ -1,0 +1,121 @@
+"""What the use cases need of the outside world."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from chassis.quantity import Quantity
+from services.inventory.domain.events import StockEvent
+from services.inventory.domain.receipt import Lot
+from services.inventory.domain.reservation import Reservation
+from services.inventory.domain.stock import Need, StockItem
+
+
+class Transactions(Protocol):
+    """Starts or joins the transaction of the running task."""
+
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+
+class Stock(Protocol):
+    """Stock items and what is known of lots."""
+
+    async def add(self, item: StockItem) -> None: ...
+
+    async def get(self, stock_item_id: str) -> StockItem | None: ...
+
+    async def page(
+        self,
+        venue_id: str,
+        product_code: str | None,
+        lot_id: str | None,
+        after: tuple[datetime, str] | None,
+        limit: int,
+    ) -> Sequence[StockItem]:
+        """Items after (expiry, id), in the order of use."""
+        ...
+
+    async def lock_for(self, venue_id: str, needs: Sequence[Need]) -> Sequence[StockItem]:
+        """The venue's stock that could serve the needs, locked until the transaction ends."""
+        ...
+
+    async def received(self, lot_id: str, unit: str) -> Quantity:
+        """How much of a lot was received so far, everywhere."""
+        ...
+
+    async def count_received(self, lot_id: str, quantity: Quantity) -> None:
+        """Add to how much of a lot was received; in the unit that `received` was asked for."""
+        ...
+
+    async def quarantine(self, lot_id: str, reason: str) -> Sequence[StockItem]:
+        """Remember the lot for ever and block its stock; gives the items that were not blocked before."""
+        ...
+
+    async def is_quarantined(self, lot_id: str) -> bool:
+        """Whether the lot was recalled."""
+        ...
+
+    async def lock_lot(self, lot_id: str) -> None:
+        """Keep receipts and recalls of a lot apart until the transaction ends."""
+        ...
+
+
+class Reservations(Protocol):
+    """Reservations by order."""
+
+    async def add(self, reservation: Reservation) -> bool:
+        """Store a new one and bind its stock; False when the order has one already."""
+        ...
+
+    async def get(self, order_id: str, *, lock: bool = False) -> Reservation | None: ...
+
+    async def lock_stock(self, reservation: Reservation) -> bool:
+        """Lock the stock that it binds; gives whether any of it is quarantined."""
+        ...
+
+    async def confirm(self, reservation: Reservation) -> None:
+        """Store that it is confirmed."""
+        ...
+
+    async def unbind(self, reservation: Reservation) -> None:
+        """Store that it was given back or ran out, and free its stock."""
+        ...
+
+    async def consume(self, reservation: Reservation) -> None:
+        """Store that it was consumed, and take its stock away."""
+        ...
+
+    async def lock_expired(self, at: datetime, limit: int) -> Sequence[Reservation]:
+        """Held ones that ran out, locked; those that another transaction holds are left out."""
+        ...
+
+
+class Crops(Protocol):
+    """The crops service."""
+
+    async def lot(self, lot_id: str) -> Lot:
+        """What it says of a lot.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND.
+        """
+        ...
+
+
+class Catalog(Protocol):
+    """The catalog service."""
+
+    async def venue_owner(self, venue_id: str) -> str:
+        """Who owns a venue.
+
+        Raises:
+            NotFound: VENUE_NOT_FOUND.
+        """
+        ...
+
+
+class Events(Protocol):
+    """Tells others, in the running transaction."""
+
+    async def publish(self, events: Sequence[StockEvent]) -> None: ...

@@ -1,0 +1,1 @@
+"""trace: where goods went and where they came from, over all contexts."""

@@ -1,0 +1,1 @@
+"""What trace knows: facts as they arrive, and the answers made of them; pure."""

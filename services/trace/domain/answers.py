@@ -1,0 +1,126 @@
+"""The answers."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chassis.quantity import Quantity
+from services.trace.domain.orders import OrderState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedLot:
+    """A lot as far as it is known; of one that was only mentioned, nothing but the id."""
+
+    lot_id: str
+    lot_code: str
+    product_code: str
+    grower_id: str
+    owner_id: str
+    parent_lot_id: str
+    recalled: bool
+    quantity: Quantity | None
+    harvest_time: datetime | None
+    farm_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TracedStock:
+    """A venue's stock of a lot; `received` is None when only its quarantine was heard of."""
+
+    stock_item_id: str
+    venue_id: str
+    lot_id: str
+    received: Quantity | None
+    quarantined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TracedVenue:
+    """A venue; name and owner are empty when only its stock was heard of."""
+
+    venue_id: str
+    name: str
+    owner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TracedMenuItem:
+    """An item on a menu."""
+
+    menu_item_id: str
+    venue_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedOrder:
+    """An order, the lots that it was served from, and the menu items that they went into."""
+
+    order_id: str
+    venue_id: str
+    guest_id: str
+    state: OrderState
+    lot_ids: tuple[str, ...]
+    menu_item_ids: tuple[str, ...]
+    place_time: datetime | None
+
+    def without_guest(self) -> "TracedOrder":
+        """For those who may not see personal data."""
+        return replace(self, guest_id="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallScope:
+    """Everything that a lot reached."""
+
+    lot_id: str
+    lots: tuple[TracedLot, ...]
+    stock: tuple[TracedStock, ...]
+    venues: tuple[TracedVenue, ...]
+    menu_items: tuple[TracedMenuItem, ...]
+    orders: tuple[TracedOrder, ...]
+    guest_ids: tuple[str, ...]
+    guest_count: int
+    as_of: datetime | None
+
+    @property
+    def recalled(self) -> bool:
+        """Whether the lot itself is recalled."""
+        return any(lot.recalled for lot in self.lots if lot.lot_id == self.lot_id)
+
+    def without_personal_data(self) -> "RecallScope":
+        """The same with the number of guests and not who they are."""
+        orders = tuple(order.without_guest() for order in self.orders)
+        return replace(self, orders=orders, guest_ids=())
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTrace:
+    """An order and every lot that its food came from, back to the harvests."""
+
+    order: TracedOrder
+    lots: tuple[TracedLot, ...]
+
+    def without_personal_data(self) -> "OrderTrace":
+        """The same without the guest."""
+        return replace(self, order=self.order.without_guest())
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """Who owned a lot from when on."""
+
+    owner_id: str
+    from_time: datetime
+    reference_document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotTrace:
+    """A lot's journey; `ancestors` begins with the harvest and ends with its parent."""
+
+    lot: TracedLot
+    ancestors: tuple[TracedLot, ...]
+    descendants: tuple[TracedLot, ...]
+    custody: tuple[Custody, ...]
+    stock: tuple[TracedStock, ...]

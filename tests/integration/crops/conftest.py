@@ -1,0 +1,125 @@
+"""The crops service without its process: real database, engine and projection, other services faked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest_asyncio
+
+from chassis.clock import SystemClock
+from chassis.context import Principal
+from chassis.database import Database
+from chassis.database.migrations import upgrade
+from chassis.eventstore import EventStore
+from chassis.ids import SystemIds
+from chassis.outbox import Outbox
+from chassis.projection import ProjectionRunner
+from chassis.saga import SagaEngine
+from chassis.testing import eventually
+from greenledger.events.v1.event_pb2 import Event
+from services.crops.adapters.db import ProjectedLots
+from services.crops.adapters.events import UPCASTERS
+from services.crops.adapters.lots import EventSourcedLots
+from services.crops.adapters.projection import LOTS
+from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
+from services.crops.application.mint_lot import MintLot
+from services.crops.application.read_lots import ReadLots
+from services.crops.application.recall_lot import RecallLot
+from services.crops.application.split_lot import SplitLot
+from services.crops.application.transfer_lot import TransferLot
+from services.crops.application.transfer_steps import TransferSteps
+from services.crops.application.views import LotView
+from tests.integration.crops.fakes import FakeDirectory, FakeNotifier
+from tests.unit.crops.lots import BUYER, GROWER, harvest
+
+OPERATOR = Principal("99999999-9999-4999-8999-999999999999", "user", frozenset({"operator"}))
+
+
+def user(subject: str) -> Principal:
+    """A caller."""
+    return Principal(subject, "user")
+
+
+class Crops:
+    """What a test needs at hand."""
+
+    def __init__(self, database: Database) -> None:
+        clock, ids = SystemClock(), SystemIds()
+        self.database = database
+        self.store = EventStore(database, clock, ids, UPCASTERS)
+        self.lots = EventSourcedLots(database, self.store, Outbox("crops"))
+        self.queries = ProjectedLots(database, clock, patience_s=5)
+        self.directory, self.notifier = FakeDirectory(), FakeNotifier()
+        for subject, name in ((GROWER, "Green Acres"), (BUYER, "Bistro")):
+            self.directory.add(subject, name)
+            self.notifier.known.add(subject)
+        announcements = Announcements()
+        steps = TransferSteps(self.lots, self.queries, self.directory, self.notifier, clock)
+        self.engine = SagaEngine(
+            database,
+            [transfer_saga(steps, announcements)],
+            lease=timedelta(milliseconds=900),
+            poll=timedelta(milliseconds=50),
+        )
+        self.projection = ProjectionRunner(database, self.store, LOTS)
+        self.mint = MintLot(database, self.lots, clock, ids)
+        transfers = EngineTransfers(database, self.engine, announcements, clock)
+        self.transfer = TransferLot(database, transfers, self.lots, clock)
+        self.split = SplitLot(database, self.lots, clock, ids)
+        self.recall = RecallLot(database, self.lots, clock)
+        self.read = ReadLots(self.queries)
+
+    async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:
+        """A new lot of GROWER."""
+        return await self.mint(user(GROWER), harvest(lot_code=code, **changes))
+
+    async def published(self, topic: str) -> list[Event]:
+        """What went into the outbox, oldest first."""
+        rows = await self.database.fetch(
+            "SELECT payload FROM outbox WHERE topic = $1 ORDER BY position", topic
+        )
+        return [Event.FromString(row["payload"]) for row in rows]
+
+    async def dump(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a table in a fixed order."""
+        rows = await self.database.fetch(f"SELECT * FROM {table} AS t ORDER BY t::text")
+        return [dict(row) for row in rows]
+
+
+@dataclass
+class Running:
+    """Loops at work; closed in the reverse order."""
+
+    stack: AsyncExitStack
+
+    def start(self, loop: Any) -> None:
+        task = asyncio.create_task(loop.run())
+
+        async def end() -> None:
+            await loop.stop()
+            await task
+
+        self.stack.push_async_callback(end)
+
+
+@pytest_asyncio.fixture
+async def idle_crops(database_dsn: str) -> AsyncIterator[Crops]:
+    """Migrated as in production; neither saga engine nor projection at work."""
+    await upgrade(database_dsn, "crops")
+    database = await Database.connect(database_dsn)
+    yield Crops(database)
+    database.terminate()
+
+
+@pytest_asyncio.fixture
+async def crops(idle_crops: Crops) -> AsyncIterator[Crops]:
+    """With its loops at work."""
+    async with AsyncExitStack() as stack:
+        running = Running(stack)
+        running.start(idle_crops.engine)
+        running.start(idle_crops.projection)
+        await eventually(lambda: idle_crops.engine.running)
+        yield idle_crops

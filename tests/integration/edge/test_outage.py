@@ -1,0 +1,69 @@
+"""What the edge does when services fail."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.edge.harness import Edge, running_edge, wait_until
+from tests.integration.edge.shape import reason_of
+
+ID = str(uuid.uuid4())
+
+
+@pytest.fixture
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    with running_edge(tmp_path_factory.mktemp("failing"), jwks_fresh_s=1) as edge:
+        yield edge
+
+
+def test_calls_that_a_request_id_marks_are_tried_again(edge: Edge) -> None:
+    edge.services.unavailable_left = 1
+    body = {"requestId": ID, "paymentMethod": "card"}
+    assert edge.http.post("/api/orders", headers=edge.bearer(), json=body).status_code == 200
+    assert edge.services.unavailable_left == 0
+
+
+def test_calls_that_could_count_twice_are_not(edge: Edge) -> None:
+    edge.services.unavailable_left = 1
+    reply = edge.http.put(f"/api/cart/items/{ID}", headers=edge.bearer(), json={"quantity": 1})
+    assert (reply.status_code, reason_of(reply)) == (503, "OVERLOADED")
+    assert edge.services.unavailable_left == 0
+
+
+def test_a_service_that_comes_back_is_found_again(failing: Edge) -> None:
+    port = failing.services.port
+    failing.thread.run(failing.services.stop())
+    reply = failing.http.get("/api/cart", headers=failing.bearer())
+    assert (reply.status_code, reason_of(reply)) == (503, "UNAVAILABLE")
+    failing.thread.run(failing.services.start(port))
+    wait_until(lambda: failing.http.get("/api/cart", headers=failing.bearer()).status_code == 200)
+
+
+def test_health_says_whether_every_service_answers(failing: Edge) -> None:
+    healthy = wait_until(lambda: reply if (reply := failing.http.get("/healthz")).is_success else None)
+    assert healthy.json() == {"status": "SERVING"}
+    failing.thread.run(failing.services.stop())
+    down = wait_until(lambda: reply if not (reply := failing.http.get("/healthz")).is_success else None, 40)
+    assert (down.status_code, reason_of(down)) == (503, "UNAVAILABLE")
+
+
+def test_tokens_are_verified_while_the_auth_service_is_away(failing: Edge) -> None:
+    assert failing.http.get("/api/cart", headers=failing.bearer()).status_code == 200
+    failing.thread.run(failing.auth.stop())
+    # The keys that are fetched every second are gone by now.
+    wait_until(lambda: failing.counter("http.edge.jwt_authn.jwks_fetch_failed") > 5)
+    assert failing.http.get("/api/cart", headers=failing.bearer()).status_code == 200
+    reply = failing.http.get(
+        "/api/cart", headers=failing.bearer(failing.services.keys[0].token(lifetime_s=-99))
+    )
+    assert reply.status_code in (401, 503)
+
+
+def test_without_any_keys_the_answer_is_unavailable_and_not_unauthenticated(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with running_edge(tmp_path_factory.mktemp("keyless"), down=("auth",)) as edge:
+        reply = edge.http.get("/api/cart", headers=edge.bearer())
+        assert (reply.status_code, reason_of(reply)) == (503, "UNAVAILABLE")
+        assert edge.http.get("/docs").status_code == 200

@@ -1,0 +1,58 @@
+"""The list of services, their environment and the order in which they stop."""
+
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import FleetError
+from fleet.services import SERVICES, Endpoints, ServiceSpec, numbered, select, service_environment, stop_waves
+from fleet.settings import FleetSettings
+
+ENDPOINTS = Endpoints(
+    database_urls={spec.name: f"postgresql://db/{spec.name}" for spec in SERVICES},
+    kafka_bootstrap="127.0.0.1:18082",
+    valkey_url="redis://127.0.0.1:18083/0",
+    smtp_url="smtp://127.0.0.1:18084",
+)
+SETTINGS = FleetSettings(state_dir=Path("/state"))
+
+
+def test_every_dependency_is_a_service() -> None:
+    names = {spec.name for spec in SERVICES}
+    assert all(set(spec.depends_on) <= names for spec in SERVICES)
+
+
+def test_a_service_is_told_its_own_database_ports_and_all_its_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENLEDGER_POSTGRES_URL", "postgresql://admin:secret@elsewhere/postgres")
+    orders = next(spec for spec in SERVICES if spec.name == "orders")
+    environment = service_environment(orders, SERVICES, SETTINGS, ENDPOINTS)
+    assert environment["GREENLEDGER_DATABASE_URL"] == "postgresql://db/orders"
+    assert environment["GREENLEDGER_LISTEN"] == "127.0.0.1:18105"
+    assert environment["GREENLEDGER_METRICS_LISTEN"] == "127.0.0.1:18135"
+    assert environment["GREENLEDGER_PEERS"].startswith("auth=127.0.0.1:18100,users=127.0.0.1:18101,")
+    assert environment["GREENLEDGER_SECRETS_DIR"] == "/state/secrets"
+    assert "GREENLEDGER_POSTGRES_URL" not in environment, "a service must not get the administrator's address"
+
+
+def test_a_service_stops_before_those_it_calls() -> None:
+    order = [name for wave in stop_waves(SERVICES) for name in wave]
+    assert sorted(order) == sorted(spec.name for spec in SERVICES)
+    for spec in SERVICES:
+        assert all(order.index(spec.name) < order.index(callee) for callee in spec.depends_on)
+
+
+def test_services_that_call_each_other_stop_together() -> None:
+    specs = numbered(
+        [ServiceSpec("a", depends_on=("b",)), ServiceSpec("b", depends_on=("a",)), ServiceSpec("c")]
+    )
+    assert stop_waves(specs) == [["c"], ["a", "b"]]
+
+
+def test_a_chosen_service_keeps_the_port_it_has_among_all() -> None:
+    (orders,) = select(SERVICES, ["orders"])
+    assert orders.index == 5
+
+
+def test_an_unknown_service_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(FleetError, match="There is no service warehouse: choose from auth, catalog"):
+        select(SERVICES, ["orders", "warehouse"])
