@@ -1,18 +1,18 @@
-"""Memory of a process and its children, shared pages counted by their share (PSS)."""
+"""Memory of processes, shared pages counted by their share (PSS)."""
 
 import contextlib
 
 import psutil
 
 
-def proportional_bytes(pid: int) -> int | None:
-    """Sum of PSS over the process and all its descendants, in bytes; None when it is gone.
+def proportional_bytes(pid: int, *, descendants: bool = True) -> int | None:
+    """PSS of a process in bytes, by default with all its descendants; None when it is gone.
 
     Where the system does not know PSS (macOS), the resident size stands in for it.
     """
     try:
         root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
+        family = [root, *(root.children(recursive=True) if descendants else [])]
     except psutil.Error:
         return None
     total = 0

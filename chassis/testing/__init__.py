@@ -4,5 +4,6 @@ from chassis.clock import FixedClock
 from chassis.ids import SequentialIds
 from chassis.testing.eventually import eventually
 from chassis.testing.postgres import PostgresServer
+from chassis.testing.transactions import rolled_back
 
-__all__ = ["FixedClock", "PostgresServer", "SequentialIds", "eventually"]
+__all__ = ["FixedClock", "PostgresServer", "SequentialIds", "eventually", "rolled_back"]

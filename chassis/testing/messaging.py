@@ -5,12 +5,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from confluent_kafka import Consumer as KafkaConsumer
+from confluent_kafka import KafkaError, Producer, TopicPartition
 from google.protobuf.wrappers_pb2 import StringValue
 
 from chassis.broker import Broker, BrokerSettings
 from chassis.database import Database, Transaction
 from chassis.inbox import INBOX_V1, Consumer, ConsumerSettings, ReceivedEvent, Subscription
 from chassis.outbox import OUTBOX_V1, Outbox, Publication, Relay
+from chassis.outbox.outbox import KEY_SEQUENCE
+from chassis.outbox.outbox import PRODUCER as PRODUCER_HEADER
+from greenledger.events.v1.event_pb2 import Event
 
 TOPIC = "test.happened"
 PRODUCER = "source"
@@ -44,7 +49,7 @@ class MessagingWorld:
         self.db: Database
         self.broker: Broker
         self.outbox = Outbox(PRODUCER, on_commit=self._wake)
-        self._relays: list[Relay] = []
+        self.relays: list[Relay] = []
         self._running: dict[Relay | Consumer, asyncio.Task[None]] = {}
 
     async def open(self, *, create: bool = True) -> None:
@@ -65,7 +70,7 @@ class MessagingWorld:
     def relay(self, **options: Any) -> Relay:
         """Start a relay."""
         relay = Relay(self.db, self.broker, PRODUCER, **options)
-        self._relays.append(relay)
+        self.relays.append(relay)
         self._running[relay] = asyncio.create_task(relay.run())
         return relay
 
@@ -124,7 +129,7 @@ class MessagingWorld:
         return int(await self.db.fetchval("SELECT count(*) FROM effect WHERE consumer = $1", group))
 
     def _wake(self) -> None:
-        for relay in self._relays:
+        for relay in self.relays:
             relay.wake()
 
 
@@ -164,3 +169,57 @@ def batch_recorder(group: str = "sink") -> Callable[[Sequence[ReceivedEvent[Stri
         )
 
     return record
+
+
+def read_topic(bootstrap: str, topic: str = TOPIC, timeout_s: float = 10.0) -> list[Event]:
+    """All committed events of a topic by partition and offset, read without a group."""
+    client = KafkaConsumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "reader",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "log_level": 2,
+        }
+    )
+    try:
+        described = client.list_topics(timeout=timeout_s).topics.get(topic)
+        open_ends = set(described.partitions) if described else set()
+        client.assign([TopicPartition(topic, partition, 0) for partition in open_ends])
+        events = []
+        while open_ends:
+            message = client.poll(timeout_s)
+            if message is None:
+                raise TimeoutError(f"{topic} was not read to its end")
+            if message.error() is None:
+                events.append(Event.FromString(message.value() or b""))
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                open_ends.discard(message.partition())
+        return events
+    finally:
+        client.close()
+
+
+def send_raw(bootstrap: str, *records: tuple[str, bytes, dict[str, str]]) -> None:
+    """Put records (key, value, headers) on the test topic past outbox and relay."""
+    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "log_level": 2})
+    for key, value, headers in records:
+        producer.produce(
+            TOPIC, key=key, value=value, headers=[(name, text.encode()) for name, text in headers.items()]
+        )
+    if producer.flush(10):
+        raise TimeoutError("the broker did not confirm")
+
+
+def raw_event(key: str, sequence: int, value: str) -> tuple[str, bytes, dict[str, str]]:
+    """A record as the relay sends it."""
+    event = Event(
+        event_id=f"{key}-{sequence}",
+        type=TOPIC,
+        aggregate_id=key,
+        key_sequence=sequence,
+        producer=PRODUCER,
+    )
+    event.payload.Pack(StringValue(value=value))
+    return key, event.SerializeToString(), {KEY_SEQUENCE: str(sequence), PRODUCER_HEADER: PRODUCER}

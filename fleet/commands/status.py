@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.commands.common import StateDir, failures_as_sentences, settings_from
+from fleet.memory import proportional_bytes
 from fleet.state import FleetRecord, require_running
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _print_table(record: FleetRecord, rows: list[dict[str, object]]) -> None:
     )
     for heading in headings:
         table.add_column(heading, no_wrap=True)
-    total = 0
+    total = proportional_bytes(record.supervisor_pid, descendants=False) or 0
     for row in rows:
         memory = row["memory_bytes"]
         total += memory if isinstance(memory, int) else 0
@@ -84,7 +85,7 @@ def _print_table(record: FleetRecord, rows: list[dict[str, object]]) -> None:
             *(_cell(row[key]) for key in ("outbox_lag_rows", "stuck_sagas")),
         )
     console.print(table)
-    console.print(f"Memory of all parts (PSS): {total / _MIB:.0f} MiB", highlight=False)
+    console.print(f"Memory of all parts and the supervisor (PSS): {total / _MIB:.0f} MiB", highlight=False)
     for row in rows:
         if row["detail"]:
             console.print(Text(f"{row['name']}: {row['detail']}"), soft_wrap=True)

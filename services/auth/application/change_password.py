@@ -1,6 +1,7 @@
 """Another password."""
 
 from chassis.clock import Clock
+from chassis.context import Principal
 from services.auth.application.ports import Accounts, Attempts, Logins, Passwords, Transactions
 from services.auth.application.verify import VerifyPassword, credentials_invalid
 from services.auth.domain.logins import digest
@@ -28,11 +29,11 @@ class ChangePassword:
         self._logins = logins
         self._clock = clock
 
-    async def __call__(self, user_id: str, current: str, new: str, keep: str = "") -> None:
+    async def __call__(self, actor: Principal, current: str, new: str, keep: str = "") -> None:
         """Change it.
 
         Args:
-            user_id: the caller.
+            actor: the caller; a service has no password to change.
             current: the present password.
             new: the one to be.
             keep: refresh token of the login that goes on; default none, all end.
@@ -42,7 +43,8 @@ class ChangePassword:
             ResourceExhausted: LOGIN_THROTTLED.
             InvalidArgument: PASSWORD_WEAK.
         """
-        known = await self._accounts.get(user_id)
+        user_id = actor.subject
+        known = await self._accounts.get(user_id) if actor.kind == "user" else None
         if known is None:
             raise credentials_invalid()
         account = await self._verify(known.email, current)

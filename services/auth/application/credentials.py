@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.clock import Clock
-from chassis.errors import AlreadyExists, FailedPrecondition
+from chassis.errors import AlreadyExists, DomainError, FailedPrecondition
 from services.auth.application.ports import (
     Accounts,
     Binding,
@@ -60,7 +60,7 @@ class PrepareCredentials:
         require_self_service(role)
         require_strong(password, email)
         if await self._accounts.by_email(email) is not None:
-            raise email_taken()
+            raise _email_taken()
         password_hash = await self._passwords.hash(password)
         ticket = Ticket(self._secrets.new(), self._clock.now() + self._lifetimes.ticket)
         await self._prepared.add(
@@ -94,37 +94,31 @@ class ActivateCredentials:
             FailedPrecondition: CREDENTIALS_REVOKED, TICKET_INVALID.
         """
         async with self._transactions.transaction():
-            known = digest(ticket)
-            prepared = await self._prepared.take(known)
-            if prepared is None or prepared.expires_at <= self._clock.now():
-                prepared = None
-            # Without a ticket in store only one that was bound before can answer.
-            account = Account(
-                user_id,
-                prepared.email if prepared else "",
-                prepared.password_hash if prepared else "",
-                (prepared.role,) if prepared else (),
-            )
-            if prepared is not None:
-                outcome = await self._accounts.bind(account, known)
-            else:
-                outcome = await self._accounts.bound(user_id, known)
-            _require_bound(outcome)
-            if prepared is None:
-                bound = await self._accounts.get(user_id)
-                if bound is None:
-                    raise ticket_invalid()
-                return bound
+            standing = await self._bind(user_id, digest(ticket))
+            account = await self._accounts.get(user_id)
+            if standing is Binding.DONE and account is not None:
+                return account
+            raise _refused(standing)
+
+    async def _bind(self, user_id: str, ticket_digest: bytes) -> Binding:
+        standing = await self._accounts.binding(user_id, ticket_digest)
+        if standing is not Binding.NONE:
+            return standing
+        prepared = await self._prepared.take(ticket_digest, self._clock.now())
+        if prepared is None:
+            # A call beside this one may have taken it meanwhile, for the same user.
+            return await self._accounts.binding(user_id, ticket_digest)
+        account = Account(user_id, prepared.email, prepared.password_hash, (prepared.role,))
+        standing = await self._accounts.bind(account, ticket_digest)
+        if standing is Binding.DONE:
             await self._events.publish(RolesAssigned(user_id, account.roles))
-            return account
+        return standing
 
 
 class RevokeCredentials:
     """Takes credentials away for good."""
 
-    def __init__(
-        self, transactions: Transactions, accounts: Accounts, logins: Logins, clock: Clock
-    ) -> None:
+    def __init__(self, transactions: Transactions, accounts: Accounts, logins: Logins, clock: Clock) -> None:
         self._transactions = transactions
         self._accounts = accounts
         self._logins = logins
@@ -135,3 +129,18 @@ class RevokeCredentials:
         async with self._transactions.transaction():
             await self._accounts.revoke(user_id)
             await self._logins.revoke_all(user_id, self._clock.now())
+
+
+def _email_taken() -> AlreadyExists:
+    return AlreadyExists("EMAIL_TAKEN", "somebody has registered with this e-mail address")
+
+
+def _refused(standing: Binding) -> DomainError:
+    if standing is Binding.EMAIL_TAKEN:
+        return _email_taken()
+    if standing is Binding.REVOKED:
+        return FailedPrecondition("CREDENTIALS_REVOKED", "the credentials of this user were revoked")
+    return FailedPrecondition(
+        "TICKET_INVALID",
+        "the ticket has expired, was used for another user, or the user has other credentials",
+    )

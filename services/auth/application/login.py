@@ -41,8 +41,6 @@ class LogIn:
             if account is None or account.password_hash != verified.password_hash:
                 raise credentials_invalid()
             if renewed is not None:
-                await self._accounts.set_password(
-                    account.user_id, renewed, instead_of=account.password_hash
-                )
+                await self._accounts.set_password(account.user_id, renewed, instead_of=account.password_hash)
             await self._attempts.clear(email)
             return await self._tokens.begin(account)

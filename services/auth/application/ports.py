@@ -40,8 +40,9 @@ class OpaqueTokens(Protocol):
 
 
 class Binding(Enum):
-    """What became of binding credentials to a user."""
+    """How a user stands to the credentials of a ticket."""
 
+    NONE = auto()
     DONE = auto()
     EMAIL_TAKEN = auto()
     REVOKED = auto()
@@ -56,8 +57,16 @@ class Accounts(Protocol):
 
     async def get(self, user_id: str, *, lock: bool = False) -> Account | None: ...
 
+    async def binding(self, user_id: str, ticket_digest: bytes) -> Binding:
+        """How the user stands to the ticket now."""
+        ...
+
     async def bind(self, account: Account, ticket_digest: bytes) -> Binding:
-        """Give a user credentials, or find that the same ticket did so before."""
+        """Give a user credentials, unless something stands against it."""
+        ...
+
+    async def add(self, account: Account) -> bool:
+        """Store an account that needed no ticket; False when its address is taken."""
         ...
 
     async def revoke(self, user_id: str) -> None:
@@ -68,9 +77,7 @@ class Accounts(Protocol):
         """Replace the hash if it still is `instead_of`."""
         ...
 
-    async def set_roles(self, user_id: str, roles: Sequence[str]) -> bool:
-        """False when the user has no credentials."""
-        ...
+    async def set_roles(self, user_id: str, roles: Sequence[str]) -> None: ...
 
 
 class PreparedCredentials(Protocol):
@@ -78,8 +85,8 @@ class PreparedCredentials(Protocol):
 
     async def add(self, prepared: Prepared) -> None: ...
 
-    async def take(self, ticket_digest: bytes) -> Prepared | None:
-        """Remove and give what a ticket names."""
+    async def take(self, ticket_digest: bytes, now: datetime) -> Prepared | None:
+        """Remove and give what a ticket names, unless it has expired."""
         ...
 
     async def purge(self, expired_before: datetime) -> int: ...

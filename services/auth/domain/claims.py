@@ -10,7 +10,12 @@ SERVICES: Final = "greenledger-services"
 
 
 def user_claims(
-    user_id: str, roles: Iterable[str], permissions: Iterable[str], issued: datetime, expires: datetime, jti: str
+    user_id: str,
+    roles: Iterable[str],
+    permissions: Iterable[str],
+    issued: datetime,
+    expires: datetime,
+    jti: str,
 ) -> dict[str, Any]:
     """Claims of a person's access token."""
     return _claims(USERS, "user", user_id, roles, permissions, issued, expires, jti)

@@ -1,6 +1,6 @@
 """Stock of a lot at a venue, and how it is handed out: first expired, first out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -59,7 +59,7 @@ class Allocation:
     quantity: Quantity
 
 
-def allocate(needs: Sequence[Need], stock: Iterable[StockItem], at: datetime) -> tuple[Allocation, ...]:
+def allocate(needs: Sequence[Need], stock: Sequence[StockItem], at: datetime) -> tuple[Allocation, ...]:
     """Choose stock for every need: first what expires first, of equals what came first.
 
     Args:

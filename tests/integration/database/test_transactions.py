@@ -1,6 +1,7 @@
 """The ambient transaction."""
 
 import asyncio
+from contextlib import suppress
 
 import asyncpg
 import pytest
@@ -8,7 +9,7 @@ import pytest_asyncio
 
 from chassis.database import Database, Transaction, TransactionFailedError
 from chassis.errors import Aborted, DeadlineExceeded, Unavailable
-from chassis.testing import PostgresServer
+from chassis.testing import PostgresServer, rolled_back
 
 
 @pytest_asyncio.fixture
@@ -37,10 +38,13 @@ async def test_a_transaction_commits_at_its_end(notes: Database) -> None:
 
 
 async def test_an_error_rolls_everything_back(notes: Database) -> None:
-    with pytest.raises(RuntimeError):
+    async def fail() -> None:
         async with notes.transaction():
             await write(notes, 1)
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     assert await count(notes) == 0
 
 
@@ -61,11 +65,9 @@ async def test_a_child_task_does_not_join(notes: Database) -> None:
             await tx.execute("INSERT INTO note (id) VALUES (2)")
             return tx
 
-    with pytest.raises(RuntimeError):
-        async with notes.transaction() as parent:
-            await write(notes, 1)
-            assert await asyncio.create_task(child()) is not parent
-            raise RuntimeError
+    async with rolled_back(notes.transaction()) as parent:
+        await write(notes, 1)
+        assert await asyncio.create_task(child()) is not parent
     assert await notes.fetch("SELECT id FROM note") == [(2,)]
 
 
@@ -112,10 +114,8 @@ async def test_a_swallowed_failed_statement_is_not_a_silent_rollback(notes: Data
     async def outer() -> None:
         async with notes.transaction():
             await write(notes, 1)
-            try:
+            with suppress(asyncpg.UniqueViolationError):
                 await write(notes, 1)
-            except asyncpg.UniqueViolationError:
-                pass
 
     with pytest.raises(TransactionFailedError):
         await outer()
@@ -147,10 +147,8 @@ async def test_callbacks_run_after_the_commit_and_only_then(notes: Database) -> 
         tx.on_commit(lambda: seen.append(notes.ambient() is None))
         assert not seen
     assert seen == [True]
-    with pytest.raises(RuntimeError):
-        async with notes.transaction() as tx:
-            tx.on_commit(lambda: seen.append(True))
-            raise RuntimeError
+    async with rolled_back(notes.transaction()) as tx:
+        tx.on_commit(lambda: seen.append(True))
     assert seen == [True]
 
 
@@ -211,19 +209,19 @@ async def test_a_deadlock_is_an_abort(notes: Database) -> None:
 
 
 async def test_a_statement_that_takes_too_long_is_a_missed_deadline(notes: Database) -> None:
-    with pytest.raises(DeadlineExceeded):
-        async with notes.transaction() as tx:
-            await tx.execute("SET LOCAL statement_timeout = '20ms'")
+    async with rolled_back(notes.transaction()) as tx:
+        await tx.execute("SET LOCAL statement_timeout = '20ms'")
+        with pytest.raises(DeadlineExceeded):
             await tx.execute("SELECT pg_sleep(10)")
 
 
 async def test_a_killed_backend_is_unavailable_and_the_next_call_works(notes: Database) -> None:
-    with pytest.raises(Unavailable):
-        async with notes.transaction() as tx:
-            pid = await tx.fetchval("SELECT pg_backend_pid()")
-            killer = await asyncpg.connect(notes.dsn)
-            await killer.execute("SELECT pg_terminate_backend($1)", pid)
-            await killer.close()
+    async with rolled_back(notes.transaction()) as tx:
+        pid = await tx.fetchval("SELECT pg_backend_pid()")
+        killer = await asyncpg.connect(notes.dsn)
+        await killer.execute("SELECT pg_terminate_backend($1)", pid)
+        await killer.close()
+        with pytest.raises(Unavailable):
             await tx.execute("SELECT 1")
     assert await notes.fetchval("SELECT 1") == 1
 

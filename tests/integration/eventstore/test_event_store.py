@@ -20,7 +20,7 @@ from chassis.eventstore import (
     Upcasters,
 )
 from chassis.schema import EVENT_STORE_V1
-from chassis.testing import FixedClock, SequentialIds
+from chassis.testing import FixedClock, SequentialIds, rolled_back
 
 
 def minted(number: int = 0) -> NewEvent:
@@ -109,12 +109,10 @@ async def test_a_batch_over_many_streams_is_all_or_nothing(store: EventStore) ->
 
 
 async def test_appends_join_the_ambient_transaction(store: EventStore, database: Database) -> None:
-    with pytest.raises(RuntimeError):
-        async with database.transaction():
-            await store.append("lot-1", 0, [minted()])
-            await store.append("lot-1", 1, [minted(), minted()])
-            assert len(await store.read_stream("lot-1")) == 3
-            raise RuntimeError
+    async with rolled_back(database.transaction()):
+        await store.append("lot-1", 0, [minted()])
+        await store.append("lot-1", 1, [minted(), minted()])
+        assert len(await store.read_stream("lot-1")) == 3
     assert await store.read_stream("lot-1") == []
 
 
@@ -204,10 +202,8 @@ async def test_all_events_are_read_in_pages(store: EventStore) -> None:
 
 
 async def test_a_page_passes_the_gap_of_a_rolled_back_writer(store: EventStore, database: Database) -> None:
-    with pytest.raises(RuntimeError):
-        async with database.transaction():
-            await store.append("lot-1", 0, [minted()])
-            raise RuntimeError
+    async with rolled_back(database.transaction()):
+        await store.append("lot-1", 0, [minted()])
     page = await store.read_page(0)
     assert (page.events, page.position) == ([], await store.head()) == ([], 1)
 
@@ -249,10 +245,8 @@ async def test_a_writer_whose_savepoint_was_undone_is_seen_again(
 ) -> None:
     """The lock goes with the savepoint, so the next append must take it anew."""
     async with database.transaction() as tx:
-        with pytest.raises(RuntimeError):
-            async with tx.savepoint():
-                await store.append("undone", 0, [minted()])
-                raise RuntimeError
+        async with rolled_back(tx.savepoint()):
+            await store.append("undone", 0, [minted()])
         await store.append("kept", 0, [minted()])
         assert await tx.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 1
 

@@ -317,5 +317,5 @@ async def test_old_logic_does_not_touch_what_new_logic_built(
     [("x" * 60, "CREATE TABLE {table} ()"), ("a-b", "CREATE TABLE {table} ()"), ("a", "CREATE TABLE a ()")],
 )
 def test_a_table_that_could_not_be_rebuilt_is_refused(name: str, ddl: str) -> None:
-    with pytest.raises(ValueError, match="identifier|ddl"):
+    with pytest.raises(ValueError, match=r"identifier|ddl"):
         ReadTable(name, ddl)

@@ -30,7 +30,7 @@ class AuthServiceStub:
     IssueServiceToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.ServiceToken]
     """Exchanges a service account's secret for a service token that lives one hour."""
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _empty_pb2.Empty]
-    """Changes the caller's own password and ends the caller's other logins."""
+    """Changes the caller's own password and ends the caller's logins, but for the one that is named."""
     GetAccess: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetAccessRequest, _auth_pb2.Access]
     """Says which roles and permissions a user has; users may ask about themselves."""
     SetRoles: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetRolesRequest, _auth_pb2.Access]
@@ -99,7 +99,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ChangePasswordRequest,
         context: _aio.ServicerContext[_auth_pb2.ChangePasswordRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Changes the caller's own password and ends the caller's other logins."""
+        """Changes the caller's own password and ends the caller's logins, but for the one that is named."""
 
     @_abc_1.abstractmethod
     def GetAccess(

@@ -1,0 +1,71 @@
+"""Private keys at rest: AES-256-GCM under a key from the secrets folder."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from chassis.settings import SettingsError
+
+KEY_FILE: Final = "signing-keys.key"
+_NONCE_BYTES = 12
+
+
+class Seal:
+    """Encrypts small secrets, each bound to its name.
+
+    Args:
+        key: 32 bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "Seal":
+        """Read the key of a secrets folder; make it, readable by its owner only, when there is none.
+
+        Raises:
+            SettingsError: the file does not hold 32 bytes in hexadecimal.
+        """
+        path = folder / KEY_FILE
+        if not path.exists():
+            _create(path)
+        try:
+            key = bytes.fromhex(path.read_text().strip())
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise SettingsError(f"{path} must hold 32 bytes as 64 hexadecimal digits")
+        return cls(key)
+
+    def close(self, secret: bytes, name: str) -> bytes:
+        """The secret, encrypted."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, secret, name.encode())
+
+    def open(self, sealed: bytes, name: str) -> bytes | None:
+        """The secret again; None when it was sealed under another key or name, or altered."""
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode())
+        except (InvalidTag, ValueError):
+            return None
+
+
+def _create(path: Path) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        # A link, because it fails where a rename would replace the key of a process that was quicker.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

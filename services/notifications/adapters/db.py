@@ -1,0 +1,158 @@
+"""The delivery log and the contacts in PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from chassis.database import Database
+from services.notifications.domain.notification import Contact, Notification, State
+from services.notifications.domain.template import Category
+
+
+class PostgresNotifications:
+    """Implements `Notifications`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, notification: Notification) -> Notification:
+        row = await self._database.fetchrow(
+            """
+            INSERT INTO notification AS n (notification_id, source, user_id, template, category, email, subject,
+                                           text, created_at, due_at, state, attempts, last_error)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '')
+            ON CONFLICT (source, user_id, template) DO UPDATE SET source = n.source RETURNING *
+            """,
+            notification.notification_id,
+            notification.source,
+            notification.user_id,
+            notification.template,
+            notification.category.value,
+            notification.email,
+            notification.subject,
+            notification.text,
+            notification.created_at,
+            notification.due_at,
+            notification.state.value,
+        )
+        assert row is not None
+        return _notification(row)
+
+    async def get(self, notification_id: str) -> Notification | None:
+        row = await self._database.fetchrow(
+            "SELECT * FROM notification WHERE notification_id = $1", notification_id
+        )
+        return _notification(row) if row else None
+
+    async def page(
+        self, user_id: str | None, state: State | None, before: str | None, limit: int
+    ) -> Sequence[Notification]:
+        rows = await self._database.fetch(
+            """
+            SELECT * FROM notification
+            WHERE ($1::text IS NULL OR user_id = $1)
+              AND ($2::text IS NULL OR state = $2)
+              AND ($3::uuid IS NULL OR notification_id < $3)
+            ORDER BY notification_id DESC LIMIT $4
+            """,
+            user_id,
+            state.value if state else None,
+            before,
+            limit,
+        )
+        return [_notification(row) for row in rows]
+
+    async def claim(self, at: datetime, lease: timedelta, limit: int) -> Sequence[Notification]:
+        rows = await self._database.fetch(
+            """
+            UPDATE notification SET attempts = attempts + 1, due_at = $2
+            WHERE notification_id IN (
+                SELECT notification_id FROM notification WHERE state = 'SCHEDULED' AND due_at <= $1
+                ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+            )
+            RETURNING *
+            """,
+            at,
+            at + lease,
+            limit,
+        )
+        return [_notification(row) for row in rows]
+
+    async def finish(self, notification: Notification) -> None:
+        # Once sent, the address and the words have served; the log keeps what was sent, not the text.
+        await self._database.execute(
+            """
+            UPDATE notification SET state = $2, due_at = $3, last_error = $4, delivered_at = $5,
+                text = CASE WHEN $2 = 'SCHEDULED' THEN text ELSE '' END,
+                email = CASE WHEN $2 = 'SCHEDULED' THEN email ELSE '' END
+            WHERE notification_id = $1 AND state = 'SCHEDULED'
+            """,
+            notification.notification_id,
+            notification.state.value,
+            notification.due_at,
+            notification.last_error[:500],
+            notification.delivered_at,
+        )
+
+
+class PostgresContacts:
+    """Implements `Contacts`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, user_id: str) -> Contact | None:
+        row = await self._database.fetchrow(
+            "SELECT * FROM contact WHERE user_id = $1 AND NOT forgotten", user_id
+        )
+        if row is None:
+            return None
+        return Contact(
+            row["user_id"], row["email"], row["marketing_email"], row["order_updates"], row["revision"]
+        )
+
+    async def save(self, contact: Contact) -> None:
+        await self._database.execute(
+            """
+            INSERT INTO contact AS c (user_id, email, marketing_email, order_updates, revision, forgotten)
+            VALUES ($1, $2, $3, $4, $5, false)
+            ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, revision = excluded.revision,
+                marketing_email = excluded.marketing_email, order_updates = excluded.order_updates
+            WHERE c.revision < excluded.revision AND NOT c.forgotten
+            """,
+            contact.user_id,
+            contact.email,
+            contact.marketing_email,
+            contact.order_updates,
+            contact.revision,
+        )
+
+    async def forget(self, user_id: str) -> None:
+        await self._database.execute(
+            """
+            INSERT INTO contact (user_id, email, marketing_email, order_updates, revision, forgotten)
+            VALUES ($1, '', false, false, 0, true)
+            ON CONFLICT (user_id) DO UPDATE SET email = '', forgotten = true
+            """,
+            user_id,
+        )
+
+
+def _notification(row: asyncpg.Record) -> Notification:
+    return Notification(
+        notification_id=str(row["notification_id"]),
+        source=row["source"],
+        user_id=row["user_id"],
+        template=row["template"],
+        category=Category(row["category"]),
+        email=row["email"],
+        subject=row["subject"],
+        text=row["text"],
+        created_at=row["created_at"],
+        due_at=row["due_at"],
+        state=State(row["state"]),
+        attempts=row["attempts"],
+        last_error=row["last_error"],
+        delivered_at=row["delivered_at"],
+    )

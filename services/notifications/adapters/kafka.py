@@ -1,0 +1,110 @@
+"""What others do that people are told of, and what became of our messages."""
+
+from typing import Any
+
+from google.protobuf.message import Message
+from google.type.money_pb2 import Money
+
+from chassis.database import Database, Transaction
+from chassis.inbox import ReceivedEvent, Subscription
+from chassis.money import decimals
+from chassis.outbox import Outbox, Publication
+from chassis.protobuf import money_from_proto
+from greenledger.crops.v1 import events_pb2 as crops_pb
+from greenledger.notifications.v1 import events_pb2 as pb
+from greenledger.orders.v1 import events_pb2 as orders_pb
+from greenledger.payments.v1 import events_pb2 as payments_pb
+from greenledger.users.v1 import events_pb2 as users_pb
+from services.notifications.adapters.codec import contact_from_proto
+from services.notifications.application.ports import Contacts
+from services.notifications.application.schedule import ScheduleNotification
+from services.notifications.domain.notification import Notification, State
+
+
+class NotificationEvents:
+    """Implements `Events`: publishes in the running transaction."""
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox
+
+    async def finished(self, notification: Notification) -> None:
+        ids = {
+            "notification_id": notification.notification_id,
+            "user_id": notification.user_id,
+            "template": notification.template,
+        }
+        sent = notification.state is State.SENT
+        payload: Message = (
+            pb.NotificationSent(**ids)
+            if sent
+            else pb.NotificationFailed(**ids, error=notification.last_error)
+        )
+        topic = "notification.sent" if sent else "notification.failed"
+        async with self._database.transaction() as tx:
+            await self._outbox.publish(
+                tx, [Publication(topic, notification.notification_id, payload, "notification")]
+            )
+
+
+class Subscriptions:
+    """Keeps the contacts, and schedules a message for each fact that people are told of."""
+
+    def __init__(self, contacts: Contacts, schedule: ScheduleNotification) -> None:
+        self._contacts = contacts
+        self._schedule = schedule
+
+    def all(self) -> list[Subscription[Any]]:
+        """For the consumer."""
+        return [
+            Subscription("user.registered", users_pb.UserRegistered, self.user_registered),
+            Subscription("user.updated", users_pb.UserUpdated, self.user_updated),
+            Subscription("user.deleted", users_pb.UserDeleted, self.user_deleted),
+            Subscription("order.fulfilled", orders_pb.OrderFulfilled, self.order_fulfilled),
+            Subscription("order.failed", orders_pb.OrderFailed, self.order_failed),
+            Subscription("payment.refunded", payments_pb.PaymentRefunded, self.payment_refunded),
+            Subscription("crop.recalled", crops_pb.LotRecalled, self.lot_recalled),
+        ]
+
+    async def user_registered(self, event: ReceivedEvent[users_pb.UserRegistered], _tx: Transaction) -> None:
+        user = event.payload
+        await self._contacts.save(contact_from_proto(user.user_id, user.email, user.preferences, 1))
+
+    async def user_updated(self, event: ReceivedEvent[users_pb.UserUpdated], _tx: Transaction) -> None:
+        user = event.payload
+        await self._contacts.save(
+            contact_from_proto(user.user_id, user.email, user.preferences, user.revision)
+        )
+
+    async def user_deleted(self, event: ReceivedEvent[users_pb.UserDeleted], _tx: Transaction) -> None:
+        await self._contacts.forget(event.payload.user_id)
+
+    async def order_fulfilled(self, event: ReceivedEvent[orders_pb.OrderFulfilled], _tx: Transaction) -> None:
+        order = event.payload
+        parameters = {"order_id": order.order_id, "total": _amount(order.total)}
+        await self._schedule(event.event_id, order.guest_id, "order-fulfilled", parameters)
+
+    async def order_failed(self, event: ReceivedEvent[orders_pb.OrderFailed], _tx: Transaction) -> None:
+        order = event.payload
+        reason = order.reason.lower().replace("_", " ")
+        parameters = {"order_id": order.order_id, "reason": reason}
+        await self._schedule(event.event_id, order.guest_id, "order-failed", parameters)
+
+    async def payment_refunded(
+        self, event: ReceivedEvent[payments_pb.PaymentRefunded], _tx: Transaction
+    ) -> None:
+        refund = event.payload
+        parameters = {"order_id": refund.order_id, "amount": _amount(refund.amount)}
+        await self._schedule(event.event_id, refund.payer_id, "payment-refunded", parameters)
+
+    async def lot_recalled(self, event: ReceivedEvent[crops_pb.LotRecalled], _tx: Transaction) -> None:
+        recall = event.payload
+        parameters = {"lot_id": recall.lot_id, "reason": recall.reason}
+        await self._schedule(event.event_id, recall.owner_id, "lot-recalled", parameters)
+
+
+def _amount(proto: Money) -> str:
+    money = money_from_proto(proto)
+    places = decimals(money.currency)
+    units, minor = divmod(money.minor, 10**places)
+    return f"{units}.{minor:0{places}d} {money.currency}" if places else f"{units} {money.currency}"

@@ -1,0 +1,108 @@
+"""What the use cases need of the outside world."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from services.notifications.domain.notification import Contact, Notification, State
+
+
+class Transactions(Protocol):
+    """Starts or joins the transaction of the running task."""
+
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+
+class Notifications(Protocol):
+    """The delivery log."""
+
+    async def add(self, notification: Notification) -> Notification:
+        """Store it; gives the one that there is when its source has told this template already."""
+        ...
+
+    async def get(self, notification_id: str) -> Notification | None: ...
+
+    async def page(
+        self, user_id: str | None, state: State | None, before: str | None, limit: int
+    ) -> Sequence[Notification]:
+        """Notifications with ids below `before`, newest first."""
+        ...
+
+    async def claim(self, at: datetime, lease: timedelta, limit: int) -> Sequence[Notification]:
+        """Due ones, each counted as attempted and not due again before the lease ends."""
+        ...
+
+    async def finish(self, notification: Notification) -> None:
+        """Store what became of an attempt."""
+        ...
+
+
+class Contacts(Protocol):
+    """People as users told of them."""
+
+    async def get(self, user_id: str) -> Contact | None: ...
+
+    async def save(self, contact: Contact) -> None:
+        """Store it unless a later revision is there."""
+        ...
+
+    async def forget(self, user_id: str) -> None:
+        """Remove it for ever; late news of the person is ignored."""
+        ...
+
+
+class MailRefused(Exception):
+    """The mail server will never take this message."""
+
+
+class MailUnavailable(Exception):
+    """The mail server could not be reached, or asks to try later."""
+
+
+class Mail(Protocol):
+    """Sends e-mail."""
+
+    async def send(self, message_id: str, recipient: str, subject: str, text: str) -> None:
+        """Hand a message to the mail server.
+
+        Args:
+            message_id: the same for every attempt, so that a receiver sees a repeat for what it is.
+
+        Raises:
+            MailRefused: for good. MailUnavailable: for now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxMessage:
+    """A message that the development mail server received."""
+
+    message_id: str
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+    received_at: datetime
+
+
+class Mailbox(Protocol):
+    """The development mailbox."""
+
+    async def page(
+        self, recipient: str | None, before: tuple[float, str] | None, limit: int
+    ) -> Sequence[MailboxMessage]:
+        """Messages older than `before` (time, id), newest first."""
+        ...
+
+    async def get(self, message_id: str) -> MailboxMessage | None: ...
+
+
+class Events(Protocol):
+    """Tells others, in the running transaction."""
+
+    async def finished(self, notification: Notification) -> None:
+        """It was sent, or given up."""
+        ...

@@ -1,0 +1,101 @@
+"""Messages as data: what is sent, to whom it may be sent, and which facts it needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from string import Template as Text
+
+from chassis.errors import InvalidArgument, Violation
+
+
+class Category(StrEnum):
+    """Which preference decides; TRANSACTIONAL ones are always sent."""
+
+    TRANSACTIONAL = "TRANSACTIONAL"
+    ORDER_UPDATE = "ORDER_UPDATE"
+    MARKETING = "MARKETING"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message ready to be sent."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A message with $placeholders."""
+
+    category: Category
+    subject: str
+    text: str
+
+    def render(self, parameters: Mapping[str, str]) -> Rendered:
+        """Fill in the parameters; further ones are ignored.
+
+        Raises:
+            InvalidArgument: PARAMETER_MISSING.
+        """
+        # A line break in a header would let a parameter add headers of its own.
+        one_line = {name: " ".join(value.split()) for name, value in parameters.items()}
+        try:
+            return Rendered(Text(self.subject).substitute(one_line), Text(self.text).substitute(parameters))
+        except KeyError as missing:
+            name = str(missing.args[0])
+            raise InvalidArgument(
+                "PARAMETER_MISSING",
+                f"the template needs the parameter {name}",
+                violations=(Violation(f"parameters.{name}", "is missing"),),
+            ) from None
+
+
+TEMPLATES: Mapping[str, Template] = {
+    "welcome": Template(
+        Category.TRANSACTIONAL,
+        "Welcome to GreenLedger, $display_name",
+        "Hello $display_name,\n\nyour GreenLedger account is ready.\n",
+    ),
+    "lot-transferred": Template(
+        Category.TRANSACTIONAL,
+        "Lot $lot_code has a new owner",
+        "Lot $lot_code was transferred.\n\nFrom: $from\nTo: $to\n",
+    ),
+    "order-fulfilled": Template(
+        Category.ORDER_UPDATE,
+        "Your order $order_id",
+        "Your order $order_id is paid and on its way. Total: $total.\n",
+    ),
+    "order-failed": Template(
+        Category.ORDER_UPDATE,
+        "Your order $order_id could not be completed",
+        "Your order $order_id could not be completed ($reason). Nothing is reserved or charged.\n",
+    ),
+    "payment-refunded": Template(
+        Category.TRANSACTIONAL,
+        "Refund for your order $order_id",
+        "We have given back $amount for your order $order_id.\n",
+    ),
+    "lot-recalled": Template(
+        Category.TRANSACTIONAL,
+        "Recall: a lot you own must not be used",
+        "Lot $lot_id was recalled: $reason\n\nSet it aside; it must not be sold or served.\n",
+    ),
+}
+
+
+def template(name: str) -> Template:
+    """A template by name.
+
+    Raises:
+        InvalidArgument: TEMPLATE_UNKNOWN.
+    """
+    try:
+        return TEMPLATES[name]
+    except KeyError:
+        raise InvalidArgument(
+            "TEMPLATE_UNKNOWN",
+            f"there is no template {name!r}; choose from {', '.join(sorted(TEMPLATES))}",
+            violations=(Violation("template", "is not known"),),
+        ) from None

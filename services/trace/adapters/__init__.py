@@ -1,0 +1,1 @@
+"""trace and the outside world."""

@@ -1,0 +1,216 @@
+"""Facts into the graph. Every statement gives the same rows whatever was there before it.
+
+That is what makes any order of arrival across topics right: values that only one fact gives are set by
+it, values that several give go to the highest number, and flags are only ever raised.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from chassis.database import Database
+from services.trace.domain import facts as f
+
+Row = tuple[Any, ...]
+Write = tuple[str, Callable[[Any], Iterable[Row]]]
+
+_MENTION_LOT = "INSERT INTO traced_lot (lot_id) VALUES ($1) ON CONFLICT DO NOTHING"
+_MENTION_ORDER = """
+INSERT INTO traced_order (order_id, venue_id) VALUES ($1, $2)
+ON CONFLICT (order_id) DO UPDATE SET venue_id = excluded.venue_id
+"""
+_OWNER = """
+    owner_id = CASE WHEN excluded.owner_number > traced_lot.owner_number
+                    THEN excluded.owner_id ELSE traced_lot.owner_id END,
+    owner_number = greatest(excluded.owner_number, traced_lot.owner_number)
+"""
+_MINT_LOT = f"""
+INSERT INTO traced_lot (
+    lot_id, lot_code, product_code, grower_id, owner_id, owner_number, parent_lot_id, minted_amount, unit,
+    harvest_time, farm_name
+) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10)
+ON CONFLICT (lot_id) DO UPDATE SET
+    lot_code = excluded.lot_code, product_code = excluded.product_code, grower_id = excluded.grower_id,
+    parent_lot_id = excluded.parent_lot_id, minted_amount = excluded.minted_amount, unit = excluded.unit,
+    harvest_time = excluded.harvest_time, farm_name = excluded.farm_name, {_OWNER}
+"""
+_OWN_LOT = f"""
+INSERT INTO traced_lot (lot_id, owner_id, owner_number) VALUES ($1, $2, $3)
+ON CONFLICT (lot_id) DO UPDATE SET {_OWNER}
+"""
+_CUSTODY = """
+INSERT INTO custody (lot_id, number, owner_id, from_time, reference_document) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING
+"""
+_EDGE = "INSERT INTO lot_edge (parent_id, child_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_REMAINING = """
+INSERT INTO traced_lot (lot_id, remaining_amount, unit) VALUES ($1, $2, $3)
+ON CONFLICT (lot_id) DO UPDATE SET remaining_amount = excluded.remaining_amount, unit = excluded.unit
+"""
+_RECALL = """
+INSERT INTO traced_lot (lot_id, recalled) VALUES ($1, true) ON CONFLICT (lot_id) DO UPDATE SET recalled = true
+"""
+_RECEIVE = """
+INSERT INTO stock (stock_item_id, venue_id, lot_id, received_amount, received_unit)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (stock_item_id) DO UPDATE
+SET received_amount = excluded.received_amount, received_unit = excluded.received_unit
+"""
+_QUARANTINE = """
+INSERT INTO stock (stock_item_id, venue_id, lot_id, quarantined) VALUES ($1, $2, $3, true)
+ON CONFLICT (stock_item_id) DO UPDATE SET quarantined = true
+"""
+_RELEASE = """
+INSERT INTO traced_order (order_id, venue_id, released) VALUES ($1, $2, true)
+ON CONFLICT (order_id) DO UPDATE SET venue_id = excluded.venue_id, released = true
+"""
+_CONSUME = """
+INSERT INTO traced_order (order_id, venue_id, consumed) VALUES ($1, $2, true)
+ON CONFLICT (order_id) DO UPDATE SET venue_id = excluded.venue_id, consumed = true
+"""
+_ALLOCATE = """
+INSERT INTO allocation (order_id, stock_item_id, menu_item_id, lot_id, {flag}) VALUES ($1, $2, $3, $4, true)
+ON CONFLICT (order_id, stock_item_id, menu_item_id) DO UPDATE SET {flag} = true
+"""
+_VENUE = """
+INSERT INTO venue (venue_id, name, owner_id) VALUES ($1, $2, $3)
+ON CONFLICT (venue_id) DO UPDATE SET name = excluded.name, owner_id = excluded.owner_id
+"""
+_MENU_ITEM = """
+INSERT INTO menu_item (menu_item_id, venue_id, name, product_codes, lot_ids, revision)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (menu_item_id) DO UPDATE
+SET venue_id = excluded.venue_id, name = excluded.name, product_codes = excluded.product_codes,
+    lot_ids = excluded.lot_ids, revision = excluded.revision
+WHERE menu_item.revision < excluded.revision
+"""
+_ORDER = """
+INSERT INTO traced_order (order_id, venue_id, guest_id, state, placed_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (order_id) DO UPDATE
+SET venue_id = excluded.venue_id, guest_id = excluded.guest_id,
+    state = greatest(traced_order.state, excluded.state),
+    placed_at = coalesce(traced_order.placed_at, excluded.placed_at)
+"""
+_HEARD = """
+INSERT INTO heard (slot, at) VALUES (pg_backend_pid() % 16, $1)
+ON CONFLICT (slot) DO UPDATE SET at = greatest(heard.at, excluded.at)
+"""
+
+
+class PostgresGraphWriter:
+    """Implements `GraphWriter`: a few statements for each batch, whose rows travel together."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, facts: Sequence[f.Fact], newest: datetime) -> None:
+        async with self._database.transaction() as tx:
+            for statement, rows_of in _WRITES[type(facts[0])]:
+                rows = [row for fact in facts for row in rows_of(fact)]
+                # In one order, so that batches that meet wait for each other instead of dying of it;
+                # the sort keeps the order among facts about the same thing.
+                rows.sort(key=_first)
+                if rows:
+                    await tx.executemany(statement, rows)
+            await tx.execute(_HEARD, newest)
+
+
+def _first(row: Row) -> Any:
+    return row[0]
+
+
+def _minted(fact: f.LotMinted) -> Iterable[Row]:
+    yield (
+        fact.lot_id,
+        fact.lot_code,
+        fact.product_code,
+        fact.grower_id,
+        fact.owner_id,
+        fact.parent_lot_id or "",
+        fact.quantity.amount,
+        fact.quantity.unit,
+        fact.harvest_time,
+        fact.farm_name,
+    )
+
+
+def _parent(fact: f.LotMinted) -> Iterable[Row]:
+    return [(fact.parent_lot_id,)] if fact.parent_lot_id else []
+
+
+def _parent_edge(fact: f.LotMinted) -> Iterable[Row]:
+    return [(fact.parent_lot_id, fact.lot_id)] if fact.parent_lot_id else []
+
+
+def _allocations(fact: f.StockReserved | f.StockConsumed) -> Iterable[Row]:
+    return [(fact.order_id, a.stock_item_id, a.menu_item_id, a.lot_id) for a in fact.allocations]
+
+
+def _allocated_lots(fact: f.StockReserved | f.StockConsumed) -> Iterable[Row]:
+    return [(allocation.lot_id,) for allocation in fact.allocations]
+
+
+def _order_and_venue(fact: f.StockReserved | f.StockConsumed | f.ReservationReleased) -> Iterable[Row]:
+    return [(fact.order_id, fact.venue_id)]
+
+
+def _received(fact: f.StockReceived) -> Iterable[Row]:
+    quantity = fact.quantity
+    return [(fact.stock_item_id, fact.venue_id, fact.lot_id, quantity.amount, quantity.unit)]
+
+
+def _menu_item(fact: f.MenuItemChanged) -> Iterable[Row]:
+    sets = (list(fact.product_codes), list(fact.lot_ids))
+    return [(fact.menu_item_id, fact.venue_id, fact.name, *sets, fact.revision)]
+
+
+_WRITES: dict[type[Any], Sequence[Write]] = {
+    f.LotMinted: [
+        (_MINT_LOT, _minted),
+        (_CUSTODY, lambda fact: [(fact.lot_id, 0, fact.owner_id, fact.at, "")]),
+        (_MENTION_LOT, _parent),
+        (_EDGE, _parent_edge),
+    ],
+    f.LotTransferred: [
+        (_OWN_LOT, lambda fact: [(fact.lot_id, fact.new_owner_id, fact.number)]),
+        (
+            _CUSTODY,
+            lambda fact: [(fact.lot_id, fact.number, fact.new_owner_id, fact.at, fact.reference_document)],
+        ),
+    ],
+    f.LotSplit: [
+        (_REMAINING, lambda fact: [(fact.lot_id, fact.remaining.amount, fact.remaining.unit)]),
+        (_MENTION_LOT, lambda fact: [(part,) for part in fact.part_lot_ids]),
+        (_EDGE, lambda fact: [(fact.lot_id, part) for part in fact.part_lot_ids]),
+    ],
+    f.LotRecalled: [(_RECALL, lambda fact: [(fact.lot_id,)])],
+    f.StockReceived: [
+        (_MENTION_LOT, lambda fact: [(fact.lot_id,)]),
+        (_RECEIVE, _received),
+    ],
+    f.StockQuarantined: [
+        (_MENTION_LOT, lambda fact: [(fact.lot_id,)]),
+        (_QUARANTINE, lambda fact: [(fact.stock_item_id, fact.venue_id, fact.lot_id)]),
+    ],
+    f.StockReserved: [
+        (_MENTION_LOT, _allocated_lots),
+        (_MENTION_ORDER, _order_and_venue),
+        (_ALLOCATE.format(flag="reserved"), _allocations),
+    ],
+    f.ReservationReleased: [(_RELEASE, _order_and_venue)],
+    f.StockConsumed: [
+        (_MENTION_LOT, _allocated_lots),
+        (_CONSUME, _order_and_venue),
+        (_ALLOCATE.format(flag="consumed"), _allocations),
+    ],
+    f.VenueCreated: [(_VENUE, lambda fact: [(fact.venue_id, fact.name, fact.owner_id)])],
+    f.MenuItemChanged: [(_MENU_ITEM, _menu_item)],
+    f.OrderSeen: [
+        (
+            _ORDER,
+            lambda fact: [
+                (fact.order_id, fact.venue_id, fact.guest_id, int(fact.state), fact.placed_at),
+            ],
+        )
+    ],
+}

@@ -1,0 +1,159 @@
+"""What trace listens to, and how messages become facts."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from chassis.database import Transaction
+from chassis.inbox import ReceivedEvent, Subscription
+from chassis.protobuf import quantity_from_proto, timestamp_from_proto
+from greenledger.catalog.v1 import events_pb2 as catalog
+from greenledger.crops.v1 import events_pb2 as crops
+from greenledger.inventory.v1 import events_pb2 as inventory
+from greenledger.inventory.v1 import inventory_pb2
+from greenledger.orders.v1 import events_pb2 as orders
+from services.trace.application.learn import Learn
+from services.trace.domain import facts as f
+from services.trace.domain.orders import OrderState
+
+P = TypeVar("P", bound=Message)
+
+
+def subscriptions(learn: Learn) -> list[Subscription[Any]]:
+    """Every topic that trace applies; in batches, since the graph takes facts in any order."""
+
+    def listen(topic: str, payload_type: type[P], fact_of: Callable[[ReceivedEvent[P]], f.Fact]) -> None:
+        async def apply(events: Sequence[ReceivedEvent[P]], tx: Transaction) -> None:
+            await learn([fact_of(event) for event in events], max(event.recorded_time for event in events))
+
+        found.append(Subscription(topic, payload_type, batch_handler=apply))
+
+    found: list[Subscription[Any]] = []
+    listen("crop.minted", crops.LotMinted, _minted)
+    listen("crop.transferred", crops.LotTransferred, _transferred)
+    listen("crop.split", crops.LotSplit, _split)
+    listen("crop.recalled", crops.LotRecalled, lambda event: f.LotRecalled(lot_id=event.payload.lot_id))
+    listen("inventory.received", inventory.StockReceived, _received)
+    listen("inventory.quarantined", inventory.StockQuarantined, _quarantined)
+    listen("inventory.reserved", inventory.StockReserved, _reserved)
+    listen("inventory.released", inventory.ReservationReleased, _released)
+    listen("inventory.consumed", inventory.StockConsumed, _consumed)
+    listen("catalog.venue-created", catalog.VenueCreated, _venue)
+    listen("catalog.menu-item-changed", catalog.MenuItemChanged, _menu_item)
+    listen("order.placed", orders.OrderPlaced, _placed)
+    listen("order.confirmed", orders.OrderConfirmed, lambda event: _order(event, OrderState.CONFIRMED))
+    listen("order.fulfilled", orders.OrderFulfilled, lambda event: _order(event, OrderState.FULFILLED))
+    listen("order.failed", orders.OrderFailed, lambda event: _order(event, OrderState.FAILED))
+    return found
+
+
+def _minted(event: ReceivedEvent[crops.LotMinted]) -> f.LotMinted:
+    lot = event.payload
+    return f.LotMinted(
+        lot_id=lot.lot_id,
+        lot_code=lot.lot_code,
+        product_code=lot.product_code,
+        quantity=quantity_from_proto(lot.quantity),
+        grower_id=lot.grower_id,
+        owner_id=lot.owner_id,
+        farm_name=lot.origin.farm_name,
+        harvest_time=timestamp_from_proto(lot.harvest_time),
+        parent_lot_id=lot.parent_lot_id or None,
+        at=event.occurred_time,
+    )
+
+
+def _transferred(event: ReceivedEvent[crops.LotTransferred]) -> f.LotTransferred:
+    return f.LotTransferred(
+        lot_id=event.payload.lot_id,
+        number=event.payload.transfer_number,
+        new_owner_id=event.payload.new_owner_id,
+        reference_document=event.payload.reference_document,
+        at=event.occurred_time,
+    )
+
+
+def _split(event: ReceivedEvent[crops.LotSplit]) -> f.LotSplit:
+    return f.LotSplit(
+        lot_id=event.payload.lot_id,
+        part_lot_ids=tuple(event.payload.part_lot_ids),
+        remaining=quantity_from_proto(event.payload.remaining),
+    )
+
+
+def _received(event: ReceivedEvent[inventory.StockReceived]) -> f.StockReceived:
+    return f.StockReceived(
+        stock_item_id=event.payload.stock_item_id,
+        venue_id=event.payload.venue_id,
+        lot_id=event.payload.lot_id,
+        quantity=quantity_from_proto(event.payload.quantity),
+    )
+
+
+def _quarantined(event: ReceivedEvent[inventory.StockQuarantined]) -> f.StockQuarantined:
+    return f.StockQuarantined(
+        stock_item_id=event.payload.stock_item_id,
+        venue_id=event.payload.venue_id,
+        lot_id=event.payload.lot_id,
+    )
+
+
+def _allocations(allocations: Sequence[inventory_pb2.Allocation]) -> tuple[f.Allocation, ...]:
+    return tuple(f.Allocation(a.stock_item_id, a.lot_id, a.menu_item_id) for a in allocations)
+
+
+def _reserved(event: ReceivedEvent[inventory.StockReserved]) -> f.StockReserved:
+    allocations = _allocations(event.payload.allocations)
+    return f.StockReserved(
+        order_id=event.payload.order_id, venue_id=event.payload.venue_id, allocations=allocations
+    )
+
+
+def _released(event: ReceivedEvent[inventory.ReservationReleased]) -> f.ReservationReleased:
+    return f.ReservationReleased(order_id=event.payload.order_id, venue_id=event.payload.venue_id)
+
+
+def _consumed(event: ReceivedEvent[inventory.StockConsumed]) -> f.StockConsumed:
+    allocations = _allocations(event.payload.allocations)
+    return f.StockConsumed(
+        order_id=event.payload.order_id, venue_id=event.payload.venue_id, allocations=allocations
+    )
+
+
+def _venue(event: ReceivedEvent[catalog.VenueCreated]) -> f.VenueCreated:
+    venue = event.payload
+    return f.VenueCreated(venue_id=venue.venue_id, owner_id=venue.owner_id, name=venue.name)
+
+
+def _menu_item(event: ReceivedEvent[catalog.MenuItemChanged]) -> f.MenuItemChanged:
+    item = event.payload
+    return f.MenuItemChanged(
+        menu_item_id=item.menu_item_id,
+        venue_id=item.venue_id,
+        name=item.name,
+        product_codes=tuple(each.product_code for each in item.ingredients if each.product_code),
+        lot_ids=tuple(each.lot_id for each in item.ingredients if each.lot_id),
+        revision=item.revision,
+    )
+
+
+def _placed(event: ReceivedEvent[orders.OrderPlaced]) -> f.OrderSeen:
+    order = event.payload
+    return f.OrderSeen(
+        order_id=order.order_id,
+        guest_id=order.guest_id,
+        venue_id=order.venue_id,
+        state=OrderState.PENDING,
+        placed_at=event.occurred_time,
+    )
+
+
+def _order(
+    event: ReceivedEvent[orders.OrderConfirmed]
+    | ReceivedEvent[orders.OrderFulfilled]
+    | ReceivedEvent[orders.OrderFailed],
+    state: OrderState,
+) -> f.OrderSeen:
+    order = event.payload
+    return f.OrderSeen(order_id=order.order_id, guest_id=order.guest_id, venue_id=order.venue_id, state=state)

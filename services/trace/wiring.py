@@ -1,0 +1,26 @@
+"""Where the objects of trace meet."""
+
+from chassis.runtime import Runtime
+from chassis.service import Service, Servicer
+from greenledger.trace.v1 import trace_pb2_grpc
+from services.trace.adapters.db import PostgresGraphReader
+from services.trace.adapters.graph_writer import PostgresGraphWriter
+from services.trace.adapters.grpc import TraceServicer
+from services.trace.adapters.kafka import subscriptions
+from services.trace.application.learn import Learn
+from services.trace.application.trace_goods import TraceGoods
+
+
+def wire(runtime: Runtime) -> Service:
+    """The service on a runtime."""
+    learn = Learn(PostgresGraphWriter(runtime.database))
+    return Service(
+        servicers=[
+            Servicer(
+                "greenledger.trace.v1.TraceService",
+                trace_pb2_grpc.add_TraceServiceServicer_to_server,
+                TraceServicer(TraceGoods(PostgresGraphReader(runtime.database))),
+            )
+        ],
+        subscriptions=subscriptions(learn),
+    )
