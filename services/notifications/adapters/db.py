@@ -19,8 +19,8 @@ class PostgresNotifications:
     async def add(self, notification: Notification) -> Notification:
         row = await self._database.fetchrow(
             """
-            INSERT INTO notification AS n (notification_id, source, user_id, template, category, email, subject,
-                                           text, created_at, due_at, state, attempts, last_error)
+            INSERT INTO notification AS n (notification_id, source, user_id, template, category, email,
+                                           subject, text, created_at, due_at, state, attempts, last_error)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '')
             ON CONFLICT (source, user_id, template) DO UPDATE SET source = n.source RETURNING *
             """,

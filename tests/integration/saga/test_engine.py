@@ -182,7 +182,9 @@ async def test_an_answer_that_was_lost_is_asked_for_again_and_the_effect_stays_s
 
 async def test_a_client_library_that_cancels_its_own_call_is_a_fault_of_the_step(world):
     cancelled = failing(asyncio.CancelledError(), 1, world.remote.act)  # type: ignore[arg-type]
-    engine = await world.run(order(world, reserve=Step("reserve", cancelled, world.remote.undo, retry=QUICK)))
+    saga = order(world, reserve=Step("reserve", cancelled, world.remote.undo, retry=QUICK))
+    # Were it taken for the end of the task, the saga would wait for this lease to end.
+    engine = await world.run(saga, lease=timedelta(minutes=5))
     ended = await world.outcome(engine, await world.start(engine))
     assert ended.state is State.COMPLETED
     assert ended.records["reserve", Direction.ACTION].attempts == 2
