@@ -142,5 +142,5 @@ def _refused(standing: Binding) -> DomainError:
         return FailedPrecondition("CREDENTIALS_REVOKED", "the credentials of this user were revoked")
     return FailedPrecondition(
         "TICKET_INVALID",
-        "the ticket has expired, was used for another user, or the user has other credentials",
+        "the ticket has expired or was used, or the user has other credentials",
     )
