@@ -206,4 +206,4 @@ class Broker:
 
 def unavailable(error: KafkaException) -> Unavailable:
     """A failure of the broker as the kind that callers retry on."""
-    return Unavailable("BROKER_UNAVAILABLE", f"The broker cannot be used: {error.args[0]}")
+    return Unavailable("UNAVAILABLE", f"The broker cannot be used: {error.args[0]}")

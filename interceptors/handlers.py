@@ -49,6 +49,8 @@ def innermost(handler: Handler) -> Proceed:
     behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     if inspect.isasyncgenfunction(behaviour):
         return _generator(behaviour)
+    if getattr(behaviour, "__module__", "").endswith("_pb2_grpc"):
+        return unknown  # the generated stand-in of a method that the servicer does not have
     if not inspect.iscoroutinefunction(behaviour):
         # grpc.aio would run it in a thread, without the context and at 0.7 of the speed.
         raise TypeError(f"{behaviour!r} must be `async def`")

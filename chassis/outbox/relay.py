@@ -287,7 +287,7 @@ class Relay:
             self._epoch,
         )
         if moved != "UPDATE 1":
-            raise Aborted("RELAY_SUPERSEDED", "Another relay leads this shard.")
+            raise Aborted("CONCURRENT_CHANGE", "Another relay leads this shard.")
         self._cursor = batch.end
         metrics.BATCHES.labels(self._label).inc()
         metrics.EVENTS.labels(self._label).inc(len(batch.rows))

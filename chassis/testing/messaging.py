@@ -15,6 +15,7 @@ from chassis.inbox import INBOX_V1, Consumer, ConsumerSettings, ReceivedEvent, S
 from chassis.outbox import OUTBOX_V1, Outbox, Publication, Relay
 from chassis.outbox.outbox import KEY_SEQUENCE
 from chassis.outbox.outbox import PRODUCER as PRODUCER_HEADER
+from chassis.testing.eventually import eventually
 from greenledger.events.v1.event_pb2 import Event
 
 TOPIC = "test.happened"
@@ -98,6 +99,17 @@ class MessagingWorld:
         """A consumer that is not started."""
         to = Subscription(TOPIC, StringValue, handler or recorder(group), **subscription)
         return Consumer(self.db, self.broker, group, [to], settings)
+
+    async def quiet(self, timeout_s: float = 20.0) -> None:
+        """Wait until everything committed is sent, and everything sent is finished with by our consumers."""
+
+        async def nothing_left() -> bool:
+            if any((await relay.lag()).rows for relay in self.relays):
+                return False
+            statuses = [await loop.status() for loop in self._running if isinstance(loop, Consumer)]
+            return all(status.lag == 0 and status.partitions for status in statuses)
+
+        await eventually(nothing_left, timeout_s)
 
     async def stop(self, loop: Relay | Consumer) -> None:
         """Stop a relay or consumer in order, and see what it died of if it did."""

@@ -36,6 +36,7 @@ function example(spec, schema, depth = 0) {
   if (type === "array") return depth > 4 ? [] : [example(spec, shape.items || {}, depth + 1)];
   if (type === "boolean") return false;
   if (type === "integer" || type === "number") return shape.minimum > 0 ? shape.minimum : 0;
+  if (shape.format === "int64" || shape.format === "uint64") return "0";
   if (shape.format === "uuid") return crypto.randomUUID();
   if (shape.format === "date-time") return new Date().toISOString().replace(/\.\d+Z$/, "Z");
   return "";

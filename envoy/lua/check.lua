@@ -9,34 +9,32 @@
 local check_message
 
 -- A value of any shape: it only has to be JSON.
-local function check_any(state, path)
+local function check_any(state)
   local char = peek(state)
   if char == 123 then
-    scan_object(state, path, function(key)
-      check_any(state, member_path(path, key))
-    end)
+    scan_object(state, check_any)
   elseif char == 91 then
-    scan_list(state, function(index)
-      check_any(state, format("%s[%d]", path, index))
-    end)
+    scan_list(state, check_any)
   elseif char == 34 then
     scan_string(state)
-  elseif char == 45 or (char and char >= 48 and char <= 57) then
+  elseif char == 45 or is_digit(char) then
     scan_number(state)
   else
     scan_literal(state)
   end
 end
 
--- A value that is neither object nor list; gives its JSON type and its text.
-local function scan_scalar(state)
+-- A value that is neither object nor list; gives its JSON type, and its text if that is wanted.
+local function scan_scalar(state, wanted)
   local char = peek(state)
   if char == 34 then
-    return "string", scan_string(state)
+    return "string", scan_string(state, wanted)
   elseif char == 123 or char == 91 then
     return "container"
-  elseif char == 45 or (char and char >= 48 and char <= 57) then
-    return "number", scan_number(state)
+  elseif char == 45 or is_digit(char) then
+    local start = state.at
+    scan_number(state)
+    return "number", sub(state.text, start, state.at - 1)
   end
   return scan_literal(state)
 end
@@ -66,83 +64,91 @@ local SCALARS = {
   end,
 }
 
-local function check_value(state, field, path, fixed)
+local function wrong_type(state, expected)
+  refuse(state, "MALFORMED_REQUEST", "The field ", " must be " .. expected .. ".")
+end
+
+-- One value of a field; `fixed` is what the path says it is, if it does.
+local function check_value(state, field, fixed)
   if field.kind == "message" then
     if peek(state) ~= 123 then
-      wrong_type(path, "an object")
+      wrong_type(state, "an object")
     end
-    return check_message(state, field.message, path)
+    return check_message(state, field.message)
   elseif field.kind == "any" then
-    return check_any(state, path)
+    return check_any(state)
   end
-  local kind, text = scan_scalar(state)
+  local kind, text = scan_scalar(state, fixed ~= nil or field.kind ~= "string")
   local fits, expected = SCALARS[field.kind](kind, text, field)
   if not fits then
-    wrong_type(path, expected)
+    wrong_type(state, expected)
   elseif fixed and text ~= fixed then
-    fail("MALFORMED_REQUEST", "The field " .. path .. " differs from the same field in the path.", path)
+    refuse(state, "MALFORMED_REQUEST", "The field ", " differs from the same field in the path.")
   end
 end
 
-local function check_field(state, field, path, fixed)
-  if peek(state) == 110 then
+local function check_entry(state, field)
+  check_value(state, field)
+end
+
+-- A field with its list or map, if it has one; gives whether it is set.
+local function check_field(state, field, fixed)
+  local char = peek(state)
+  if char == 110 then
     -- null means "not set" (proto3 JSON), except in a list or map.
     scan_literal(state)
     return false
   end
   if field.container == "list" then
-    if peek(state) ~= 91 then
-      wrong_type(path, "a list")
+    if char ~= 91 then
+      wrong_type(state, "a list")
     end
-    scan_list(state, function(index)
-      check_value(state, field, format("%s[%d]", path, index))
-    end)
+    scan_list(state, check_entry, field)
   elseif field.container == "map" then
-    if peek(state) ~= 123 then
-      wrong_type(path, "an object")
+    if char ~= 123 then
+      wrong_type(state, "an object")
     end
-    scan_object(state, path, function(key)
-      check_value(state, field, member_path(path, key))
-    end)
+    scan_object(state, check_entry, field)
   else
-    check_value(state, field, path, fixed)
+    check_value(state, field, fixed)
   end
   return true
 end
 
--- `bound` holds, for the outermost message, what the path says of its fields.
-function check_message(state, name, path, bound)
-  local fields = MESSAGES[name]
-  local given, chosen = {}, {}
-  scan_object(state, path, function(key)
-    local where = member_path(path, key)
-    local field = fields[key]
-    if not field then
-      fail("UNKNOWN_FIELD", "The contract has no field " .. where .. ".", where)
+local function check_member(state, message, key)
+  local field = message.fields[key]
+  if not field then
+    refuse(state, "UNKNOWN_FIELD", "The contract has no field ", ".")
+  elseif message.given[field.name] then
+    refuse(state, "MALFORMED_REQUEST", "The field ", " is given twice.")
+  end
+  message.given[field.name] = true
+  local set = check_field(state, field, message.bound and message.bound[field.name])
+  if set and field.oneof then
+    local other = message.chosen[field.oneof]
+    if other then
+      refuse(state, "MALFORMED_REQUEST", "Only one of " .. other .. " and ", " may be given.")
     end
-    if given[field.name] then
-      fail("MALFORMED_REQUEST", "The field " .. where .. " is given twice.", where)
-    end
-    given[field.name] = true
-    local set = check_field(state, field, where, bound and bound[field.name])
-    if set and field.oneof then
-      if chosen[field.oneof] then
-        fail("MALFORMED_REQUEST", "Only one of " .. chosen[field.oneof] .. " and " .. where .. " may be given.", where)
-      end
-      chosen[field.oneof] = where
-    end
-  end)
+    message.chosen[field.oneof] = key
+  end
 end
 
-local function check_body(text, message, bound)
-  local state = { text = text, at = 1, depth = 0 }
-  if peek(state) == nil then
+-- `bound` holds, for the outermost message, what the path says of its fields.
+function check_message(state, name, bound)
+  local message = { fields = MESSAGES[name], given = {}, chosen = {}, bound = bound }
+  scan_object(state, check_member, message)
+end
+
+local function check_body(text, name, bound)
+  local state = { text = text, at = 1, depth = 0, trail = {} }
+  local first = peek(state)
+  if first == nil then
     malformed(state, "it is empty")
-  elseif peek(state) ~= 123 then
-    check_any(state, "")
+  elseif first ~= 123 then
+    check_any(state)
     fail("MALFORMED_REQUEST", "The body must be a JSON object.")
   end
-  check_message(state, message, "", bound)
+  check_message(state, name, bound)
   if peek(state) ~= nil then
     malformed(state, "something follows the object")
   end

@@ -34,8 +34,8 @@ class EdgeSettings:
         project_root: folder that holds `envoy/` and `gen/`.
         issuer: `iss` of the tokens accepted; default that of our auth service.
         audiences: `aud` accepted. Service tokens have another one and stay inside the fleet.
-        jwks_fresh_s: seconds for which the newest keys are trusted, 6 or more; they are fetched 5 s before
-            that is over, so the default 10 sees a new key within 5 s.
+        jwks_fresh_s: seconds for which the newest keys are trusted; they are read anew 5 s before that is
+            over (below 6, when it is over), so the default 10 sees a new key within 5 s.
         jwks_lasting_s: seconds for which a key still verifies when the auth service does not answer, or after
             it withdrew the key; default 300.
         cors_origins: origins whose scripts may call the API, e.g. `https://app.example`; default none, which

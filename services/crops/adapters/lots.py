@@ -30,12 +30,15 @@ ORDER BY 1, 2
 ON CONFLICT (grower_id, lot_code) DO NOTHING
 RETURNING lot_id
 """
-# UNION, not UNION ALL: each lot is visited once, so even a corrupt circle would end.
+# UNION, not UNION ALL: each lot is visited once, so even a corrupt circle would end. LATERAL with OFFSET 0
+# cannot be turned into a join that reads the whole table, which the planner would prefer.
 _DESCENDANTS = """
 WITH RECURSIVE descendant AS (
     SELECT lot_id FROM lot_code WHERE parent_lot_id = $1
     UNION
-    SELECT child.lot_id FROM lot_code child JOIN descendant ON child.parent_lot_id = descendant.lot_id
+    SELECT child.lot_id FROM descendant CROSS JOIN LATERAL (
+        SELECT lot_id FROM lot_code WHERE parent_lot_id = descendant.lot_id OFFSET 0
+    ) AS child
 )
 SELECT lot_id FROM descendant ORDER BY lot_id
 """

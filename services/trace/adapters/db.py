@@ -19,16 +19,20 @@ from services.trace.adapters.rows import (
     stock_of,
     venue_of,
 )
-from services.trace.domain.answers import LotTrace, OrderTrace, RecallScope, TracedLot
+from services.trace.domain.answers import LotTrace, OrderTrace, RecallScope, TracedLot, TracedVenue
 from services.trace.domain.descent import distances
 from services.trace.domain.orders import OrderState
 
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# LATERAL with OFFSET 0 cannot be turned into a join that reads all edges, which the planner would prefer
+# because it cannot foresee how little a step of the recursion finds.
 _DOWN = """
 WITH RECURSIVE reached AS (
     SELECT unnest($1::text[]) AS lot_id
     UNION
-    SELECT edge.child_id FROM reached JOIN lot_edge edge ON edge.parent_id = reached.lot_id
+    SELECT edge.child_id FROM reached CROSS JOIN LATERAL (
+        SELECT child_id FROM lot_edge WHERE parent_id = reached.lot_id OFFSET 0
+    ) AS edge
 )
 SELECT lot_id FROM reached
 """
@@ -36,7 +40,9 @@ _UP = """
 WITH RECURSIVE reached AS (
     SELECT unnest($1::text[]) AS lot_id
     UNION
-    SELECT edge.parent_id FROM reached JOIN lot_edge edge ON edge.child_id = reached.lot_id
+    SELECT edge.parent_id FROM reached CROSS JOIN LATERAL (
+        SELECT parent_id FROM lot_edge WHERE child_id = reached.lot_id OFFSET 0
+    ) AS edge
 )
 SELECT lot_id FROM reached
 """
@@ -44,11 +50,7 @@ _LOTS = "SELECT * FROM traced_lot WHERE lot_id = ANY($1) ORDER BY lot_id"
 _PARENTS = "SELECT child_id, parent_id FROM lot_edge WHERE child_id = ANY($1)"
 _CUSTODY = "SELECT * FROM custody WHERE lot_id = $1 ORDER BY number"
 _STOCK = "SELECT * FROM stock WHERE lot_id = ANY($1) ORDER BY stock_item_id"
-_VENUES = """
-SELECT wanted.venue_id, coalesce(venue.name, '') AS name, coalesce(venue.owner_id, '') AS owner_id
-FROM unnest($1::text[]) AS wanted (venue_id) LEFT JOIN venue USING (venue_id)
-ORDER BY wanted.venue_id
-"""
+_VENUES = "SELECT * FROM venue WHERE venue_id = ANY($1)"
 _MENU_ITEMS = """
 WITH affected AS (
     SELECT stock.venue_id, array_agg(DISTINCT lot.product_code) AS product_codes,
@@ -58,7 +60,9 @@ WITH affected AS (
     GROUP BY stock.venue_id
 )
 SELECT item.menu_item_id, item.venue_id, item.name
-FROM affected JOIN menu_item item USING (venue_id)
+FROM affected CROSS JOIN LATERAL (
+    SELECT * FROM menu_item WHERE venue_id = affected.venue_id OFFSET 0
+) AS item
 WHERE item.product_codes && affected.product_codes OR item.lot_ids && affected.lot_ids
 ORDER BY item.menu_item_id
 """
@@ -102,13 +106,13 @@ class PostgresGraphReader:
             ids = [lot.lot_id for lot in lots]
             stock = tuple(map(stock_of, await tx.fetch(_STOCK, ids)))
             orders = tuple(map(order_of, await tx.fetch(_ORDERS, ids)))
-            venue_ids = sorted({item.venue_id for item in stock} | {order.venue_id for order in orders})
+            venues = sorted({item.venue_id for item in stock} | {order.venue_id for order in orders})
             guests = sorted({order.guest_id for order in orders if order.guest_id})
             return RecallScope(
                 lot_id=lot_id,
                 lots=lots,
                 stock=stock,
-                venues=tuple(map(venue_of, await tx.fetch(_VENUES, venue_ids))),
+                venues=await _venues(tx, venues),
                 menu_items=tuple(map(menu_item_of, await tx.fetch(_MENU_ITEMS, ids))),
                 orders=orders,
                 guest_ids=tuple(guests),
@@ -154,3 +158,8 @@ class PostgresGraphReader:
 async def _lots(tx: Transaction, direction: str, start: Sequence[str]) -> tuple[TracedLot, ...]:
     reached: list[Any] = await tx.fetch(direction, list(start))
     return tuple(map(lot_of, await tx.fetch(_LOTS, [row["lot_id"] for row in reached])))
+
+
+async def _venues(tx: Transaction, venue_ids: Sequence[str]) -> tuple[TracedVenue, ...]:
+    known = {row["venue_id"]: venue_of(row) for row in await tx.fetch(_VENUES, venue_ids)}
+    return tuple(known.get(venue_id) or TracedVenue(venue_id, "", "") for venue_id in venue_ids)

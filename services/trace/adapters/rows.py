@@ -40,7 +40,7 @@ def stock_of(row: asyncpg.Record) -> TracedStock:
 
 
 def venue_of(row: asyncpg.Record) -> TracedVenue:
-    """A venue, perhaps unknown but for its id."""
+    """A row of venue."""
     return TracedVenue(row["venue_id"], row["name"], row["owner_id"])
 
 

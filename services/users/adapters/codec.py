@@ -1,6 +1,6 @@
 """Protobuf to domain and back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from chassis.protobuf import timestamp_to_proto
@@ -13,9 +13,9 @@ _STATES = {
     State.ACTIVE: pb.USER_STATE_ACTIVE,
     State.DELETED: pb.USER_STATE_DELETED,
 }
-_PREFERENCES: Final = ("marketing_email", "order_updates", "language")
+_PREFERENCES: Final = ("preferences.marketing_email", "preferences.order_updates", "preferences.language")
+_CHANGEABLE: Final = ("display_name", *_PREFERENCES)
 _IMMUTABLE: Final = ("email", "role")
-_PREFIX: Final = "preferences."
 
 
 def preferences_to_proto(preferences: Preferences) -> pb.Preferences:
@@ -69,28 +69,24 @@ def change_from_proto(user: pb.User, paths: Sequence[str]) -> Change:
         InvalidArgument: UPDATE_MASK_INVALID.
     """
     if not paths:
-        return _of_set_fields(user)
-    if list(paths) == ["*"]:
-        paths = ("display_name", "preferences")
-    name: str | None = None
-    preferences: dict[str, bool | str] = {}
+        paths = ["display_name"] if user.display_name else []
+        paths += ["preferences"] if user.HasField("preferences") else []
+        # Values that cannot change may be sent along when a profile is sent back as it was read.
+        return _change(user, paths, {name: getattr(user, name) for name in _IMMUTABLE if getattr(user, name)})
+    return _change(user, _CHANGEABLE if list(paths) == ["*"] else paths, {})
+
+
+def _change(user: pb.User, paths: Sequence[str], immutable: Mapping[str, str]) -> Change:
+    named: set[str] = set()
     for path in paths:
-        if path == "display_name":
-            name = user.display_name
-        elif path == "preferences":
-            preferences |= {key: getattr(user.preferences, key) for key in _PREFERENCES}
-        elif path.startswith(_PREFIX) and path.removeprefix(_PREFIX) in _PREFERENCES:
-            key = path.removeprefix(_PREFIX)
-            preferences[key] = getattr(user.preferences, key)
-        else:
+        if path != "preferences" and path not in _CHANGEABLE:
             raise mask_invalid(path[:100], "cannot be changed, or is no field of a user")
-    return Change(name, preferences)
-
-
-def _of_set_fields(user: pb.User) -> Change:
-    paths = ["display_name"] if user.display_name else []
-    paths += ["preferences"] if user.HasField("preferences") else []
-    change = change_from_proto(user, paths) if paths else Change()
-    # Values that cannot change may be sent along when a profile is sent back as it was read.
-    claimed = {name: getattr(user, name) for name in _IMMUTABLE if getattr(user, name)}
-    return Change(change.display_name, change.preferences, claimed)
+        named.update(_PREFERENCES if path == "preferences" else [path])
+    wanted = user.preferences
+    return Change(
+        display_name=user.display_name if "display_name" in named else None,
+        marketing_email=wanted.marketing_email if "preferences.marketing_email" in named else None,
+        order_updates=wanted.order_updates if "preferences.order_updates" in named else None,
+        language=wanted.language if "preferences.language" in named else None,
+        immutable=immutable,
+    )

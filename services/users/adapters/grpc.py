@@ -52,7 +52,7 @@ class UserServicer(users_pb2_grpc.UserServiceServicer):
         return pb.ListUsersResponse(users=map(user_to_proto, page), next_page_token=token)
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, context: Context) -> pb.User:
-        user_id = _id(request.user.user_id)
+        user_id = request.user.user_id.lower()
         change = change_from_proto(request.user, request.update_mask.paths)
         return user_to_proto(await self._update(user_id, change, request.user.etag, caller()))
 

@@ -41,9 +41,7 @@ class RegistrationSteps:
             # Shorter than the life of a ticket, after which it could not succeed any more.
             deadline=timedelta(minutes=5),
             steps=(
-                Step(
-                    "create_credentials", self.create_credentials, undo=self.revoke_credentials, retry=quick
-                ),
+                Step("create_credentials", self.create_credentials, undo=self.revoke, retry=quick),
                 Step("activate", self.activate, pivot=True, local=True),
                 Step("welcome", self.welcome, retry=FOREVER),
             ),
@@ -53,7 +51,7 @@ class RegistrationSteps:
     async def create_credentials(self, ctx: StepContext) -> None:
         await self._credentials.activate(ctx.idempotency_key, ctx.data["user_id"], ctx.data["ticket"])
 
-    async def revoke_credentials(self, ctx: StepContext) -> None:
+    async def revoke(self, ctx: StepContext) -> None:
         await self._credentials.revoke(ctx.idempotency_key, ctx.data["user_id"])
 
     async def activate(self, ctx: StepContext) -> None:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from chassis.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, Violation
+
+T = TypeVar("T")
 
 
 class State(StrEnum):
@@ -81,7 +84,7 @@ class User:
             return self
         if self.state is not State.PENDING:
             raise FailedPrecondition("REGISTRATION_FAILED", f"a {self.state} user cannot become active")
-        return self._next(at, state=State.ACTIVE)
+        return replace(self, state=State.ACTIVE, revision=self.revision + 1, updated_at=at)
 
     def failed(self, refusal: Refusal, at: datetime) -> "User":
         """The registration came to nothing; the address is free again."""
@@ -115,20 +118,17 @@ class User:
         for name, claimed in change.immutable.items():
             if claimed != getattr(self, name):
                 raise mask_invalid(name, "cannot be changed")
-        wanted = self.preferences
-        if change.preferences:
-            wanted = replace(wanted, **dict(change.preferences))
         name = self.display_name if change.display_name is None else clean_name(change.display_name)
+        wanted = change.of(self.preferences)
         if (name, wanted) == (self.display_name, self.preferences):
             return self
-        return self._next(at, display_name=name, preferences=wanted)
-
-    def _next(self, at: datetime, **changes: object) -> "User":
-        return replace(self, revision=self.revision + 1, updated_at=at, **changes)  # type: ignore[arg-type]
+        return replace(self, display_name=name, preferences=wanted, revision=self.revision + 1, updated_at=at)
 
     def _emptied(self, at: datetime, state: State, refusal: Refusal | None) -> "User":
-        return self._next(
-            at,
+        return replace(
+            self,
+            revision=self.revision + 1,
+            updated_at=at,
             state=state,
             email="",
             display_name="",
@@ -141,17 +141,25 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update asks for.
+    """What an update asks for; None leaves a field as it is.
 
     Args:
-        display_name: default none, it stays.
-        preferences: the preferences to set by name; default none.
         immutable: fields that cannot change, with the values that the caller gave; default none.
     """
 
     display_name: str | None = None
-    preferences: Mapping[str, bool | str] = field(default_factory=dict)
+    marketing_email: bool | None = None
+    order_updates: bool | None = None
+    language: str | None = None
     immutable: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, preferences: Preferences) -> Preferences:
+        """The preferences with this change."""
+        return Preferences(
+            _or(self.marketing_email, preferences.marketing_email),
+            _or(self.order_updates, preferences.order_updates),
+            _or(self.language, preferences.language),
+        )
 
 
 def clean_name(name: str) -> str:
@@ -180,3 +188,7 @@ def mask_invalid(field_name: str, wrong: str) -> InvalidArgument:
 def user_not_found() -> NotFound:
     """The error for a person who is not there."""
     return NotFound("USER_NOT_FOUND", "there is no such user")
+
+
+def _or(wanted: T | None, present: T) -> T:
+    return present if wanted is None else wanted

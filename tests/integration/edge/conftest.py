@@ -1,19 +1,5 @@
 """One edge for the tests that do not change it."""
 
-from collections.abc import Iterator
+from tests.integration.edge.fixtures import edge
 
-import pytest
-
-from tests.integration.edge.harness import Edge, running_edge
-
-
-@pytest.fixture(scope="session")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    """An edge whose trace service is down."""
-    with running_edge(
-        tmp_path_factory.mktemp("edge"),
-        down=("trace",),
-        cors_origins=("https://app.example",),
-        jwks_fresh_s=1,
-    ) as edge:
-        yield edge
+__all__ = ["edge"]

@@ -11,11 +11,12 @@ from chassis import context
 from chassis.context import RequestContext
 from chassis.database import Transaction
 from chassis.errors import Unavailable
-from chassis.inbox import INBOX_V1, INBOX_V1_DROP, Consumer, ReceivedEvent, Subscription
+from chassis.inbox import INBOX_V1, INBOX_V1_DROP, Consumer, ParkedEvent, ReceivedEvent, Subscription
 from chassis.testing import eventually
 from chassis.testing.messaging import (
     QUICK,
     TOPIC,
+    Handler,
     MessagingWorld,
     batch_recorder,
     publication,
@@ -239,7 +240,7 @@ async def test_a_batch_handler_gets_many_events_and_a_poison_one_among_them_is_f
     for number in range(200):
         await messaging.publish(f"k{number % 20}", "poison" if number == 105 else str(number))
     messaging.relay()
-    consumer = messaging.consumer(batch_handler=batch)
+    consumer = messaging.consumer(_fails_on("poison"), batch_handler=batch)
     await eventually(lambda: _is(messaging, 195), 15)
     assert max(sizes) > 1
     assert len(await eventually(lambda: _parked(consumer, 5))) == 5
@@ -292,7 +293,7 @@ def test_a_topic_cannot_be_subscribed_to_twice(messaging: MessagingWorld) -> Non
         Consumer(messaging.db, messaging.broker, "sink", [to, to])
 
 
-def _fails_on(value: str):  # type: ignore[no-untyped-def]
+def _fails_on(value: str) -> Handler:
     async def handler(event: ReceivedEvent[StringValue], tx: Transaction) -> None:
         await record(event, tx)
         if event.payload.value == value:
@@ -307,9 +308,9 @@ async def _is(messaging: MessagingWorld, count: int) -> bool:
     return found == count
 
 
-async def _parked(consumer: Consumer, count: int):  # type: ignore[no-untyped-def]
+async def _parked(consumer: Consumer, count: int) -> list[ParkedEvent]:
     parked = await consumer.parked.list()
-    return parked if len(parked) == count else None
+    return parked if len(parked) == count else []
 
 
 async def _lag(consumer: Consumer, lag: int) -> bool:

@@ -162,8 +162,9 @@ async def test_an_engine_that_stalls_past_its_lease_is_replaced_and_fenced_off(d
     long = timedelta(minutes=5)
     stalled = SagaEngine(db, [Saga("order", 1, (Step("only", stall, timeout=long),))], lease=long, poll=long)
     healthy = SagaEngine(other_pool, [Saga("order", 1, (Step("only", remote.act, timeout=long),))])
+    # Started before, so that the first claim takes it and no later one gets in our way.
+    await start(db, stalled, "s1")
     async with running(stalled):
-        await start(db, stalled, "s1")
         await entered.wait()
         # What a process that is stopped and continued finds: its lease has run out meanwhile.
         await db.execute("UPDATE saga SET lease_until = now() - interval '1 second'")
@@ -204,8 +205,9 @@ async def test_an_undo_that_overtakes_its_action_makes_the_action_refuse(db):
 
     long = timedelta(minutes=5)
     stalled = SagaEngine(db, [saga(held_up)], lease=long, poll=long)
+    # Started before, so that the first claim takes it and no later one gets in our way.
+    await start(db, stalled, "s1")
     async with running(stalled):
-        await start(db, stalled, "s1")
         await entered.wait()
         await db.execute("UPDATE saga SET lease_until = now() - interval '1 second'")
         async with running(SagaEngine(other_pool, [saga(remote.act)])) as healthy:

@@ -103,8 +103,6 @@ def lived(history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total:
 totals = st.decimals(min_value="0.000001", max_value=500, places=6).map(
     lambda amount: Quantity(amount, "KGM")
 )
-    lambda amount: Quantity(amount, "KGM")
-)
 
 
 @given(commands, totals)

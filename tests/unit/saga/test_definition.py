@@ -73,7 +73,8 @@ def test_steps_from_the_pivot_on_are_retried_for_ever_unless_they_say_otherwise(
 def test_an_idempotency_key_is_a_uuid_of_saga_step_and_direction():
     key = idempotency_key("s1", "reserve", Direction.ACTION)
     assert str(UUID(key)) == key
-    assert key == idempotency_key("s1", "reserve", Direction.ACTION)
+    # Pinned: another process, or a later release, must find what this one has begun.
+    assert key == "a76eff76-d52c-5981-b3e1-f30d3cf1eca5"
     others = {
         idempotency_key("s2", "reserve", Direction.ACTION),
         idempotency_key("s1", "charge", Direction.ACTION),

@@ -63,6 +63,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The update mask names a field that cannot be changed."""
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 20
     """The request or its body cannot be read at all."""
+    ERROR_REASON_AMOUNT_INVALID: _ErrorReason.ValueType  # 21
+    """An amount of money is negative, too large, or finer than its currency's minor unit."""
+    ERROR_REASON_CURRENCY_MISMATCH: _ErrorReason.ValueType  # 22
+    """Amounts of different currencies do not add up."""
+    ERROR_REASON_QUANTITY_INVALID: _ErrorReason.ValueType  # 23
+    """A quantity is no decimal number from 0 to below 10^15 with at most six places."""
+    ERROR_REASON_UNIT_UNKNOWN: _ErrorReason.ValueType  # 24
+    """The unit code is none that GreenLedger knows."""
+    ERROR_REASON_UNIT_MISMATCH: _ErrorReason.ValueType  # 25
+    """The units measure different things."""
+    ERROR_REASON_TIMES_INVALID: _ErrorReason.ValueType  # 26
+    """A timestamp is outside the years 1 to 9999, or contradicts another."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons that any method may answer with, as ErrorInfo.reason without the prefix (AIP-193).
@@ -110,4 +122,16 @@ ERROR_REASON_UPDATE_MASK_INVALID: ErrorReason.ValueType  # 19
 """The update mask names a field that cannot be changed."""
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 20
 """The request or its body cannot be read at all."""
+ERROR_REASON_AMOUNT_INVALID: ErrorReason.ValueType  # 21
+"""An amount of money is negative, too large, or finer than its currency's minor unit."""
+ERROR_REASON_CURRENCY_MISMATCH: ErrorReason.ValueType  # 22
+"""Amounts of different currencies do not add up."""
+ERROR_REASON_QUANTITY_INVALID: ErrorReason.ValueType  # 23
+"""A quantity is no decimal number from 0 to below 10^15 with at most six places."""
+ERROR_REASON_UNIT_UNKNOWN: ErrorReason.ValueType  # 24
+"""The unit code is none that GreenLedger knows."""
+ERROR_REASON_UNIT_MISMATCH: ErrorReason.ValueType  # 25
+"""The units measure different things."""
+ERROR_REASON_TIMES_INVALID: ErrorReason.ValueType  # 26
+"""A timestamp is outside the years 1 to 9999, or contradicts another."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/users/v1/users.proto\x12\x14greenledger.users.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/options/v1/options.proto\"\xd0\x02\n\x04User\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x05\x12\x1e\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x12\n\x04role\x18\x04 \x01(\tB\x04\xe2\x41\x01\x05\x12\x36\n\x0bpreferences\x18\x05 \x01(\x0b\x32!.greenledger.users.v1.Preferences\x12\x34\n\x05state\x18\x06 \x01(\x0e\x32\x1f.greenledger.users.v1.UserStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\t \x01(\t\"~\n\x0bPreferences\x12\x17\n\x0fmarketing_email\x18\x01 \x01(\x08\x12\x15\n\rorder_updates\x18\x02 \x01(\x08\x12?\n\x08language\x18\x03 \x01(\tB-\xbaH*r(2&^([a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*)?$\"\x83\x02\n\x11\x43reateUserRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x05\x65mail\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x12 \n\x08password\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\n\x18\x80\x02\x12$\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12-\n\x04role\x18\x05 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16R\x05guestR\x06growerR\x05venue\x12\x36\n\x0bpreferences\x18\x06 \x01(\x0b\x32!.greenledger.users.v1.Preferences\"+\n\x0eGetUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x0e\n\x0cGetMeRequest\"Y\n\x10ListUsersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\x04role\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\"W\n\x11ListUsersResponse\x12)\n\x05users\x18\x01 \x03(\x0b\x32\x1a.greenledger.users.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x11UpdateUserRequest\x12\x30\n\x04user\x18\x01 \x01(\x0b\x32\x1a.greenledger.users.v1.UserB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"E\n\x11\x44\x65leteUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@*n\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_PENDING\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x16\n\x12USER_STATE_DELETED\x10\x03*\xd7\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45RROR_REASON_USER_NOT_FOUND\x10\x01\x12\x1c\n\x18\x45RROR_REASON_EMAIL_TAKEN\x10\x02\x12$\n ERROR_REASON_REGISTRATION_FAILED\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_PASSWORD_WEAK\x10\x04\x12%\n!ERROR_REASON_REGISTRATION_PENDING\x10\x05\x32\xcf\x05\n\x0bUserService\x12p\n\nCreateUser\x12\'.greenledger.users.v1.CreateUserRequest\x1a\x1a.greenledger.users.v1.User\"\x1d\xca\xf3\x18\x04\x08\x01 \x02\x82\xd3\xe4\x93\x02\x0f\"\n/api/users:\x01*\x12o\n\x07GetUser\x12$.greenledger.users.v1.GetUserRequest\x1a\x1a.greenledger.users.v1.User\"\"\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/users/{user_id}\x12\x64\n\x05GetMe\x12\".greenledger.users.v1.GetMeRequest\x1a\x1a.greenledger.users.v1.User\"\x1b\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/users/me\x12\x80\x01\n\tListUsers\x12&.greenledger.users.v1.ListUsersRequest\x1a\'.greenledger.users.v1.ListUsersResponse\"\"\xca\xf3\x18\x0c\x1a\nusers.read\x82\xd3\xe4\x93\x02\x0c\x12\n/api/users\x12\x80\x01\n\nUpdateUser\x12\'.greenledger.users.v1.UpdateUserRequest\x1a\x1a.greenledger.users.v1.User\"-\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02!2\x19/api/users/{user.user_id}:\x04user\x12q\n\nDeleteUser\x12\'.greenledger.users.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\"\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x16*\x14/api/users/{user_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/users/v1/users.proto\x12\x14greenledger.users.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/options/v1/options.proto\"\xd8\x02\n\x04User\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x05\x12\x1e\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x12\n\x04role\x18\x04 \x01(\tB\x04\xe2\x41\x01\x05\x12\x36\n\x0bpreferences\x18\x05 \x01(\x0b\x32!.greenledger.users.v1.Preferences\x12\x34\n\x05state\x18\x06 \x01(\x0e\x32\x1f.greenledger.users.v1.UserStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\t \x01(\t\"~\n\x0bPreferences\x12\x17\n\x0fmarketing_email\x18\x01 \x01(\x08\x12\x15\n\rorder_updates\x18\x02 \x01(\x08\x12?\n\x08language\x18\x03 \x01(\tB-\xbaH*r(2&^([a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*)?$\"\x83\x02\n\x11\x43reateUserRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x05\x65mail\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x12 \n\x08password\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\n\x18\x80\x02\x12$\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12-\n\x04role\x18\x05 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16R\x05guestR\x06growerR\x05venue\x12\x36\n\x0bpreferences\x18\x06 \x01(\x0b\x32!.greenledger.users.v1.Preferences\"+\n\x0eGetUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x0e\n\x0cGetMeRequest\"Y\n\x10ListUsersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\x04role\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\"W\n\x11ListUsersResponse\x12)\n\x05users\x18\x01 \x03(\x0b\x32\x1a.greenledger.users.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x11UpdateUserRequest\x12\x30\n\x04user\x18\x01 \x01(\x0b\x32\x1a.greenledger.users.v1.UserB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"E\n\x11\x44\x65leteUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@*n\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_PENDING\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x16\n\x12USER_STATE_DELETED\x10\x03*\xd7\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45RROR_REASON_USER_NOT_FOUND\x10\x01\x12\x1c\n\x18\x45RROR_REASON_EMAIL_TAKEN\x10\x02\x12$\n ERROR_REASON_REGISTRATION_FAILED\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_PASSWORD_WEAK\x10\x04\x12%\n!ERROR_REASON_REGISTRATION_PENDING\x10\x05\x32\xcf\x05\n\x0bUserService\x12p\n\nCreateUser\x12\'.greenledger.users.v1.CreateUserRequest\x1a\x1a.greenledger.users.v1.User\"\x1d\xca\xf3\x18\x04\x08\x01 \x02\x82\xd3\xe4\x93\x02\x0f\"\n/api/users:\x01*\x12o\n\x07GetUser\x12$.greenledger.users.v1.GetUserRequest\x1a\x1a.greenledger.users.v1.User\"\"\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/users/{user_id}\x12\x64\n\x05GetMe\x12\".greenledger.users.v1.GetMeRequest\x1a\x1a.greenledger.users.v1.User\"\x1b\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/users/me\x12\x80\x01\n\tListUsers\x12&.greenledger.users.v1.ListUsersRequest\x1a\'.greenledger.users.v1.ListUsersResponse\"\"\xca\xf3\x18\x0c\x1a\nusers.read\x82\xd3\xe4\x93\x02\x0c\x12\n/api/users\x12\x80\x01\n\nUpdateUser\x12\'.greenledger.users.v1.UpdateUserRequest\x1a\x1a.greenledger.users.v1.User\"-\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02!2\x19/api/users/{user.user_id}:\x04user\x12q\n\nDeleteUser\x12\'.greenledger.users.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\"\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x16*\x14/api/users/{user_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'greenledger.users.v1.users_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USER'].fields_by_name['user_id']._loaded_options = None
-  _globals['_USER'].fields_by_name['user_id']._serialized_options = b'\342A\001\010'
+  _globals['_USER'].fields_by_name['user_id']._serialized_options = b'\342A\001\010\272H\005r\003\260\001\001'
   _globals['_USER'].fields_by_name['email']._loaded_options = None
   _globals['_USER'].fields_by_name['email']._serialized_options = b'\342A\001\005'
   _globals['_USER'].fields_by_name['display_name']._loaded_options = None
@@ -88,28 +88,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\312\363\030\002\020\001\202\323\344\223\002!2\031/api/users/{user.user_id}:\004user'
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\312\363\030\002\020\001\202\323\344\223\002\026*\024/api/users/{user_id}'
-  _globals['_USERSTATE']._serialized_start=1445
-  _globals['_USERSTATE']._serialized_end=1555
-  _globals['_ERRORREASON']._serialized_start=1558
-  _globals['_ERRORREASON']._serialized_end=1773
+  _globals['_USERSTATE']._serialized_start=1453
+  _globals['_USERSTATE']._serialized_end=1563
+  _globals['_ERRORREASON']._serialized_start=1566
+  _globals['_ERRORREASON']._serialized_end=1781
   _globals['_USER']._serialized_start=285
-  _globals['_USER']._serialized_end=621
-  _globals['_PREFERENCES']._serialized_start=623
-  _globals['_PREFERENCES']._serialized_end=749
-  _globals['_CREATEUSERREQUEST']._serialized_start=752
-  _globals['_CREATEUSERREQUEST']._serialized_end=1011
-  _globals['_GETUSERREQUEST']._serialized_start=1013
-  _globals['_GETUSERREQUEST']._serialized_end=1056
-  _globals['_GETMEREQUEST']._serialized_start=1058
-  _globals['_GETMEREQUEST']._serialized_end=1072
-  _globals['_LISTUSERSREQUEST']._serialized_start=1074
-  _globals['_LISTUSERSREQUEST']._serialized_end=1163
-  _globals['_LISTUSERSRESPONSE']._serialized_start=1165
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1252
-  _globals['_UPDATEUSERREQUEST']._serialized_start=1254
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1372
-  _globals['_DELETEUSERREQUEST']._serialized_start=1374
-  _globals['_DELETEUSERREQUEST']._serialized_end=1443
-  _globals['_USERSERVICE']._serialized_start=1776
-  _globals['_USERSERVICE']._serialized_end=2495
+  _globals['_USER']._serialized_end=629
+  _globals['_PREFERENCES']._serialized_start=631
+  _globals['_PREFERENCES']._serialized_end=757
+  _globals['_CREATEUSERREQUEST']._serialized_start=760
+  _globals['_CREATEUSERREQUEST']._serialized_end=1019
+  _globals['_GETUSERREQUEST']._serialized_start=1021
+  _globals['_GETUSERREQUEST']._serialized_end=1064
+  _globals['_GETMEREQUEST']._serialized_start=1066
+  _globals['_GETMEREQUEST']._serialized_end=1080
+  _globals['_LISTUSERSREQUEST']._serialized_start=1082
+  _globals['_LISTUSERSREQUEST']._serialized_end=1171
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1173
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1260
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1262
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1380
+  _globals['_DELETEUSERREQUEST']._serialized_start=1382
+  _globals['_DELETEUSERREQUEST']._serialized_end=1451
+  _globals['_USERSERVICE']._serialized_start=1784
+  _globals['_USERSERVICE']._serialized_end=2503
 # @@protoc_insertion_point(module_scope)

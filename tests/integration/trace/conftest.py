@@ -1,0 +1,76 @@
+"""The trace service without its process."""
+
+from collections.abc import AsyncIterator, Iterable
+from itertools import groupby
+from typing import Any
+
+import pytest_asyncio
+
+from chassis.database import Database
+from chassis.database.migrations import upgrade
+from chassis.inbox import ReceivedEvent
+from services.trace.adapters.db import PostgresGraphReader
+from services.trace.adapters.graph_writer import PostgresGraphWriter
+from services.trace.adapters.kafka import subscriptions
+from services.trace.application.learn import Learn
+from services.trace.application.trace_goods import TraceGoods
+
+TABLES = [
+    "traced_lot",
+    "lot_edge",
+    "custody",
+    "stock",
+    "venue",
+    "menu_item",
+    "traced_order",
+    "allocation",
+    "heard",
+]
+
+
+class Trace:
+    """What a test needs at hand."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.ask = TraceGoods(PostgresGraphReader(database))
+        self._handlers = {
+            subscription.topic: subscription.batch_handler
+            for subscription in subscriptions(Learn(PostgresGraphWriter(database)))
+        }
+
+    @property
+    def topics(self) -> set[str]:
+        return set(self._handlers)
+
+    async def hear(self, events: Iterable[ReceivedEvent[Any]], at_once: int = 3) -> None:
+        """Deliver events in this order; neighbours of one topic arrive as batches of at most so many."""
+        for topic, run in groupby(events, key=lambda event: event.type):
+            arrived = list(run)
+            for start in range(0, len(arrived), at_once):
+                handler = self._handlers[topic]
+                assert handler is not None
+                async with self.database.transaction() as tx:
+                    await handler(arrived[start : start + at_once], tx)
+
+    async def graph(self) -> dict[str, Any]:
+        """All that is known, in a fixed order."""
+        known: dict[str, Any] = {}
+        for table in TABLES[:-1]:
+            rows = await self.database.fetch(f"SELECT * FROM {table} AS t ORDER BY t::text")
+            known[table] = [tuple(row) for row in rows]
+        known["as_of"] = await self.database.fetchval("SELECT max(at) FROM heard")
+        return known
+
+    async def forget(self) -> None:
+        """Start anew."""
+        await self.database.execute(f"TRUNCATE {', '.join(TABLES)}")
+
+
+@pytest_asyncio.fixture
+async def trace(database_dsn: str) -> AsyncIterator[Trace]:
+    """Migrated as in production, knowing nothing."""
+    await upgrade(database_dsn, "trace")
+    database = await Database.connect(database_dsn)
+    yield Trace(database)
+    database.terminate()

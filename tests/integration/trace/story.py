@@ -1,0 +1,198 @@
+"""A season of lots, stock, menus and orders as the messages that trace receives."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.message import Message
+
+from chassis.inbox import ReceivedEvent
+from chassis.protobuf import timestamp_to_proto
+from greenledger.catalog.v1 import catalog_pb2
+from greenledger.catalog.v1 import events_pb2 as catalog
+from greenledger.common.v1.quantity_pb2 import Quantity
+from greenledger.crops.v1 import crops_pb2
+from greenledger.crops.v1 import events_pb2 as crops
+from greenledger.inventory.v1 import events_pb2 as inventory
+from greenledger.inventory.v1 import inventory_pb2
+from greenledger.orders.v1 import events_pb2 as orders
+
+START = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def kg(amount: int) -> Quantity:
+    return Quantity(amount=str(amount), unit_code="KGM")
+
+
+@dataclass
+class Story:
+    """Messages in the order in which they happened."""
+
+    events: list[ReceivedEvent[Message]] = field(default_factory=list)
+
+    def tell(self, topic: str, key: str, payload: Message) -> None:
+        at = START + timedelta(minutes=len(self.events))
+        before = sum(1 for event in self.events if (event.type, event.aggregate_id) == (topic, key))
+        self.events.append(
+            ReceivedEvent(
+                event_id=f"event-{len(self.events)}",
+                type=topic,
+                schema_version=1,
+                aggregate_type=topic.partition(".")[0],
+                aggregate_id=key,
+                key_sequence=before + 1,
+                occurred_time=at,
+                recorded_time=at,
+                actor="",
+                correlation_id="",
+                causation_id="",
+                traceparent="",
+                producer="",
+                payload=payload,
+            )
+        )
+
+    def mint(
+        self, lot: str, amount: int, parent: str = "", product: str = "romaine", owner: str = "farm"
+    ) -> None:
+        payload = crops.LotMinted(
+            lot_id=lot,
+            lot_code=f"code-{lot}",
+            product_code=product,
+            quantity=kg(amount),
+            grower_id="farm",
+            owner_id="farm",
+            origin=crops_pb2.Origin(farm_name="Salinas"),
+            harvest_time=timestamp_to_proto(START),
+            parent_lot_id=parent,
+        )
+        self.tell("crop.minted", lot, payload)
+
+    def transfer(self, lot: str, number: int, owner: str) -> None:
+        payload = crops.LotTransferred(
+            lot_id=lot, new_owner_id=owner, transfer_number=number, reference_document=f"BOL-{number}"
+        )
+        self.tell("crop.transferred", lot, payload)
+
+    def split(self, lot: str, remaining: int, **parts: int) -> None:
+        self.tell("crop.split", lot, crops.LotSplit(lot_id=lot, part_lot_ids=parts, remaining=kg(remaining)))
+        for part, amount in parts.items():
+            self.mint(part, amount, parent=lot)
+
+    def recall(self, *lots: str) -> None:
+        for lot in lots:
+            self.tell("crop.recalled", lot, crops.LotRecalled(lot_id=lot, root_lot_id=lots[0]))
+
+    def receive(self, stock: str, venue: str, lot: str, amount: int) -> None:
+        payload = inventory.StockReceived(
+            stock_item_id=stock, venue_id=venue, lot_id=lot, quantity=kg(amount)
+        )
+        self.tell("inventory.received", stock, payload)
+
+    def quarantine(self, stock: str, venue: str, lot: str) -> None:
+        payload = inventory.StockQuarantined(stock_item_id=stock, venue_id=venue, lot_id=lot)
+        self.tell("inventory.quarantined", stock, payload)
+
+    def venue(self, venue: str) -> None:
+        self.tell(
+            "catalog.venue-created",
+            venue,
+            catalog.VenueCreated(venue_id=venue, owner_id=f"owner-{venue}", name=f"Chez {venue}"),
+        )
+
+    def menu(self, item: str, venue: str, revision: int, product: str = "", lot: str = "") -> None:
+        ingredient = catalog_pb2.Ingredient(quantity=kg(1))
+        if lot:
+            ingredient.lot_id = lot
+        else:
+            ingredient.product_code = product
+        payload = catalog.MenuItemChanged(
+            menu_item_id=item,
+            venue_id=venue,
+            name=f"{item} {revision}",
+            ingredients=[ingredient],
+            revision=revision,
+        )
+        self.tell("catalog.menu-item-changed", item, payload)
+
+    def place(self, order: str, guest: str, venue: str) -> None:
+        payload = orders.OrderPlaced(order_id=order, guest_id=guest, venue_id=venue)
+        self.tell("order.placed", order, payload)
+
+    def reserve(self, order: str, venue: str, *taken: tuple[str, str, str]) -> None:
+        """Each taken: stock item, lot, menu item."""
+        payload = inventory.StockReserved(order_id=order, venue_id=venue, allocations=map(allocation, taken))
+        self.tell("inventory.reserved", order, payload)
+
+    def release(self, order: str, venue: str) -> None:
+        payload = inventory.ReservationReleased(order_id=order, venue_id=venue)
+        self.tell("inventory.released", order, payload)
+
+    def consume(self, order: str, venue: str, *taken: tuple[str, str, str]) -> None:
+        payload = inventory.StockConsumed(order_id=order, venue_id=venue, allocations=map(allocation, taken))
+        self.tell("inventory.consumed", order, payload)
+
+    def confirm(self, order: str, guest: str, venue: str) -> None:
+        payload = orders.OrderConfirmed(order_id=order, guest_id=guest, venue_id=venue)
+        self.tell("order.confirmed", order, payload)
+
+    def fulfil(self, order: str, guest: str, venue: str) -> None:
+        payload = orders.OrderFulfilled(order_id=order, guest_id=guest, venue_id=venue)
+        self.tell("order.fulfilled", order, payload)
+
+    def fail(self, order: str, guest: str, venue: str) -> None:
+        payload = orders.OrderFailed(order_id=order, guest_id=guest, venue_id=venue, reason="?")
+        self.tell("order.failed", order, payload)
+
+
+def allocation(taken: tuple[str, str, str]) -> inventory_pb2.Allocation:
+    stock, lot, item = taken
+    return inventory_pb2.Allocation(stock_item_id=stock, lot_id=lot, menu_item_id=item, quantity=kg(1))
+
+
+def season() -> Story:
+    """Lot A is split, sold on and eaten; B is another product; a bystander C is untouched by A's recall."""
+    story = Story()
+    story.venue("v1")
+    story.venue("v2")
+    story.mint("a", 100)
+    story.mint("b", 50, product="kale")
+    story.mint("c", 50)
+    story.split("a", 60, a1=40)
+    story.transfer("a1", 1, "owner-v1")
+    story.split("a1", 30, a2=10)
+    story.split("a", 50, a3=10)
+    story.transfer("a1", 2, "trader")
+    story.transfer("a1", 3, "owner-v1")
+    story.transfer("c", 1, "owner-v2")
+    story.receive("s1", "v1", "a1", 30)
+    story.receive("s2", "v2", "a2", 10)
+    story.receive("s3", "v2", "c", 50)
+    story.receive("s4", "v1", "b", 50)
+    story.menu("salad", "v1", 1, product="kale")
+    story.menu("salad", "v1", 2, product="romaine")
+    story.menu("kale-soup", "v1", 1, product="kale")
+    story.menu("special", "v2", 1, lot="a2")
+    story.menu("special-of-c", "v2", 1, lot="c")
+    story.place("eaten", "g1", "v1")
+    story.reserve("eaten", "v1", ("s1", "a1", "salad"), ("s4", "b", "salad"))
+    story.confirm("eaten", "g1", "v1")
+    story.consume("eaten", "v1", ("s1", "a1", "salad"), ("s4", "b", "salad"))
+    story.fulfil("eaten", "g1", "v1")
+    story.place("open", "g2", "v2")
+    story.reserve("open", "v2", ("s2", "a2", "special"))
+    story.confirm("open", "g2", "v2")
+    story.place("again", "g1", "v1")
+    story.reserve("again", "v1", ("s1", "a1", "salad"))
+    story.place("released", "g3", "v1")
+    story.reserve("released", "v1", ("s1", "a1", "salad"))
+    story.release("released", "v1")
+    story.fail("released", "g3", "v1")
+    story.place("failed", "g4", "v1")
+    story.reserve("failed", "v1", ("s1", "a1", "salad"))
+    story.fail("failed", "g4", "v1")
+    story.place("other", "g5", "v2")
+    story.reserve("other", "v2", ("s3", "c", "special-of-c"))
+    story.recall("a", "a1", "a2", "a3")
+    story.quarantine("s1", "v1", "a1")
+    story.quarantine("s2", "v2", "a2")
+    return story

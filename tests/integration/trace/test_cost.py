@@ -1,0 +1,60 @@
+"""The cost of an answer follows the answer, not what is stored."""
+
+import pytest
+
+from chassis.database import Database
+from services.trace.adapters import db
+from tests.integration.trace.conftest import Trace
+
+LEDGER = """
+INSERT INTO traced_lot (lot_id, product_code) SELECT 'lot-' || n, 'p' || n % 100
+FROM generate_series(1, 20000) n;
+INSERT INTO lot_edge (parent_id, child_id) SELECT 'lot-' || n / 4 + 1, 'lot-' || n + 1
+FROM generate_series(1, 20000) n;
+INSERT INTO stock (stock_item_id, venue_id, lot_id) SELECT 's' || n, 'v' || n % 1000, 'lot-' || n
+FROM generate_series(1, 20000) n;
+INSERT INTO menu_item (menu_item_id, venue_id, name, product_codes, lot_ids, revision)
+SELECT 'm' || n, 'v' || n % 1000, '', ARRAY['p' || n % 100], '{}', 1 FROM generate_series(1, 10000) n;
+INSERT INTO venue (venue_id, name, owner_id) SELECT 'v' || n, '', '' FROM generate_series(0, 999) n;
+INSERT INTO traced_order (order_id) SELECT 'o' || n FROM generate_series(1, 20000) n;
+INSERT INTO allocation (order_id, stock_item_id, menu_item_id, lot_id, reserved)
+SELECT 'o' || n, 's' || n, 'm', 'lot-' || n, true FROM generate_series(1, 20000) n;
+INSERT INTO custody (lot_id, number, owner_id, from_time, reference_document)
+SELECT 'lot-' || n, 0, '', now(), '' FROM generate_series(1, 20000) n;
+ANALYZE;
+"""
+LOTS = [f"lot-{n}" for n in range(15000, 15040)]
+
+
+@pytest.mark.parametrize("generic", [False, True])
+async def test_no_question_reads_a_whole_table(trace: Trace, generic: bool) -> None:
+    await trace.database.execute(LEDGER)
+    questions: dict[str, object] = {
+        db._DOWN: ["lot-15000"],
+        db._UP: ["lot-15000"],
+        db._LOTS: LOTS,
+        db._PARENTS: LOTS,
+        db._CUSTODY: "lot-15000",
+        db._STOCK: LOTS,
+        db._VENUES: ["v1", "v2"],
+        db._MENU_ITEMS: LOTS,
+        db._ORDERS: LOTS,
+        db._ORDER: "o7",
+    }
+    for question, argument in questions.items():
+        plan = await planned(trace.database, question, argument, generic=generic)
+        scans = [line for line in plan.splitlines() if "Seq Scan" in line]
+        assert scans == [], f"{question}\n{plan}"
+
+
+async def planned(database: Database, statement: str, argument: object, *, generic: bool) -> str:
+    """The plan that PostgreSQL uses, for this very argument or for any."""
+    kind = "text[]" if isinstance(argument, list) else "text"
+    literal = "ARRAY['" + "','".join(argument) + "']" if isinstance(argument, list) else f"'{argument}'"
+    mode = "force_generic_plan" if generic else "force_custom_plan"
+    async with database.transaction() as tx:
+        await tx.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        await tx.execute(f"PREPARE question ({kind}) AS {statement}")
+        rows = await tx.fetch(f"EXPLAIN EXECUTE question ({literal})")
+        await tx.execute("DEALLOCATE question")
+    return "\n".join(row[0] for row in rows)
