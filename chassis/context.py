@@ -61,6 +61,14 @@ def caller() -> Principal:
     return principal
 
 
+def begin(context: RequestContext) -> None:
+    """Put a context in force for the rest of the running task; for whoever owns the task, as a server does.
+
+    Costs a fifth of `use`, and every call passes here.
+    """
+    _current.set(context)
+
+
 @contextmanager
 def use(context: RequestContext) -> Iterator[RequestContext]:
     """Put a context in force for the body of the `with` statement and for tasks started in it."""

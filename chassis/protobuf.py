@@ -1,11 +1,12 @@
 """Common protobuf values to and from ours, for the services' codecs."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money as MoneyProto
 
-from chassis.errors import InvalidArgument
+from chassis.errors import InvalidArgument, Violation
 from chassis.money import Money, decimals
 from chassis.quantity import Quantity
 from greenledger.common.v1.quantity_pb2 import Quantity as QuantityProto
@@ -33,6 +34,23 @@ def money_from_proto(proto: MoneyProto) -> Money:
             "AMOUNT_INVALID", f"{proto.currency_code} has no unit smaller than 1/{scale}; nanos do not fit"
         )
     return Money(proto.units * scale + minor, proto.currency_code)
+
+
+def id_from_proto(text: str, field: str) -> str:
+    """A UUID in the one spelling that we compare and lock by: 36 lower-case characters; "" stays "".
+
+    Args:
+        field: its path in the request, for the error.
+
+    Raises:
+        InvalidArgument: VALIDATION_FAILED, it is no UUID.
+    """
+    try:
+        return str(UUID(text)) if text else ""
+    except ValueError:
+        raise InvalidArgument(
+            "VALIDATION_FAILED", f"{field} is not a UUID", violations=(Violation(field, "must be a UUID"),)
+        ) from None
 
 
 def quantity_to_proto(quantity: Quantity) -> QuantityProto:

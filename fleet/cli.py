@@ -2,7 +2,7 @@
 
 import typer
 
-from fleet.commands import down, logs, migrate, status, up
+from fleet.commands import demo, down, logs, migrate, recall, status, trace, up
 
 app = typer.Typer(
     name="greenledger",
@@ -16,6 +16,9 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("down")(down.down)
 app.command("status")(status.status)
+app.command("demo")(demo.demo)
+app.command("trace")(trace.trace)
+app.command("recall")(recall.recall)
 app.command("migrate")(migrate.migrate)
 app.command("logs")(logs.logs)
 

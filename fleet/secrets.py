@@ -62,6 +62,21 @@ def ensure_secrets(directory: Path, services: Iterable[str]) -> FleetSecrets:
     )
 
 
+def read_operator(path: Path) -> tuple[str, str]:
+    """E-mail address and password of the first operator.
+
+    Raises:
+        FleetError: the file is missing or damaged.
+    """
+    try:
+        return _operator(path, path.read_text())
+    except OSError as error:
+        raise FleetError(
+            f"The operator's file {path} cannot be read ({error.strerror}): start the fleet once, or name "
+            "another folder with --state-dir."
+        ) from error
+
+
 def _new_operator() -> str:
     return json.dumps({"email": OPERATOR_EMAIL, "password": secrets.token_urlsafe(18)}, indent=2)
 

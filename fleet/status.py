@@ -16,11 +16,15 @@ class ServiceFacts:
     Args:
         version: its own version.
         outbox_lag_rows: committed events that the broker has not confirmed yet.
+        consumer_lag: events on its topics that it has not applied yet.
+        parked_keys: keys whose events wait for an operator.
         stuck_sagas: sagas that need an operator.
     """
 
     version: str
     outbox_lag_rows: int
+    consumer_lag: int = 0
+    parked_keys: int = 0
     stuck_sagas: int = 0
 
 

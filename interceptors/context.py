@@ -6,7 +6,7 @@ force three times would cost more than all other policies but the token check to
 
 from typing import Any
 
-from chassis.context import RequestContext, use
+from chassis.context import RequestContext, begin
 from chassis.ids import IdSource
 from interceptors.call import Call, Method, Proceed
 
@@ -56,8 +56,8 @@ class EnterContext:
                 traceparent=call.traceparent or None,
                 deadline=call.deadline,
             )
-            with use(context):
-                return await proceed(request, call)
+            begin(context)  # grpc.aio runs every call in a task of its own
+            return await proceed(request, call)
 
         return enter
 

@@ -22,7 +22,7 @@ from chassis.inbox.workers import Workers
 _log = structlog.get_logger(__name__)
 
 _POLL_S = 0.25
-_GRACE_S = 0.02
+_GRACE_S = 0.5
 _LIFE_CHECK_S = 1.0
 
 

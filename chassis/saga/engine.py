@@ -20,7 +20,7 @@ from chassis.saga import metrics
 from chassis.saga.definition import Saga, UnknownDefinition, crashpoints_of
 from chassis.saga.encoding import encode_object, save_context
 from chassis.saga.ends import Ends
-from chassis.saga.instance import Instance, State
+from chassis.saga.instance import Instance, State, new_instance
 from chassis.saga.operator import SagaOperator
 from chassis.saga.runner import Runner
 from chassis.saga.store import LeaseLost, SagaStore
@@ -97,7 +97,8 @@ class SagaEngine:
             raise LookupError(f"no saga named {name!r} is defined")
         saga = max(versions, key=lambda candidate: candidate.version)
         encode_object(data)
-        instance = self._new(saga, saga_id, data)
+        now, context = self._clock.now(), save_context(contexts.current())
+        instance = new_instance(saga, saga_id, data, context, now)
         # Whoever starts a saga usually has room to run it: taking the lease along saves the claim.
         held = self._running and not self._stopping and self._load < 2 * self._concurrency
         announced = held and not saga.steps[0].local
@@ -170,26 +171,6 @@ class SagaEngine:
     @property
     def _load(self) -> int:
         return len(self._in_flight) + len(self._backlog)
-
-    def _new(self, saga: Saga, saga_id: str, data: Mapping[str, Any]) -> Instance:
-        now = self._clock.now()
-        return Instance(
-            saga_id=saga_id,
-            name=saga.name,
-            version=saga.version,
-            state=State.RUNNING,
-            step=0,
-            turned_back=False,
-            data=dict(data),
-            failure=None,
-            context=save_context(contexts.current()),
-            epoch=1,
-            revision=0,
-            deadline_at=now + saga.deadline,
-            created_at=now,
-            due_at=now,
-            updated_at=now,
-        )
 
     async def _existing(self, tx: Transaction, name: str, saga_id: str) -> Instance:
         existing = await self._store.get(saga_id, tx)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from chassis.saga.definition import Direction, Failure
+from chassis.saga.definition import Direction, Failure, Saga
 
 
 class State(StrEnum):
@@ -122,3 +122,26 @@ class Instance:
         if move.reply is not None:
             # Decoded from the stored text, so that a step sees the same before and after a crash.
             self.data = self.data | json.loads(move.reply)
+
+
+def new_instance(
+    saga: Saga, saga_id: str, data: Mapping[str, Any], context: Mapping[str, Any], now: datetime
+) -> Instance:
+    """An instance before its first step, as the store inserts it."""
+    return Instance(
+        saga_id=saga_id,
+        name=saga.name,
+        version=saga.version,
+        state=State.RUNNING,
+        step=0,
+        turned_back=False,
+        data=dict(data),
+        failure=None,
+        context=context,
+        epoch=1,
+        revision=0,
+        deadline_at=now + saga.deadline,
+        created_at=now,
+        due_at=now,
+        updated_at=now,
+    )

@@ -56,14 +56,8 @@ CREATE TABLE IF NOT EXISTS operator_action (
 CREATE INDEX IF NOT EXISTS operator_action_subject ON operator_action (subject, id);
 """
 
-# The audit may hold actions of other mechanisms too, so it goes only when nothing is lost with it.
+# The audit stays: other mechanisms write to it too (`AUDIT_V1_DROP`).
 SAGA_V1_DROP = """
 DROP TABLE saga_step;
 DROP TABLE saga;
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM operator_action WHERE subject NOT LIKE 'saga/%') THEN
-        DROP TABLE operator_action;
-    END IF;
-END $$;
 """

@@ -104,8 +104,9 @@ class MessagingWorld:
         """Wait until everything committed is sent, and everything sent is finished with by our consumers."""
 
         async def nothing_left() -> bool:
-            if any((await relay.lag()).rows for relay in self.relays):
-                return False
+            for relay in self.relays:
+                if (await relay.lag()).rows:
+                    return False
             statuses = [await loop.status() for loop in self._running if isinstance(loop, Consumer)]
             return all(status.lag == 0 and status.partitions for status in statuses)
 

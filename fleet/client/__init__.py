@@ -1,8 +1,8 @@
 """Calls to a fleet through its public edge, made as any outside program makes them."""
 
 from fleet.client.errors import CallFailed
-from fleet.client.json import JsonEdge
-from fleet.client.rpc import RpcEdge
+from fleet.client.json_edge import JsonEdge
+from fleet.client.rpc_edge import RpcEdge
 from fleet.client.session import Credentials, Session
 
 __all__ = ["CallFailed", "Credentials", "JsonEdge", "RpcEdge", "Session"]

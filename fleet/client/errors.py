@@ -56,7 +56,7 @@ class CallFailed(Exception):
     @classmethod
     def from_rpc(cls, error: grpc.aio.AioRpcError) -> "CallFailed":
         """From what a stub raised."""
-        info = error_details_pb2.ErrorInfo()
+        info: Any = error_details_pb2.ErrorInfo()
         for key, value in error.trailing_metadata() or ():
             if key == _DETAILS_KEY and isinstance(value, bytes):
                 status = status_pb2.Status.FromString(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from greenledger.auth.v1 import auth_pb2
 
 if TYPE_CHECKING:
-    from fleet.client.rpc import RpcEdge
+    from fleet.client.rpc_edge import RpcEdge
 
 RENEW_BEFORE_S = 60.0
 

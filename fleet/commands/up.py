@@ -39,7 +39,7 @@ def up(
         settings = settings_from(state_dir, edge_port)
         names = [name for entry in only or [] for name in entry.split(",") if name]
         if detach:
-            _start_detached(settings, names, edge=edge)
+            start_detached(settings, names, edge=edge)
         else:
             _run_here(settings, names, edge=edge)
 
@@ -57,7 +57,12 @@ def _run_here(settings: FleetSettings, only: list[str], *, edge: bool) -> None:
         asyncio.run(run())
 
 
-def _start_detached(settings: FleetSettings, only: list[str], *, edge: bool) -> None:
+def start_detached(settings: FleetSettings, only: list[str], *, edge: bool) -> None:
+    """Start a fleet that outlives this command, and return when every part answers.
+
+    Raises:
+        FleetError: it did not come up.
+    """
     settings.make_folders()
     with exclusive(settings):  # says so at once when a fleet runs already
         pass

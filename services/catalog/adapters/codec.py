@@ -3,6 +3,7 @@
 from typing import Any
 
 from chassis.protobuf import (
+    id_from_proto,
     money_from_proto,
     money_to_proto,
     quantity_from_proto,
@@ -52,7 +53,8 @@ def venue_to_proto(venue: Venue) -> pb.Venue:
 
 def ingredient_from_proto(proto: pb.Ingredient) -> Ingredient:
     """An ingredient."""
-    return Ingredient(quantity_from_proto(proto.quantity), proto.product_code, proto.lot_id)
+    lot_id = id_from_proto(proto.lot_id, "lot_id")
+    return Ingredient(quantity_from_proto(proto.quantity), proto.product_code, lot_id)
 
 
 def ingredient_to_proto(ingredient: Ingredient) -> pb.Ingredient:
@@ -82,12 +84,13 @@ def item_to_proto(item: MenuItem) -> pb.MenuItem:
 
 
 def changes_from_proto(request: pb.UpdateMenuItemRequest) -> dict[str, Any]:
-    """The values of the fields that the mask names; without a mask, of those that are set (AIP-134)."""
+    """The values of the fields that the mask names; without a mask, of those that are set (AIP-134).
+
+    What names the item, and what only we set, is passed over: callers send back what they have read.
+    """
     item = request.menu_item
-    paths = list(request.update_mask.paths) or [
-        field.name for field, _ in item.ListFields() if field.name not in {"menu_item_id", "etag"}
-    ]
-    return {path: _VALUES.get(path, lambda _: None)(item) for path in paths}
+    paths = list(request.update_mask.paths) or [field.name for field, _ in item.ListFields()]
+    return {path: _VALUES.get(path, lambda _: None)(item) for path in paths if path not in _PASSED_OVER}
 
 
 def price_to_proto(change: PriceChange) -> pb.Price:
@@ -95,6 +98,7 @@ def price_to_proto(change: PriceChange) -> pb.Price:
     return pb.Price(price=money_to_proto(change.price), from_time=timestamp_to_proto(change.since))
 
 
+_PASSED_OVER = frozenset({"menu_item_id", "etag", "create_time", "update_time"})
 _VALUES: dict[str, Any] = {
     "name": lambda item: item.name,
     "description": lambda item: item.description,

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 
 import asyncpg
 
@@ -62,7 +61,8 @@ class PostgresMenuItems:
                                        ingredients, available, revision, created_at, updated_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             )
-            INSERT INTO price_change (menu_item_id, since, price_minor, currency) VALUES ($1, $11, $5, $6)
+            INSERT INTO price_change (menu_item_id, revision, since, price_minor, currency)
+            VALUES ($1, $9, $11, $5, $6)
             """,
             *_row(item),
         )
@@ -86,8 +86,8 @@ class PostgresMenuItems:
             WITH last AS (
                 SELECT price_minor, currency FROM menu_item WHERE menu_item_id = $1
             ), priced AS (
-                INSERT INTO price_change (menu_item_id, since, price_minor, currency)
-                SELECT $1, $11, $5, $6 FROM last WHERE (last.price_minor, last.currency) <> ($5, $6)
+                INSERT INTO price_change (menu_item_id, revision, since, price_minor, currency)
+                SELECT $1, $9, $11, $5, $6 FROM last WHERE (last.price_minor, last.currency) <> ($5, $6)
             )
             UPDATE menu_item SET venue_id = $2, name = $3, description = $4, price_minor = $5, currency = $6,
                 ingredients = $7, available = $8, revision = $9, created_at = $10, updated_at = $11
@@ -114,18 +114,21 @@ class PostgresMenuItems:
         )
         return [_item(row) for row in rows]
 
-    async def prices(self, menu_item_id: str, before: datetime | None, limit: int) -> Sequence[PriceChange]:
+    async def prices(self, menu_item_id: str, before: int | None, limit: int) -> Sequence[PriceChange]:
         rows = await self._database.fetch(
             """
             SELECT * FROM price_change
-            WHERE menu_item_id = $1 AND ($2::timestamptz IS NULL OR since < $2)
-            ORDER BY since DESC LIMIT $3
+            WHERE menu_item_id = $1 AND ($2::bigint IS NULL OR revision < $2)
+            ORDER BY revision DESC LIMIT $3
             """,
             menu_item_id,
             before,
             limit,
         )
-        return [PriceChange(Money(row["price_minor"], row["currency"]), row["since"]) for row in rows]
+        return [
+            PriceChange(Money(row["price_minor"], row["currency"]), row["since"], row["revision"])
+            for row in rows
+        ]
 
 
 def _venue(row: asyncpg.Record) -> Venue:

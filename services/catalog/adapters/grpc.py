@@ -1,13 +1,13 @@
 """CatalogService: decode, call the use case, encode."""
 
-from datetime import datetime
 from typing import Any
 
 import grpc.aio
 
 from chassis.context import caller
+from chassis.errors import InvalidArgument, Violation
 from chassis.paging import PageTokens, page_size
-from chassis.protobuf import money_from_proto
+from chassis.protobuf import id_from_proto, money_from_proto
 from greenledger.catalog.v1 import catalog_pb2 as pb
 from greenledger.catalog.v1 import catalog_pb2_grpc
 from services.catalog.adapters.codec import (
@@ -63,7 +63,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def CreateMenuItem(self, request: pb.CreateMenuItemRequest, context: Context) -> pb.MenuItem:
         item = await self._create_item(
             caller().subject,
-            request.venue_id,
+            id_from_proto(request.venue_id, "venue_id"),
             request.name,
             request.description,
             money_from_proto(request.price),
@@ -92,21 +92,27 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def BatchGetMenuItems(
         self, request: pb.BatchGetMenuItemsRequest, context: Context
     ) -> pb.BatchGetMenuItemsResponse:
-        found = await self._menu.get_many(request.menu_item_ids)
+        found = await self._menu.get_many(
+            [id_from_proto(item_id, "menu_item_ids") for item_id in request.menu_item_ids]
+        )
         return pb.BatchGetMenuItemsResponse(menu_items=map(item_to_proto, found))
 
     async def UpdateMenuItem(self, request: pb.UpdateMenuItemRequest, context: Context) -> pb.MenuItem:
-        item = request.menu_item
-        changes = changes_from_proto(request)
-        return item_to_proto(await self._update_item(caller().subject, item.menu_item_id, item.etag, changes))
+        menu_item_id = id_from_proto(request.menu_item.menu_item_id, "menu_item.menu_item_id")
+        if not menu_item_id:
+            raise InvalidArgument(
+                "VALIDATION_FAILED",
+                "menu_item.menu_item_id is missing",
+                violations=(Violation("menu_item.menu_item_id", "is missing"),),
+            )
+        changes, etag = changes_from_proto(request), request.menu_item.etag
+        return item_to_proto(await self._update_item(caller().subject, menu_item_id, etag, changes))
 
     async def ListPrices(self, request: pb.ListPricesRequest, context: Context) -> pb.ListPricesResponse:
         size = page_size(request.page_size)
         query = {"method": "ListPrices", "item": request.menu_item_id}
         cursor = self._page_tokens.decode(request.page_token, query)
-        before = datetime.fromisoformat(cursor["before"]) if cursor else None
+        before = cursor["before"] if cursor else None
         found = await self._menu.prices(request.menu_item_id, before, size + 1)
-        page, token = self._page_tokens.cut(
-            found, size, lambda last: {"before": last.since.isoformat()}, query
-        )
+        page, token = self._page_tokens.cut(found, size, lambda last: {"before": last.revision}, query)
         return pb.ListPricesResponse(prices=map(price_to_proto, page), next_page_token=token)

@@ -1,7 +1,6 @@
 """Writing and reading menus."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from chassis.clock import Clock
@@ -143,8 +142,8 @@ class MenuQueries:
         """Items after an id, oldest first, at most `limit`."""
         return await self._items.page(venue_id, available_only, after, limit)
 
-    async def prices(self, menu_item_id: str, before: datetime | None, limit: int) -> Sequence[PriceChange]:
-        """The item's prices, newest first.
+    async def prices(self, menu_item_id: str, before: int | None, limit: int) -> Sequence[PriceChange]:
+        """The item's prices that began before revision `before`, newest first.
 
         Raises:
             NotFound: MENU_ITEM_NOT_FOUND.

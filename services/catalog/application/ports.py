@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from typing import Protocol
 
 from services.catalog.domain.menu_item import MenuItem, PriceChange
@@ -48,8 +47,8 @@ class MenuItems(Protocol):
         """Items with ids above `after`, oldest first."""
         ...
 
-    async def prices(self, menu_item_id: str, before: datetime | None, limit: int) -> Sequence[PriceChange]:
-        """Prices that began before `before`, newest first."""
+    async def prices(self, menu_item_id: str, before: int | None, limit: int) -> Sequence[PriceChange]:
+        """Prices that began before the item's revision `before`, newest first."""
         ...
 
 

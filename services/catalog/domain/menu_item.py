@@ -72,10 +72,11 @@ class MenuItem:
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """A price and since when it held."""
+    """A price, since when it held, and the item's revision that brought it."""
 
     price: Money
     since: datetime
+    revision: int
 
 
 def _invalid(reason: str, field: str, description: str) -> InvalidArgument:

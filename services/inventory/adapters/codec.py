@@ -2,7 +2,13 @@
 
 from datetime import datetime
 
-from chassis.protobuf import quantity_from_proto, quantity_to_proto, timestamp_from_proto, timestamp_to_proto
+from chassis.protobuf import (
+    id_from_proto,
+    quantity_from_proto,
+    quantity_to_proto,
+    timestamp_from_proto,
+    timestamp_to_proto,
+)
 from greenledger.crops.v1 import crops_pb2
 from greenledger.inventory.v1 import inventory_pb2 as pb
 from services.inventory.domain.receipt import Lot
@@ -36,7 +42,12 @@ def item_to_proto(item: StockItem, at: datetime) -> pb.StockItem:
 
 def need_from_proto(line: pb.ReservationLine) -> Need:
     """A line of a reservation."""
-    return Need(line.menu_item_id, quantity_from_proto(line.quantity), line.product_code, line.lot_id)
+    return Need(
+        menu_item_id=id_from_proto(line.menu_item_id, "menu_item_id"),
+        quantity=quantity_from_proto(line.quantity),
+        product_code=line.product_code,
+        lot_id=id_from_proto(line.lot_id, "lot_id"),
+    )
 
 
 def allocation_to_proto(allocation: Allocation) -> pb.Allocation:

@@ -183,7 +183,7 @@ class PostgresReservations:
         row = await self._database.fetchrow(
             f"SELECT * FROM reservation WHERE order_id = $1{suffix}", order_id
         )
-        return (await self._with_allocations([row]))[0] if row else None
+        return await self._with_allocations(row) if row else None
 
     async def confirm(self, reservation: Reservation) -> None:
         await self._set_state(reservation)
@@ -198,16 +198,15 @@ class PostgresReservations:
         )
         await self._set_state(reservation)
 
-    async def lock_expired(self, at: datetime, limit: int) -> Sequence[Reservation]:
-        rows = await self._database.fetch(
+    async def lock_expired(self, at: datetime) -> Reservation | None:
+        row = await self._database.fetchrow(
             """
             SELECT * FROM reservation WHERE state = 'HELD' AND expires_at < $1
-            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
             """,
             at,
-            limit,
         )
-        return await self._with_allocations(rows)
+        return await self._with_allocations(row) if row else None
 
     async def lock_stock(self, reservation: Reservation) -> bool:
         rows = await self._database.fetch(
@@ -238,24 +237,17 @@ class PostgresReservations:
             reservation.state.value,
         )
 
-    async def _with_allocations(self, rows: Sequence[asyncpg.Record]) -> list[Reservation]:
+    async def _with_allocations(self, row: asyncpg.Record) -> Reservation:
         allocated = await self._database.fetch(
-            "SELECT * FROM allocation WHERE order_id = ANY($1::uuid[]) ORDER BY order_id, line",
-            [row["order_id"] for row in rows],
+            "SELECT * FROM allocation WHERE order_id = $1 ORDER BY line", row["order_id"]
         )
-        by_order: dict[str, list[Allocation]] = {}
-        for row in allocated:
-            by_order.setdefault(str(row["order_id"]), []).append(_allocation(row))
-        return [
-            Reservation(
-                order_id=str(row["order_id"]),
-                venue_id=str(row["venue_id"] or ""),
-                state=State(row["state"]),
-                expires_at=row["expires_at"],
-                allocations=tuple(by_order.get(str(row["order_id"]), ())),
-            )
-            for row in rows
-        ]
+        return Reservation(
+            order_id=str(row["order_id"]),
+            venue_id=str(row["venue_id"] or ""),
+            state=State(row["state"]),
+            expires_at=row["expires_at"],
+            allocations=tuple(map(_allocation, allocated)),
+        )
 
 
 def _allocation(row: asyncpg.Record) -> Allocation:

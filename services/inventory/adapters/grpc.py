@@ -8,7 +8,7 @@ import grpc.aio
 from chassis.clock import Clock
 from chassis.context import caller
 from chassis.paging import PageTokens, page_size
-from chassis.protobuf import quantity_from_proto
+from chassis.protobuf import id_from_proto, quantity_from_proto
 from greenledger.inventory.v1 import inventory_pb2 as pb
 from greenledger.inventory.v1 import inventory_pb2_grpc
 from services.inventory.adapters.codec import item_to_proto, need_from_proto, reservation_to_proto
@@ -38,7 +38,10 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
 
     async def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> pb.StockItem:
         item = await self._receive(
-            caller().subject, request.venue_id, request.lot_id, quantity_from_proto(request.quantity)
+            caller().subject,
+            id_from_proto(request.venue_id, "venue_id"),
+            id_from_proto(request.lot_id, "lot_id"),
+            quantity_from_proto(request.quantity),
         )
         return item_to_proto(item, self._clock.now())
 
@@ -75,8 +78,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
 
     async def ReserveStock(self, request: pb.ReserveStockRequest, context: Context) -> pb.Reservation:
         reservation = await self._reservations.reserve(
-            request.order_id,
-            request.venue_id,
+            id_from_proto(request.order_id, "order_id"),
+            id_from_proto(request.venue_id, "venue_id"),
             [need_from_proto(line) for line in request.lines],
             request.hold.ToTimedelta() if request.HasField("hold") else None,
         )
@@ -85,7 +88,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def ReleaseReservation(
         self, request: pb.ReleaseReservationRequest, context: Context
     ) -> pb.Reservation:
-        return reservation_to_proto(await self._reservations.release(request.order_id))
+        order_id = id_from_proto(request.order_id, "order_id")
+        return reservation_to_proto(await self._reservations.release(order_id))
 
     async def ConfirmReservation(
         self, request: pb.ConfirmReservationRequest, context: Context

@@ -86,8 +86,8 @@ class Reservations(Protocol):
         """Store that it was consumed, and take its stock away."""
         ...
 
-    async def lock_expired(self, at: datetime, limit: int) -> Sequence[Reservation]:
-        """Held ones that ran out, locked; those that another transaction holds are left out."""
+    async def lock_expired(self, at: datetime) -> Reservation | None:
+        """The held one that ran out first, locked; those that another transaction holds are left out."""
         ...
 
 

@@ -34,7 +34,7 @@ class ReceiveStock:
         self._ids = ids
 
     async def __call__(self, actor: str, venue_id: str, lot_id: str, quantity: Quantity) -> StockItem:
-        """Receive a quantity of a lot.
+        """Receive a quantity of a lot; it is kept in the unit of the lot.
 
         Raises:
             NotFound: VENUE_NOT_FOUND, LOT_NOT_FOUND.
@@ -50,6 +50,9 @@ class ReceiveStock:
             before = await self._stock.received(lot_id, lot.quantity.unit)
             # What crops said may be older than a recall that has reached us by its event.
             lot = replace(lot, recalled=lot.recalled or await self._stock.is_quarantined(lot_id))
+            # Kept in the lot's own unit: what is counted here and what is in stock are then the same
+            # number, and no rounding lets a lot be received twice.
+            quantity = quantity.to(lot.quantity.unit)
             ensure_receivable(lot, quantity, before, actor=actor, venue_owner=owner, at=now)
             item = StockItem(
                 stock_item_id=self._ids.uuid7(),
@@ -62,6 +65,6 @@ class ReceiveStock:
                 received_at=now,
             )
             await self._stock.add(item)
-            await self._stock.count_received(lot_id, quantity.to(lot.quantity.unit))
+            await self._stock.count_received(lot_id, quantity)
             await self._events.publish([Received(item)])
         return item

@@ -25,8 +25,8 @@ def ensure_receivable(
     """Refuse a receipt that cannot be.
 
     Args:
-        quantity: to be received now.
-        received_before: of this lot, at all venues; in the lot's unit.
+        quantity: to be received now; in the lot's unit, as all of these.
+        received_before: of this lot, at all venues.
         actor: who receives; must own lot and venue.
 
     Raises:

@@ -79,21 +79,24 @@ class PostgresNotifications:
         )
         return [_notification(row) for row in rows]
 
-    async def finish(self, notification: Notification) -> None:
+    async def finish(self, notification: Notification) -> bool:
         # Once sent, the address and the words have served; the log keeps what was sent, not the text.
-        await self._database.execute(
+        finished = await self._database.fetchval(
             """
             UPDATE notification SET state = $2, due_at = $3, last_error = $4, delivered_at = $5,
                 text = CASE WHEN $2 = 'SCHEDULED' THEN text ELSE '' END,
                 email = CASE WHEN $2 = 'SCHEDULED' THEN email ELSE '' END
-            WHERE notification_id = $1 AND state = 'SCHEDULED'
+            WHERE notification_id = $1 AND state = 'SCHEDULED' AND (attempts = $6 OR $2 = 'SENT')
+            RETURNING true
             """,
             notification.notification_id,
             notification.state.value,
             notification.due_at,
             notification.last_error[:500],
             notification.delivered_at,
+            notification.attempts,
         )
+        return bool(finished)
 
 
 class PostgresContacts:

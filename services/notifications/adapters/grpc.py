@@ -1,11 +1,13 @@
 """NotificationService and MailboxService: decode, call the use case, encode."""
 
+from datetime import datetime
 from typing import Any
 
 import grpc.aio
 
 from chassis.context import caller
 from chassis.paging import PageTokens, page_size
+from chassis.protobuf import id_from_proto
 from greenledger.notifications.v1 import notifications_pb2 as pb
 from greenledger.notifications.v1 import notifications_pb2_grpc
 from services.notifications.adapters.codec import message_to_proto, notification_to_proto, state_filter
@@ -31,7 +33,11 @@ class NotificationServicer(notifications_pb2_grpc.NotificationServiceServicer):
         source = f"{caller().subject}/{request.request_id}"
         return notification_to_proto(
             await self._schedule(
-                source, request.user_id, request.template, dict(request.parameters), request.email
+                source,
+                id_from_proto(request.user_id, "user_id"),
+                request.template,
+                dict(request.parameters),
+                request.email,
             )
         )
 
@@ -75,12 +81,12 @@ class MailboxServicer(notifications_pb2_grpc.MailboxServiceServicer):
         size = page_size(request.page_size)
         query = {"method": "ListMessages", "recipient": request.recipient}
         cursor = self._page_tokens.decode(request.page_token, query)
-        before = (cursor["arrived"], cursor["id"]) if cursor else None
+        before = (datetime.fromisoformat(cursor["arrived"]), cursor["id"]) if cursor else None
         found = await self._queries.page(request.recipient or None, before, size + 1)
         page, token = self._page_tokens.cut(
             found,
             size,
-            lambda last: {"arrived": last.received_at.timestamp(), "id": last.message_id},
+            lambda last: {"arrived": last.received_at.isoformat(), "id": last.message_id},
             query,
         )
         return pb.ListMessagesResponse(messages=map(message_to_proto, page), next_page_token=token)

@@ -1,5 +1,8 @@
 """E-mail over SMTP."""
 
+import asyncio
+from email.errors import MessageError
+from email.headerregistry import Address
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
@@ -31,26 +34,44 @@ class SmtpMail:
         self._timeout_s = timeout_s
 
     async def send(self, message_id: str, recipient: str, subject: str, text: str) -> None:
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = recipient
+        message = _message(message_id, self._sender, recipient, subject, text)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await aiosmtplib.send(
+                    message,
+                    recipients=[recipient],
+                    hostname=self._host,
+                    port=self._port,
+                    username=self._username,
+                    password=self._password,
+                    use_tls=self._tls,
+                    timeout=self._timeout_s,
+                )
+        except aiosmtplib.SMTPRecipientsRefused as refusal:
+            codes = [each.code for each in refusal.recipients]
+            raise _kind(*codes)(f"the mail server refused the recipient: {codes}") from refusal
+        except aiosmtplib.SMTPDataError as answer:
+            raise _kind(answer.code)(f"the mail server refused the message: {answer.code}") from answer
+        except aiosmtplib.SMTPResponseException as answer:
+            # To greet us, to log us in or to take our sender address: nothing that the message could help.
+            raise MailUnavailable(f"the mail server answered {answer.code}") from answer
+        except (aiosmtplib.SMTPException, OSError) as trouble:
+            raise MailUnavailable(f"the mail server does not answer: {type(trouble).__name__}") from trouble
+
+
+def _kind(*codes: int) -> type[MailRefused] | type[MailUnavailable]:
+    return MailRefused if codes and all(code in _PERMANENT for code in codes) else MailUnavailable
+
+
+def _message(message_id: str, sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
+    message = EmailMessage()
+    try:
+        message["From"] = sender
+        # One address and nothing else: a comma or a line break in it must not name further recipients.
+        message["To"] = Address(addr_spec=recipient)
         message["Subject"] = subject
         message["Message-ID"] = f"<{message_id}@greenledger.local>"
         message.set_content(text)
-        try:
-            await aiosmtplib.send(
-                message,
-                hostname=self._host,
-                port=self._port,
-                username=self._username,
-                password=self._password,
-                use_tls=self._tls,
-                timeout=self._timeout_s,
-            )
-        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPSenderRefused) as refusal:
-            raise MailRefused(f"the mail server refused an address: {type(refusal).__name__}") from refusal
-        except aiosmtplib.SMTPResponseException as answer:
-            kind = MailRefused if answer.code in _PERMANENT else MailUnavailable
-            raise kind(f"the mail server answered {answer.code}") from answer
-        except (aiosmtplib.SMTPException, OSError) as trouble:
-            raise MailUnavailable(f"the mail server does not answer: {type(trouble).__name__}") from trouble
+    except (ValueError, LookupError, MessageError) as defect:
+        raise MailRefused(f"the message cannot be written: {type(defect).__name__}") from defect
+    return message

@@ -1,5 +1,6 @@
 """Send what is due."""
 
+import asyncio
 from datetime import timedelta
 
 from chassis.clock import Clock
@@ -40,13 +41,19 @@ class DeliverNotifications:
     async def __call__(self) -> int:
         """Try what is due; returns how many were tried."""
         due = await self._notifications.claim(self._clock.now(), LEASE, BATCH)
-        for notification in due:
-            outcome = await self._attempt(notification)
-            async with self._transactions.transaction():
-                await self._notifications.finish(outcome)
-                if outcome.state in (State.SENT, State.FAILED):
-                    await self._events.finished(outcome)
+        # Side by side, so that a slow mail server does not keep the last of them past the lease. What one
+        # raises is raised when all are done: to cancel the others would have them sent twice.
+        for failure in await asyncio.gather(*map(self._deliver, due), return_exceptions=True):
+            if failure is not None:
+                raise failure
         return len(due)
+
+    async def _deliver(self, notification: Notification) -> None:
+        outcome = await self._attempt(notification)
+        async with self._transactions.transaction():
+            finished = await self._notifications.finish(outcome)
+            if finished and outcome.state in (State.SENT, State.FAILED):
+                await self._events.finished(outcome)
 
     async def _attempt(self, notification: Notification) -> Notification:
         contact = await self._contacts.get(notification.user_id)

@@ -34,8 +34,9 @@ class Notifications(Protocol):
         """Due ones, each counted as attempted and not due again before the lease ends."""
         ...
 
-    async def finish(self, notification: Notification) -> None:
-        """Store what became of an attempt."""
+    async def finish(self, notification: Notification) -> bool:
+        """Store what became of an attempt; False when it has ended already, or has failed and a later
+        attempt is under way."""
         ...
 
 
@@ -92,7 +93,7 @@ class Mailbox(Protocol):
     """The development mailbox."""
 
     async def page(
-        self, recipient: str | None, before: tuple[float, str] | None, limit: int
+        self, recipient: str | None, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[MailboxMessage]:
         """Messages older than `before` (time, id), newest first."""
         ...

@@ -1,6 +1,7 @@
 """Reading the delivery log and the development mailbox."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from chassis.context import Principal
 from chassis.errors import FailedPrecondition, NotFound
@@ -30,9 +31,12 @@ class NotificationQueries:
     async def page(
         self, actor: Principal, user_id: str | None, state: State | None, before: str | None, limit: int
     ) -> Sequence[Notification]:
-        """Notifications older than the id `before`, newest first, at most `limit`."""
-        whose = user_id if READ_ALL in actor.permissions else actor.subject
-        return await self._notifications.page(whose, state, before, limit)
+        """Notifications older than the id `before`, newest first, at most `limit`; of others none."""
+        if READ_ALL not in actor.permissions:
+            if user_id not in (None, actor.subject):
+                return ()
+            user_id = actor.subject
+        return await self._notifications.page(user_id, state, before, limit)
 
 
 class MailboxQueries:
@@ -42,7 +46,7 @@ class MailboxQueries:
         self._mailbox = mailbox
 
     async def page(
-        self, recipient: str | None, before: tuple[float, str] | None, limit: int
+        self, recipient: str | None, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[MailboxMessage]:
         """Messages, newest first.
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -187,14 +188,15 @@ class PostgresCarts:
             cart.updated_at,
         )
 
-    async def clear(self, guest_id: str, *, revision: int | None = None) -> None:
+    async def clear(self, guest_id: str, at: datetime, *, revision: int | None = None) -> None:
         await self._database.execute(
             """
-            UPDATE cart SET venue_id = '', items = '[]', revision = revision + 1
+            UPDATE cart SET venue_id = '', items = '[]', revision = revision + 1, updated_at = $3
             WHERE guest_id = $1 AND ($2::bigint IS NULL OR revision = $2)
             """,
             guest_id,
             revision,
+            at,
         )
 
 

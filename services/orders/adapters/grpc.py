@@ -1,6 +1,7 @@
 """OrderService: decode, call the use case, encode."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc.aio
@@ -9,6 +10,7 @@ from google.protobuf.empty_pb2 import Empty
 from chassis.context import caller
 from chassis.errors import InvalidArgument
 from chassis.paging import PageTokens, page_size
+from chassis.protobuf import id_from_proto
 from greenledger.orders.v1 import orders_pb2 as pb
 from greenledger.orders.v1 import orders_pb2_grpc
 from services.orders.adapters.codec import cart_to_proto, order_to_proto, state_filter
@@ -34,8 +36,8 @@ class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
         return cart_to_proto(await self._carts.get(caller().subject))
 
     async def SetCartItem(self, request: pb.SetCartItemRequest, context: Context) -> pb.Cart:
-        cart = await self._carts.set_item(caller().subject, request.menu_item_id, request.quantity)
-        return cart_to_proto(cart)
+        menu_item_id = id_from_proto(request.menu_item_id, "menu_item_id")
+        return cart_to_proto(await self._carts.set_item(caller().subject, menu_item_id, request.quantity))
 
     async def ClearCart(self, request: pb.ClearCartRequest, context: Context) -> Empty:
         await self._carts.clear(caller().subject)
@@ -46,7 +48,7 @@ class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
             caller().subject,
             request.request_id,
             request.payment_method,
-            [(item.menu_item_id, item.quantity) for item in request.items],
+            [(id_from_proto(item.menu_item_id, "items"), item.quantity) for item in request.items],
         )
         return order_to_proto(order)
 
@@ -84,14 +86,15 @@ class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
             ) from None
         await self._queries.get(request.order_id, caller())
         revision, final = (cursor["revision"] if cursor else 0), False
-        async for order in self._queries.watch(request.order_id, revision):
-            if order is None:
+        async with aclosing(self._queries.watch(request.order_id, revision)) as news:
+            async for order in news:
+                if order is None:
+                    token = self._page_tokens.encode({"revision": revision}, query)
+                    yield pb.WatchOrderResponse(heartbeat=True, resume_token=token)
+                    continue
+                revision, final = order.revision, order.state.final
                 token = self._page_tokens.encode({"revision": revision}, query)
-                yield pb.WatchOrderResponse(heartbeat=True, resume_token=token)
-                continue
-            revision, final = order.revision, order.state.final
-            token = self._page_tokens.encode({"revision": revision}, query)
-            yield pb.WatchOrderResponse(order=order_to_proto(order), resume_token=token, final=final)
+                yield pb.WatchOrderResponse(order=order_to_proto(order), resume_token=token, final=final)
         if not final:
             # Resumed after the last state: there is nothing more to send than that it has ended.
             yield pb.WatchOrderResponse(

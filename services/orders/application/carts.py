@@ -38,4 +38,4 @@ class CartCommands:
 
     async def clear(self, guest_id: str) -> None:
         """Empty the cart."""
-        await self._carts.clear(guest_id)
+        await self._carts.clear(guest_id, self._clock.now())

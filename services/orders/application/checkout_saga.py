@@ -110,7 +110,7 @@ class CheckoutSteps:
             return
         await self._move(ctx, State.FULFILLED, Fulfilled)
         if data.cart_revision is not None:
-            await self._carts.clear(data.guest_id, revision=data.cart_revision)
+            await self._carts.clear(data.guest_id, self._clock.now(), revision=data.cart_revision)
 
     async def fail(self, ctx: StepContext) -> None:
         reason = ctx.failure.reason if ctx.failure else ""
@@ -128,6 +128,8 @@ class CheckoutSteps:
         if order is None:
             raise NotFound("ORDER_NOT_FOUND", "there is no such order")
         moved = order.to(state, self._clock.now(), failure_reason)
+        if moved is order:
+            return  # an operator had the step repeated
         await self._orders.save(moved)
         if event is not None:
             await self._events.publish(event(moved))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from chassis.money import Money
@@ -55,7 +55,7 @@ class Carts(Protocol):
 
     async def save(self, cart: Cart) -> None: ...
 
-    async def clear(self, guest_id: str, *, revision: int | None = None) -> None:
+    async def clear(self, guest_id: str, at: datetime, *, revision: int | None = None) -> None:
         """Empty the cart, or only if it is still at `revision`."""
         ...
 

@@ -1,6 +1,6 @@
 """Reading and watching orders."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 
 from chassis.context import Principal
@@ -27,6 +27,7 @@ class OrderQueries:
         self._catalog = catalog
         self._changes = changes
         self._heartbeat_s = heartbeat.total_seconds()
+        self._poll_s = min(POLL_S, self._heartbeat_s)
 
     async def get(self, order_id: str, actor: Principal) -> Order:
         """An order.
@@ -49,7 +50,7 @@ class OrderQueries:
         guest_id = None if everything else actor.subject
         return await self._orders.page(guest_id, venue_id, state, before, limit)
 
-    async def watch(self, order_id: str, after_revision: int) -> AsyncIterator[Order | None]:
+    async def watch(self, order_id: str, after_revision: int) -> AsyncGenerator[Order | None, None]:
         """The order at each revision above `after_revision`, None as a heartbeat; ends with a final state.
 
         Who may watch was checked by `get`.
@@ -61,17 +62,18 @@ class OrderQueries:
                 for order in news:
                     after_revision, quiet_s = order.revision, 0.0
                     yield order
-                if await self._ended(order_id, news):
+                if await self._ended(order_id, after_revision):
                     return
                 # The poll finds what another replica changed; the wake-up what this one did.
-                quiet_s += 0.0 if await changed.wait(POLL_S) else POLL_S
+                quiet_s += 0.0 if await changed.wait(self._poll_s) else self._poll_s
                 if quiet_s >= self._heartbeat_s:
                     quiet_s = 0.0
                     yield None
 
-    async def _ended(self, order_id: str, news: Sequence[Order]) -> bool:
-        order = news[-1] if news else await self._orders.get(order_id)
-        return order is None or order.state.final
+    async def _ended(self, order_id: str, told_revision: int) -> bool:
+        # A last state that was reached after the history was read is still to be told.
+        order = await self._orders.get(order_id)
+        return order is None or (order.state.final and order.revision <= told_revision)
 
     async def _may_see(self, order: Order, actor: Principal) -> bool:
         if order.guest_id == actor.subject or READ_ALL in actor.permissions:

@@ -6,7 +6,7 @@ import asyncpg
 
 from chassis.database import Database
 from chassis.money import Money
-from services.payments.domain.payment import Payment, Refund, State
+from services.payments.domain.payment import Payment, Refund, State, Status
 
 
 class PostgresPayments:
@@ -19,8 +19,8 @@ class PostgresPayments:
         inserted = await self._database.fetchval(
             """
             INSERT INTO payment (payment_id, order_id, payer_id, amount_minor, currency, method, state,
-                                 decline_code, refunded_minor, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                 decline_code, refunded_minor, created_at, updated_at, status)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             ON CONFLICT (order_id) DO NOTHING RETURNING true
             """,
             payment.payment_id,
@@ -34,6 +34,7 @@ class PostgresPayments:
             payment.refunded_minor,
             payment.created_at,
             payment.updated_at,
+            payment.status.value,
         )
         return bool(inserted)
 
@@ -45,7 +46,8 @@ class PostgresPayments:
     async def save(self, payment: Payment) -> None:
         await self._database.execute(
             """
-            UPDATE payment SET state = $2, decline_code = $3, refunded_minor = $4, updated_at = $5
+            UPDATE payment SET state = $2, decline_code = $3, refunded_minor = $4, updated_at = $5,
+                status = $6
             WHERE payment_id = $1
             """,
             payment.payment_id,
@@ -53,48 +55,70 @@ class PostgresPayments:
             payment.decline_code,
             payment.refunded_minor,
             payment.updated_at,
+            payment.status.value,
         )
 
-    async def add_refund(self, refund: Refund) -> None:
-        await self._database.execute(
+    async def add_refund(self, refund: Refund) -> bool:
+        added = await self._database.fetchval(
             """
-            INSERT INTO refund (request_id, order_id, amount_minor, currency, done)
-            VALUES ($1, $2, $3, $4, $5)
+            INSERT INTO refund (request_id, order_id, amount_minor, currency, asked_minor, asked_currency,
+                                reason, done)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (request_id) DO NOTHING RETURNING true
             """,
             refund.request_id,
             refund.order_id,
             refund.amount.minor,
             refund.amount.currency,
+            refund.asked.minor if refund.asked else None,
+            refund.asked.currency if refund.asked else None,
+            refund.reason,
             refund.done,
         )
+        return bool(added)
 
     async def refund(self, request_id: str) -> Refund | None:
         row = await self._database.fetchrow("SELECT * FROM refund WHERE request_id = $1", request_id)
         if row is None:
             return None
-        amount = Money(row["amount_minor"], row["currency"])
-        return Refund(str(row["request_id"]), str(row["order_id"]), amount, row["done"])
-
-    async def refund_done(self, request_id: str) -> bool:
-        changed = await self._database.fetchval(
-            "UPDATE refund SET done = true WHERE request_id = $1 AND NOT done RETURNING true", request_id
+        return Refund(
+            request_id=str(row["request_id"]),
+            order_id=str(row["order_id"]),
+            amount=Money(row["amount_minor"], row["currency"]),
+            asked=None if row["asked_minor"] is None else Money(row["asked_minor"], row["asked_currency"]),
+            reason=row["reason"],
+            done=row["done"],
         )
-        return bool(changed)
+
+    async def refund_done(self, request_id: str) -> Money | None:
+        # Both parts see the state before the statement, so the one that is kept now is added.
+        row = await self._database.fetchrow(
+            """
+            WITH kept AS (
+                UPDATE refund SET done = true WHERE request_id = $1 AND NOT done
+                RETURNING order_id, amount_minor, currency
+            )
+            SELECT kept.currency, kept.amount_minor + coalesce(sum(r.amount_minor), 0)::bigint AS total
+            FROM kept LEFT JOIN refund r ON r.order_id = kept.order_id AND r.done
+            GROUP BY kept.currency, kept.amount_minor
+            """,
+            request_id,
+        )
+        return Money(row["total"], row["currency"]) if row else None
 
     async def page(
-        self, payer_id: str | None, state: State | None, before: str | None, limit: int
+        self, payer_id: str | None, status: Status | None, before: str | None, limit: int
     ) -> Sequence[Payment]:
         rows = await self._database.fetch(
             """
             SELECT * FROM payment
             WHERE ($1::text IS NULL OR payer_id = $1)
-              AND ($2::text IS NULL OR state = $2)
+              AND ($2::text IS NULL OR status = $2)
               AND ($3::uuid IS NULL OR payment_id < $3)
               AND amount_minor IS NOT NULL
             ORDER BY payment_id DESC LIMIT $4
             """,
             payer_id,
-            state.value if state else None,
+            status.value if status else None,
             before,
             limit,
         )

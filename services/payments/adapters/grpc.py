@@ -7,10 +7,10 @@ import grpc.aio
 from chassis.context import caller
 from chassis.money import Money
 from chassis.paging import PageTokens, page_size
-from chassis.protobuf import money_from_proto
+from chassis.protobuf import id_from_proto, money_from_proto
 from greenledger.payments.v1 import payments_pb2 as pb
 from greenledger.payments.v1 import payments_pb2_grpc
-from services.payments.adapters.codec import payment_to_proto, state_filter
+from services.payments.adapters.codec import payment_to_proto, status_filter
 from services.payments.application.authorize import AuthorizePayment
 from services.payments.application.capture import CapturePayment
 from services.payments.application.ports import Provider
@@ -52,18 +52,21 @@ class PaymentServicer(payments_pb2_grpc.PaymentServiceServicer):
 
     async def AuthorizePayment(self, request: pb.AuthorizePaymentRequest, context: Context) -> pb.Payment:
         amount = money_from_proto(request.amount)
-        payment = await self._authorize(request.order_id, request.payer_id, amount, request.payment_method)
-        return payment_to_proto(payment)
+        order_id = id_from_proto(request.order_id, "order_id")
+        payer_id = id_from_proto(request.payer_id, "payer_id")
+        return payment_to_proto(await self._authorize(order_id, payer_id, amount, request.payment_method))
 
     async def CapturePayment(self, request: pb.CapturePaymentRequest, context: Context) -> pb.Payment:
         return payment_to_proto(await self._capture(request.order_id))
 
     async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Context) -> pb.Payment:
         amount: Money | None = money_from_proto(request.amount) if request.HasField("amount") else None
-        return payment_to_proto(await self._refund(request.request_id, request.order_id, amount))
+        request_id = id_from_proto(request.request_id, "request_id")
+        order_id = id_from_proto(request.order_id, "order_id")
+        return payment_to_proto(await self._refund(request_id, order_id, amount, request.reason))
 
     async def VoidPayment(self, request: pb.VoidPaymentRequest, context: Context) -> pb.Payment:
-        return payment_to_proto(await self._void(request.order_id))
+        return payment_to_proto(await self._void(id_from_proto(request.order_id, "order_id")))
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Context) -> pb.Payment:
         return payment_to_proto(await self._queries.of_order(request.order_id, caller()))
@@ -74,7 +77,7 @@ class PaymentServicer(payments_pb2_grpc.PaymentServiceServicer):
         actor, size = caller(), page_size(request.page_size)
         query = {"method": "ListPayments", "actor": actor.subject, "state": request.state}
         cursor = self._page_tokens.decode(request.page_token, query)
-        state = state_filter(request.state)
-        found = await self._queries.page(actor, state, cursor["before"] if cursor else None, size + 1)
+        status = status_filter(request.state)
+        found = await self._queries.page(actor, status, cursor["before"] if cursor else None, size + 1)
         page, token = self._page_tokens.cut(found, size, lambda last: {"before": last.payment_id}, query)
         return pb.ListPaymentsResponse(payments=map(payment_to_proto, page), next_page_token=token)

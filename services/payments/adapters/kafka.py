@@ -3,7 +3,6 @@
 from google.protobuf.message import Message
 
 from chassis.database import Database
-from chassis.money import Money
 from chassis.outbox import Outbox, Publication
 from chassis.protobuf import money_to_proto
 from greenledger.payments.v1 import events_pb2 as pb
@@ -33,8 +32,7 @@ def _encode(event: PaymentEvent) -> tuple[str, Message]:
         case Declined():
             declined = pb.PaymentDeclined(**ids, payer_id=payment.payer_id, decline_code=payment.decline_code)
             return "payment.declined", declined
-        case Refunded(amount=amount):
-            total = Money(payment.refunded_minor, amount.currency)
+        case Refunded(amount=amount, total=total):
             return "payment.refunded", pb.PaymentRefunded(
                 **ids,
                 payer_id=payment.payer_id,

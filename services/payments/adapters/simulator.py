@@ -80,6 +80,7 @@ class SimulatedProvider:
         )
         if late:
             await self._no_answer()
+        await self._ensure(key, "CAPTURED")
 
     async def void(self, key: str) -> None:
         await self._database.execute(
@@ -90,6 +91,7 @@ class SimulatedProvider:
             """,
             key,
         )
+        await self._ensure(key, "VOIDED", "DECLINED")
 
     async def refund(self, key: str, refund_key: str, amount: Money) -> None:
         await self._database.execute(
@@ -105,6 +107,11 @@ class SimulatedProvider:
             refund_key,
             amount.minor,
         )
+
+    async def _ensure(self, key: str, *states: str) -> None:
+        state = await self._database.fetchval("SELECT state FROM simulated_charge WHERE key = $1", key)
+        if state not in states:
+            raise LookupError(f"the books have charge {key} as {state}, not as {' or '.join(states)}")
 
     async def _no_answer(self) -> Never:
         try:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from chassis.money import Money
 from services.payments.domain.events import PaymentEvent
-from services.payments.domain.payment import Payment, Refund, State
+from services.payments.domain.payment import Payment, Refund, Status
 
 
 class Transactions(Protocol):
@@ -31,20 +31,21 @@ class Payments(Protocol):
         """Store what changed."""
         ...
 
-    async def add_refund(self, refund: Refund) -> None:
-        """Store a promise."""
+    async def add_refund(self, refund: Refund) -> bool:
+        """Store a promise; False when its request made one already."""
         ...
 
     async def refund(self, request_id: str) -> Refund | None:
         """A promise by the request that made it."""
         ...
 
-    async def refund_done(self, request_id: str) -> bool:
-        """Mark a promise as kept; False when it was already."""
+    async def refund_done(self, request_id: str) -> Money | None:
+        """Mark a promise as kept; gives what all kept promises of the order come to, None when it was kept
+        already."""
         ...
 
     async def page(
-        self, payer_id: str | None, state: State | None, before: str | None, limit: int
+        self, payer_id: str | None, status: Status | None, before: str | None, limit: int
     ) -> Sequence[Payment]:
         """Payments with ids below `before`, newest first."""
         ...
@@ -73,7 +74,11 @@ class ProviderTimeout(Exception):
 
 
 class Provider(Protocol):
-    """A payment provider. Every call is idempotent by its key and may raise ProviderTimeout."""
+    """A payment provider. Every call is idempotent by its key and may raise ProviderTimeout.
+
+    Asked for what its books forbid (a capture of nothing, a void of what was captured) it raises
+    LookupError: we have then lost track of the money, which nobody may paper over.
+    """
 
     def accepts(self, method: str) -> bool:
         """Whether the token could be one of a payment method of this provider."""

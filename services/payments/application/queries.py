@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from chassis.context import Principal
 from chassis.errors import NotFound
 from services.payments.application.ports import Payments
-from services.payments.domain.payment import Payment, State
+from services.payments.domain.payment import Payment, Status
 
 READ_ALL = "payments.read"
 
@@ -28,8 +28,8 @@ class PaymentQueries:
         return payment
 
     async def page(
-        self, actor: Principal, state: State | None, before: str | None, limit: int
+        self, actor: Principal, status: Status | None, before: str | None, limit: int
     ) -> Sequence[Payment]:
         """Payments older than the id `before`, newest first, at most `limit`."""
         payer = None if READ_ALL in actor.permissions else actor.subject
-        return await self._payments.page(payer, state, before, limit)
+        return await self._payments.page(payer, status, before, limit)

@@ -26,7 +26,7 @@ class RefundPayment:
         self._events = events
         self._clock = clock
 
-    async def __call__(self, request_id: str, order_id: str, amount: Money | None) -> Payment:
+    async def __call__(self, request_id: str, order_id: str, amount: Money | None, reason: str) -> Payment:
         """Give back `amount`, or all that is left when None; once per request id.
 
         Raises:
@@ -35,30 +35,45 @@ class RefundPayment:
             AlreadyExists: REQUEST_ID_REUSED.
             DeadlineExceeded: PROVIDER_TIMEOUT.
         """
-        payment, refund = await self._promise(request_id, order_id, amount)
+        payment, refund = await self._promise(request_id, order_id, amount, reason)
         if refund.done:
             return payment
         try:
-            await self._provider.refund(payment.payment_id, request_id, refund.amount)
+            await self._provider.refund(payment.payment_id, refund.request_id, refund.amount)
         except ProviderTimeout:
             raise provider_timeout() from None
         async with self._transactions.transaction():
-            if await self._payments.refund_done(request_id):
-                await self._events.publish(Refunded(payment, refund.amount))
+            # Locked, so that the totals that others are told of never fall.
+            payment = await self._locked(order_id)
+            total = await self._payments.refund_done(request_id)
+            if total is not None:
+                await self._events.publish(Refunded(payment, refund.amount, total))
         return payment
 
-    async def _promise(self, request_id: str, order_id: str, amount: Money | None) -> tuple[Payment, Refund]:
+    async def _promise(
+        self, request_id: str, order_id: str, amount: Money | None, reason: str
+    ) -> tuple[Payment, Refund]:
         async with self._transactions.transaction():
-            payment = await self._payments.of_order(order_id, lock=True)
-            if payment is None:
-                raise NotFound("PAYMENT_NOT_FOUND", "the order has no payment")
+            payment = await self._locked(order_id)
             recorded = await self._payments.refund(request_id)
             if recorded is not None:
-                if recorded.order_id != order_id or amount not in (None, recorded.amount):
-                    raise AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another refund")
+                asked = (recorded.order_id, recorded.asked, recorded.reason)
+                if asked != (payment.order_id, amount, reason):
+                    raise _reused()
                 return payment, recorded
             payment, promised = payment.refunding(amount, self._clock.now())
-            refund = Refund(request_id, order_id, promised, done=False)
+            refund = Refund(request_id, payment.order_id, promised, amount, reason)
             await self._payments.save(payment)
-            await self._payments.add_refund(refund)
+            if not await self._payments.add_refund(refund):
+                raise _reused()  # by a refund of another order, a moment ago
             return payment, refund
+
+    async def _locked(self, order_id: str) -> Payment:
+        payment = await self._payments.of_order(order_id, lock=True)
+        if payment is None:
+            raise NotFound("PAYMENT_NOT_FOUND", "the order has no payment")
+        return payment
+
+
+def _reused() -> AlreadyExists:
+    return AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another refund")

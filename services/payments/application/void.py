@@ -31,14 +31,14 @@ class VoidPayment:
         self._ids = ids
 
     async def __call__(self, order_id: str) -> Payment:
-        """Void the order's payment.
+        """Void the order's payment; a declined one is left as it is.
 
         Raises:
             FailedPrecondition: PAYMENT_CAPTURED.
             DeadlineExceeded: PROVIDER_TIMEOUT.
         """
         payment = await self._decide(order_id)
-        if payment.state is State.VOIDED:
+        if payment.state is not State.VOIDING:
             return payment
         try:
             await self._provider.void(payment.payment_id)

@@ -29,10 +29,11 @@ class Voided:
 
 @dataclass(frozen=True, slots=True)
 class Refunded:
-    """Money was given back."""
+    """Money was given back: `amount` now, `total` with all earlier refunds."""
 
     payment: Payment
     amount: Money
+    total: Money
 
 
 PaymentEvent = Succeeded | Declined | Voided | Refunded

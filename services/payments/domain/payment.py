@@ -20,6 +20,19 @@ class State(StrEnum):
     VOIDED = "VOIDED"
 
 
+class Status(StrEnum):
+    """What others are told: only what is certain, and with refunds taken into account."""
+
+    PENDING = "PENDING"
+    AUTHORIZED = "AUTHORIZED"
+    DECLINED = "DECLINED"
+    CAPTURED = "CAPTURED"
+    VOIDED = "VOIDED"
+    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
+    REFUNDED = "REFUNDED"
+
+
+_UNDECIDED = frozenset({State.CAPTURING, State.VOIDING})
 TAKEN = frozenset({State.CAPTURING, State.CAPTURED})
 GIVEN_UP = frozenset({State.VOIDING, State.VOIDED})
 
@@ -49,6 +62,16 @@ class Payment:
     def captured(self) -> Money | None:
         """What was taken, if anything."""
         return self.amount if self.state is State.CAPTURED else None
+
+    @property
+    def status(self) -> Status:
+        """Where it stands for others."""
+        if self.state in _UNDECIDED:
+            return Status.AUTHORIZED
+        if self.captured is None or not self.refunded_minor:
+            return Status(self.state.value)
+        whole = self.refunded_minor == self.captured.minor
+        return Status.REFUNDED if whole else Status.PARTIALLY_REFUNDED
 
     def ensure_repeats(self, payer_id: str, amount: Money, method: str) -> None:
         """Refuse an authorization that differs from the one recorded for the order.
@@ -85,14 +108,16 @@ class Payment:
         return replace(self, state=State.CAPTURING, updated_at=at)
 
     def voiding(self, at: datetime) -> "Payment":
-        """Decide to free the money; from here no capture is possible.
+        """Decide to free the money; from here no capture is possible. Of a declined one nothing is held.
 
         Raises:
             FailedPrecondition: PAYMENT_CAPTURED.
         """
         if self.state in TAKEN:
             raise FailedPrecondition("PAYMENT_CAPTURED", "a captured payment can only be refunded")
-        return self if self.state in GIVEN_UP else replace(self, state=State.VOIDING, updated_at=at)
+        if self.state in GIVEN_UP or self.state is State.DECLINED:
+            return self
+        return replace(self, state=State.VOIDING, updated_at=at)
 
     def refunding(self, amount: Money | None, at: datetime) -> tuple["Payment", Money]:
         """Promise money back.
@@ -125,9 +150,17 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """One promise of money back, named by the request that made it."""
+    """One promise of money back, named by the request that made it.
+
+    Args:
+        amount: what is promised.
+        asked: what the request named; None for all that was left.
+        reason: why, in the words of who asked.
+    """
 
     request_id: str
     order_id: str
     amount: Money
-    done: bool
+    asked: Money | None
+    reason: str
+    done: bool = False

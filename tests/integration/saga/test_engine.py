@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis import context as contexts
 from chassis import errors
@@ -128,16 +129,19 @@ async def test_a_step_that_runs_out_of_attempts_is_undone_too_because_nobody_kno
     assert await remote_effects(world.db, saga_id) == {"reserve": "UNDONE", "authorize": "UNDONE"}
 
 
-async def test_an_unknown_exception_is_retried_and_its_text_stays_inside(world):
-    broken = failing(KeyError("secret"), 99, world.remote.act)
+async def test_an_unknown_exception_is_retried_logged_and_its_text_stays_inside(world):
+    bug = KeyError("secret")
+    broken = failing(bug, 99, world.remote.act)
     engine = await world.run(order(world, reserve=Step("reserve", broken, world.remote.undo, retry=QUICK)))
-    ended = await world.outcome(engine, await world.start(engine))
+    with capture_logs() as logs:
+        ended = await world.outcome(engine, await world.start(engine))
     assert ended.failure is not None
     assert ended.failure.reason == "STEP_FAILED"
     assert "secret" not in ended.failure.message
     error = ended.records["reserve", Direction.ACTION].error
     assert error is not None
     assert "secret" in error["detail"]
+    assert [entry["exc_info"] for entry in logs if entry["event"] == "saga_step_failed"] == [bug] * 3
 
 
 async def test_a_participant_that_answers_after_the_timeout_changes_nothing_any_more(world):

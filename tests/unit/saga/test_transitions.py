@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.saga import Direction, Instance, Retry, Saga, State, Step, StepContext, StepState
-from chassis.saga.instance import Move
+from chassis.saga.instance import Move, new_instance
 from chassis.saga.outcomes import Faulted, Outcome, Refused, Succeeded
 from chassis.saga.transitions import Course, task_of
 
@@ -84,26 +84,6 @@ class World:
         return True
 
 
-def new_instance(saga: Saga) -> Instance:
-    return Instance(
-        "i",
-        saga.name,
-        1,
-        State.RUNNING,
-        0,
-        False,
-        {},
-        None,
-        {},
-        1,
-        0,
-        START + saga.deadline,
-        START,
-        START,
-        START,
-    )
-
-
 def next_move(world: World, instance: Instance) -> Move | None:
     """What the runner does, without a database; None when the engine died."""
     course = Course(world.saga, instance, world.now)
@@ -122,7 +102,7 @@ def next_move(world: World, instance: Instance) -> Move | None:
 
 
 def run(world: World, most_moves: int = 400) -> Instance:
-    instance = new_instance(world.saga)
+    instance = new_instance(world.saga, "i", {}, {}, START)
     for _ in range(most_moves):
         if instance.state in ENDED:
             return instance
@@ -165,7 +145,7 @@ def test_every_saga_ends_whole_or_not_at_all_whatever_fails(saga, data):
 @given(sagas(), st.data())
 def test_nothing_is_undone_once_the_pivot_has_succeeded(saga, data):
     world = World(saga, data, st.sampled_from(KINDS))
-    instance = new_instance(saga)
+    instance = new_instance(saga, "i", {}, {}, START)
     for _ in range(150):
         if instance.state in ENDED:
             break
@@ -181,7 +161,7 @@ def test_nothing_is_undone_once_the_pivot_has_succeeded(saga, data):
 @settings(max_examples=100, deadline=None)
 @given(sagas())
 def test_without_faults_each_step_is_attempted_once_and_nothing_is_undone(saga):
-    instance, now = new_instance(saga), START
+    instance, now = new_instance(saga, "i", {}, {}, START), START
     while instance.state not in ENDED:
         course, task = Course(saga, instance, now), task_of(saga, instance)
         if not task.step.local and not instance.armed:
@@ -195,7 +175,7 @@ def test_without_faults_each_step_is_attempted_once_and_nothing_is_undone(saga):
 
 
 def after(saga: Saga, *outcomes: Outcome, now: datetime = START) -> Instance:
-    instance = new_instance(saga)
+    instance = new_instance(saga, "i", {}, {}, START)
     for outcome in outcomes:
         course = Course(saga, instance, now)
         if not instance.armed and not task_of(saga, instance).step.local:
@@ -305,7 +285,7 @@ def test_a_retry_that_would_come_after_the_deadline_is_not_waited_for():
 
 def test_a_crash_during_the_last_allowed_attempt_leaves_the_outcome_unknown():
     saga = Saga("any", 1, TWO)
-    instance = new_instance(saga)
+    instance = new_instance(saga, "i", {}, {}, START)
     instance.apply(Course(saga, instance, START).begin())
     recovered = replace(instance, armed=False)
     assert Course(saga, recovered, START).interrupted_for_good

@@ -32,10 +32,11 @@ CREATE TABLE menu_item (
 CREATE INDEX menu_item_venue_idx ON menu_item (venue_id, menu_item_id);
 CREATE TABLE price_change (
     menu_item_id uuid NOT NULL REFERENCES menu_item DEFERRABLE INITIALLY DEFERRED,
+    revision bigint NOT NULL,
     since timestamptz NOT NULL,
     price_minor bigint NOT NULL,
     currency text NOT NULL,
-    PRIMARY KEY (menu_item_id, since)
+    PRIMARY KEY (menu_item_id, revision)
 );
 """
 

@@ -16,6 +16,7 @@ CREATE TABLE payment (
     currency text,
     method text NOT NULL,
     state text NOT NULL,
+    status text NOT NULL,
     decline_code text NOT NULL,
     refunded_minor bigint NOT NULL CHECK (refunded_minor BETWEEN 0 AND coalesce(amount_minor, 0)),
     created_at timestamptz NOT NULL,
@@ -27,8 +28,12 @@ CREATE TABLE refund (
     order_id uuid NOT NULL REFERENCES payment (order_id),
     amount_minor bigint NOT NULL CHECK (amount_minor > 0),
     currency text NOT NULL,
+    asked_minor bigint,
+    asked_currency text,
+    reason text NOT NULL,
     done boolean NOT NULL
 );
+CREATE INDEX refund_order_idx ON refund (order_id);
 CREATE TABLE simulated_charge (
     key text PRIMARY KEY,
     amount_minor bigint NOT NULL,

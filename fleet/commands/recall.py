@@ -1,0 +1,94 @@
+"""`greenledger recall`: recall a lot and see whom it reached."""
+
+import asyncio
+import time
+import uuid
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from fleet.commands.common import StateDir, failures_as_sentences, settings_from
+from fleet.commands.remote import EdgeUrl, Email, Lot, PasswordFile, find_lot
+
+if TYPE_CHECKING:
+    from fleet.client import Credentials, RpcEdge, Session
+    from greenledger.trace.v1 import trace_pb2
+
+SCOPE_LIMIT_S = 10.0
+
+
+class RecallClass(StrEnum):
+    """Class of a recall (21 CFR 7.3(m)): I is a danger to health."""
+
+    I = "I"  # noqa: E741  (the regulation's own name)
+    II = "II"
+    III = "III"
+
+
+def recall(
+    lot: Lot,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for example 'Potential Salmonella'.")],
+    recall_class: Annotated[
+        RecallClass, typer.Option("--class", help="Class of the recall; I is a danger to health.")
+    ] = RecallClass.I,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    edge_url: EdgeUrl = None,
+    email: Email = None,
+    password_file: PasswordFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Recall a lot and every lot split from it; a recall cannot be taken back.
+
+    Says what the lot reached and asks before it acts. Exits with status 1 when it is not confirmed.
+    """
+    from fleet.operator import where_and_who  # noqa: PLC0415  (gRPC is slow to import)
+
+    with failures_as_sentences():
+        url, who = where_and_who(settings_from(state_dir), edge_url, email, password_file)
+        asyncio.run(_recall(url, who, lot, reason, recall_class, yes=yes))
+
+
+async def _recall(
+    url: str, who: "Credentials", lot: str, reason: str, recall_class: RecallClass, *, yes: bool
+) -> None:
+    from fleet.operator import as_operator  # noqa: PLC0415
+    from fleet.trace_view import print_scope, scope_summary  # noqa: PLC0415
+    from greenledger.crops.v1 import crops_pb2  # noqa: PLC0415
+
+    console = Console()
+    async with as_operator(url, who) as (edge, session):
+        lot_id = await find_lot(edge, session, lot)
+        console.print(scope_summary(await _scope(edge, session, lot_id)))
+        if not yes:
+            # No other task runs while the person thinks.
+            typer.confirm(f"Recall it ({recall_class}, {reason!r})?", abort=True)
+        request = crops_pb2.RecallLotRequest(
+            request_id=str(uuid.uuid4()),
+            lot_id=lot_id,
+            reason=reason,
+            recall_class=crops_pb2.RecallClass.Value(f"RECALL_CLASS_{recall_class}"),
+        )
+        recalled = set((await edge.call(edge.crops.RecallLot, request, session)).recalled_lot_ids)
+        began = time.monotonic()
+        while not _reached(scope := await _scope(edge, session, lot_id), recalled):
+            if time.monotonic() - began > SCOPE_LIMIT_S:
+                console.print("The stock is not in quarantine yet; ask again with `greenledger trace`.")
+                break
+            await asyncio.sleep(0.05)
+    console.print(f"{len(recalled)} lots are recalled.", highlight=False)
+    print_scope(console, scope)
+
+
+async def _scope(edge: "RpcEdge", session: "Session", lot_id: str) -> "trace_pb2.RecallScope":
+    from greenledger.trace.v1 import trace_pb2  # noqa: PLC0415
+
+    request = trace_pb2.GetRecallScopeRequest(lot_id=lot_id)
+    return await edge.call(edge.trace.GetRecallScope, request, session)
+
+
+def _reached(scope: "trace_pb2.RecallScope", recalled: set[str]) -> bool:
+    """Whether the recall has arrived everywhere that the answer knows of."""
+    marked = {entry.lot_id for entry in scope.lots if entry.recalled}
+    return recalled <= marked and all(item.quarantined for item in scope.stock)

@@ -1,0 +1,1 @@
+"""The whole story, played against a running fleet through its public edge."""

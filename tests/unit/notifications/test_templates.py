@@ -1,0 +1,69 @@
+"""Messages are rendered from their parameters, and no parameter can add a header."""
+
+from email import message_from_bytes, policy
+from string import Template as Text
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.errors import InvalidArgument
+from services.notifications.adapters.smtp import _message
+from services.notifications.application.ports import MailRefused
+from services.notifications.domain.template import TEMPLATES, template
+
+ANYTHING = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
+
+
+def parameters_of(name: str, value: str = "x") -> dict[str, str]:
+    chosen = TEMPLATES[name]
+    return {field: value for text in (chosen.subject, chosen.text) for field in Text(text).get_identifiers()}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_template_is_filled_in_whole(name):
+    rendered = template(name).render(parameters_of(name, "VALUE"))
+    assert "$" not in rendered.subject + rendered.text
+    assert "VALUE" in rendered.text
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_each_missing_parameter_is_named(name):
+    for field in parameters_of(name):
+        given_ = parameters_of(name)
+        del given_[field]
+        with pytest.raises(InvalidArgument) as caught:
+            template(name).render(given_)
+        assert caught.value.reason == "PARAMETER_MISSING"
+        assert caught.value.violations[0].field == f"parameters.{field}"
+
+
+def test_an_unknown_template_is_refused_and_the_known_ones_are_named():
+    with pytest.raises(InvalidArgument, match="welcome") as caught:
+        template("nope")
+    assert caught.value.reason == "TEMPLATE_UNKNOWN"
+
+
+def test_a_parameter_is_not_a_template():
+    rendered = template("welcome").render({"display_name": "$display_name ${x}"})
+    assert rendered.subject.endswith("$display_name ${x}")
+
+
+@given(ANYTHING)
+def test_no_parameter_adds_a_header(value):
+    rendered = template("welcome").render({"display_name": value + "\r\nBcc: everyone@example.org"})
+    wire = _message("id", "a@example.org", "b@example.org", rendered.subject, rendered.text).as_bytes()
+    parsed = message_from_bytes(wire, policy=policy.default)
+    headers = {name.lower() for name in parsed}
+    assert headers <= {"from", "to", "subject", "message-id", "content-type", "mime-version"} | {
+        "content-transfer-encoding"
+    }
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    ["", "nobody", "a@x.org, b@y.org", "a,b@y.org", "a@x.org\r\nBcc: b@y.org", "a@x.org\n", "<a@x.org"],
+)
+def test_a_recipient_is_one_address_and_nothing_else(recipient):
+    with pytest.raises(MailRefused):
+        _message("id", "a@example.org", recipient, "Subject", "Text")
