@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from chassis.clock import Clock
-from chassis.crashpoints import crashpoint
+from chassis.crashpoints import crashpoint, declare
 from chassis.database import Database
 from chassis.errors import AlreadyExists
 
@@ -23,6 +23,10 @@ DROP TABLE idempotency;
 """
 
 _PURGE_BATCH = 5000
+
+IDEMPOTENCY_CRASHPOINTS = ("idempotency.handled", "idempotency.committed")
+"""Crash points: the handler's work is done but not committed; it is committed but not answered."""
+declare(*IDEMPOTENCY_CRASHPOINTS)
 
 
 class IdempotencyStore:
@@ -72,6 +76,7 @@ class IdempotencyStore:
             response = await handler()
             crashpoint("idempotency.handled")
             await tx.execute("UPDATE idempotency SET response = $2 WHERE key = $1", key, response)
+        crashpoint("idempotency.committed")
         return response, False
 
     async def purge(self) -> int:

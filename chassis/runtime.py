@@ -60,7 +60,12 @@ class Runtime:
     def saga_engine(self, sagas: Iterable[Saga]) -> SagaEngine:
         """An engine for these definitions on the service's database; the process runs it."""
         return SagaEngine(
-            self.database, sagas, clock=self.clock, ids=self.ids, poll=self.settings.recovery_interval
+            self.database,
+            sagas,
+            clock=self.clock,
+            ids=self.ids,
+            lease=self.settings.saga_lease,
+            poll=self.settings.recovery_interval,
         )
 
 

@@ -35,6 +35,7 @@ class Settings:
         database_pool_size: connections to PostgreSQL. Default 8; more is slower on few cores.
         drain_timeout: how long in-flight calls may take to finish on SIGTERM. Default 10 s.
         recovery_interval: how often expired leases and reservations are looked for. Default 1 s.
+        saga_lease: a saga whose engine died is taken over after this long. Default 5 s.
     """
 
     service: str
@@ -53,6 +54,7 @@ class Settings:
     database_pool_size: int = 8
     drain_timeout: timedelta = timedelta(seconds=10)
     recovery_interval: timedelta = timedelta(seconds=1)
+    saga_lease: timedelta = timedelta(seconds=5)
 
     @classmethod
     def from_environment(cls, service: str, environ: Mapping[str, str] = os.environ) -> Self:
@@ -94,6 +96,9 @@ class Settings:
             drain_timeout=timedelta(seconds=_integer("DRAIN_TIMEOUT_S", optional("DRAIN_TIMEOUT_S", "10"))),
             recovery_interval=timedelta(
                 milliseconds=_integer("RECOVERY_INTERVAL_MS", optional("RECOVERY_INTERVAL_MS", "1000"))
+            ),
+            saga_lease=timedelta(
+                milliseconds=_integer("SAGA_LEASE_MS", optional("SAGA_LEASE_MS", "5000"))
             ),
         )
 

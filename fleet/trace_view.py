@@ -27,11 +27,20 @@ def print_scope(console: Console, scope: trace_pb2.RecallScope, *, rows: int = R
 def scope_summary(scope: trace_pb2.RecallScope) -> Text:
     """One line with the counts, and whether the lot is recalled."""
     state = Text("recalled", style="bold red") if scope.recalled else Text("not recalled", style="green")
-    counts = (
-        f": {len(scope.lots)} lots, {len(scope.venues)} venues, {len(scope.stock)} stock items, "
-        f"{len(scope.menu_items)} menu items, {len(scope.orders)} orders, {scope.guest_count} guests"
+    return Text.assemble("The lot is ", state, f": {counts(scope)} (as of {_moment(scope.as_of_time)})")
+
+
+def counts(scope: trace_pb2.RecallScope) -> str:
+    """How much of each kind a lot reached, in words."""
+    numbers = (
+        (len(scope.lots), "lot"),
+        (len(scope.venues), "venue"),
+        (len(scope.stock), "stock item"),
+        (len(scope.menu_items), "menu item"),
+        (len(scope.orders), "order"),
+        (scope.guest_count, "guest"),
     )
-    return Text.assemble("The lot is ", state, counts, f" (as of {_moment(scope.as_of_time)})")
+    return ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in numbers)
 
 
 def print_journey(console: Console, journey: trace_pb2.LotTrace, *, rows: int = ROWS_SHOWN) -> None:

@@ -1,3 +1,3 @@
 """Fixtures that every kind of test may use."""
 
-pytest_plugins = ["chassis.testing.plugin", "chassis.testing.broker_plugin"]
+pytest_plugins = ["chassis.testing.plugin", "chassis.testing.broker_plugin", "fleet.testing.plugin"]

@@ -6,7 +6,7 @@ wrote the statement knows what it means.
 
 import asyncpg
 
-from chassis.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
+from chassis.errors import Aborted, DeadlineExceeded, DomainError, InvalidArgument, Unavailable
 
 _CONCURRENT = (
     asyncpg.DeadlockDetectedError,
@@ -23,6 +23,8 @@ _LOST = (
     OSError,
 )
 
+# PostgreSQL stores any text but the NUL character, in text (first) and in jsonb (second).
+_UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _CLOSED = ("is closed", "was closed")
 
 DRIVER_ERRORS: tuple[type[Exception], ...] = (
@@ -31,6 +33,7 @@ DRIVER_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.QueryCanceledError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    *_UNSTORABLE,
 )
 """What to catch before asking `translate`."""
 
@@ -48,6 +51,7 @@ def translate(error: Exception) -> Exception:
     Returns:
         `Aborted` for deadlock, serialization failure and lock timeout (repeat the transaction);
         `Unavailable` for a lost or refused connection; `DeadlineExceeded` for a cancelled statement;
+        `InvalidArgument` for text with a NUL character, which no database here can hold;
         the error itself when it is about the data or a programming mistake.
     """
     if isinstance(error, DomainError):
@@ -56,6 +60,8 @@ def translate(error: Exception) -> Exception:
         return Aborted("CONCURRENT_CHANGE", "A concurrent transaction won; repeat the operation.")
     if isinstance(error, asyncpg.QueryCanceledError):
         return DeadlineExceeded("DEADLINE_EXPIRED", "The database stopped the statement: it took too long.")
+    if isinstance(error, _UNSTORABLE):
+        return InvalidArgument("VALIDATION_FAILED", "Text must not contain the NUL character.")
     if isinstance(error, _LOST) or _says_closed(error):
         return Unavailable("UNAVAILABLE", "The database cannot be reached.")
     return error

@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.context import RequestContext
 from chassis.database import Transaction
@@ -15,6 +16,7 @@ from chassis.outbox.outbox import EVENT_ID, KEY_SEQUENCE, PRODUCER
 from greenledger.events.v1.event_pb2 import Event
 
 P = TypeVar("P", bound=Message)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,12 @@ class Record:
     topic: str
     key: str
     value: bytes
-    headers: Mapping[str, str]
+    raw_headers: Sequence[tuple[str, bytes | str | None]] = ()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers as text; made on demand, since a healthy record says the same in its envelope."""
+        return {name: as_text(content) for name, content in self.raw_headers}
 
 
 @dataclass(slots=True, eq=False)
@@ -132,10 +139,12 @@ def decode(record: Record, payload_type: type[Message]) -> Delivery:
     else:
         event, defect = _event(envelope, payload_type)
     # The same facts are in the headers, so that even a broken envelope blocks only its own key.
-    headers = record.headers
-    sequence = envelope.key_sequence or _number(headers.get(KEY_SEQUENCE, ""))
-    event_id = envelope.event_id or headers.get(EVENT_ID) or _fingerprint(record)
-    source = envelope.producer or headers.get(PRODUCER, "")
+    sequence, event_id, source = envelope.key_sequence, envelope.event_id, envelope.producer
+    if not (sequence and event_id and source):
+        headers = record.headers
+        sequence = sequence or _number(headers.get(KEY_SEQUENCE, ""))
+        event_id = event_id or headers.get(EVENT_ID) or _fingerprint(record)
+        source = source or headers.get(PRODUCER, "")
     if sequence < 1:
         event, defect = None, defect or "The record has no key sequence."
     return Delivery(
@@ -158,8 +167,8 @@ def _event(envelope: Event, payload_type: type[Message]) -> tuple[ReceivedEvent[
         aggregate_type=envelope.aggregate_type,
         aggregate_id=envelope.aggregate_id,
         key_sequence=envelope.key_sequence,
-        occurred_time=envelope.occurred_time.ToDatetime(UTC),
-        recorded_time=envelope.recorded_time.ToDatetime(UTC),
+        occurred_time=_time(envelope.occurred_time),
+        recorded_time=_time(envelope.recorded_time),
         actor=envelope.actor,
         correlation_id=envelope.correlation_id or envelope.event_id,
         causation_id=envelope.causation_id,
@@ -167,6 +176,16 @@ def _event(envelope: Event, payload_type: type[Message]) -> tuple[ReceivedEvent[
         producer=envelope.producer,
         payload=payload,
     ), ""
+
+
+def as_text(content: bytes | str | None) -> str:
+    """A key or header of a record."""
+    return content.decode(errors="replace") if isinstance(content, bytes) else content or ""
+
+
+def _time(timestamp: Timestamp) -> datetime:
+    # A fifth of the cost of Timestamp.ToDatetime, which shows at 10,000 events a second.
+    return _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
 
 
 def _number(text: str) -> int:

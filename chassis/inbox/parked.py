@@ -179,7 +179,7 @@ class ParkedEvents:
         subscription = self._subscriptions.get(key_id.topic)
         if subscription is None:
             raise FailedPrecondition("TOPIC_NOT_SUBSCRIBED", f"Nothing here handles {key_id.topic}.")
-        record = Record(key_id.topic, key_id.key, row["envelope"], json.loads(row["headers"]))
+        record = Record(key_id.topic, key_id.key, row["envelope"], list(json.loads(row["headers"]).items()))
         await self._applier.handle(tx, [decode(record, subscription.payload_type)])
 
     async def _lock_first(self, tx: Transaction, key_id: KeyId) -> asyncpg.Record | None:

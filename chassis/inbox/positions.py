@@ -46,32 +46,28 @@ def decide(last_seq: int, parked: bool, first: int, last: int) -> Decision:
 
 
 async def lock(tx: Transaction, consumer: str, keys: Sequence[KeyId]) -> dict[KeyId, tuple[int, bool]]:
-    """Lock the keys' rows until the end of the transaction.
+    """Lock the rows of keys of one topic until the end of the transaction.
 
     Returns:
         (last_seq, parked) of each key; one that somebody else holds is not in it.
     """
     rows = await tx.fetch(
-        "SELECT ordinal, last_seq, parked FROM inbox_lock($1, $2::text[], $3::text[], $4::text[])",
+        "SELECT ordinal, last_seq, parked FROM inbox_lock($1, $2, $3::text[], $4::text[])",
         consumer,
-        [key.topic for key in keys],
+        keys[0].topic,
         [key.key for key in keys],
         [key.source for key in keys],
     )
-    return {keys[row["ordinal"] - 1]: (row["last_seq"], row["parked"]) for row in rows}
+    return {keys[ordinal - 1]: (last_seq, parked) for ordinal, last_seq, parked in rows}
 
 
 async def advance(tx: Transaction, consumer: str, positions: Sequence[tuple[KeyId, int]]) -> None:
-    """Move locked keys on."""
+    """Move locked keys of one topic on."""
     if positions:
         await tx.execute(
-            """
-            UPDATE inbox_key AS i SET last_seq = m.seq
-            FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS m (topic, key, source, seq)
-            WHERE i.consumer = $1 AND i.topic = m.topic AND i.key = m.key AND i.source = m.source
-            """,
+            "SELECT inbox_advance($1, $2, $3::text[], $4::text[], $5::bigint[])",
             consumer,
-            [key.topic for key, _ in positions],
+            positions[0][0].topic,
             [key.key for key, _ in positions],
             [key.source for key, _ in positions],
             [sequence for _, sequence in positions],

@@ -12,7 +12,7 @@ from chassis.broker import Broker
 from chassis.errors import Unavailable
 from chassis.inbox import metrics
 from chassis.inbox.applier import Applier
-from chassis.inbox.events import Delivery, Record, Subscription, decode
+from chassis.inbox.events import Delivery, Record, Subscription, as_text, decode
 from chassis.inbox.group_client import GroupClient, Partition, is_harmless
 from chassis.inbox.key_queues import KeyQueues
 from chassis.inbox.progress import GapPolicy, PartitionProgress
@@ -276,10 +276,7 @@ class Session:
 
 
 def _record(topic: str, message: Message) -> Record:
-    key, value = message.key(), message.value()
-    headers = {name: _text(content) for name, content in dict(message.headers() or ()).items()}
-    return Record(topic, _text(key), value if isinstance(value, bytes) else b"", headers)
-
-
-def _text(content: bytes | str | None) -> str:
-    return content.decode(errors="replace") if isinstance(content, bytes) else content or ""
+    value = message.value()
+    return Record(
+        topic, as_text(message.key()), value if isinstance(value, bytes) else b"", message.headers() or ()
+    )

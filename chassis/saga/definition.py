@@ -128,8 +128,9 @@ class Step:
         pivot: once this step's action succeeds the saga only goes forward. Default False. Its `undo`, if
             any, is used when its own outcome stays unknown, or when an operator forces it.
         local: action and undo run in the transaction that records their success, so they take effect
-            exactly once; they must touch nothing but this database. Default False: at least once, with
-            an idempotency key.
+            exactly once; they must touch nothing but this database, by the ambient transaction. Local
+            steps in a row share one transaction; if it fails, they are called again. Default False: at
+            least once, with an idempotency key.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """An instance of a saga in memory, and a move: one guarded write that brings it further."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -86,6 +86,19 @@ class Move:
     delay: timedelta | None = None
     held: bool = True
     armed: bool = False
+
+
+def merged(moves: Sequence[Move]) -> Move:
+    """Several moves in a row as one write."""
+    if len(moves) == 1:
+        return moves[0]
+    replies = [json.loads(move.reply) for move in moves if move.reply is not None]
+    return replace(
+        moves[-1],
+        records=tuple(record for move in moves for record in move.records),
+        failure=next((move.failure for move in moves if move.failure is not None), None),
+        reply=json.dumps({k: v for reply in replies for k, v in reply.items()}) if replies else None,
+    )
 
 
 @dataclass(slots=True)

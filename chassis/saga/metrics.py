@@ -6,7 +6,7 @@ STARTED = Counter("saga_started", "Instances started here.", ["saga"])
 FINISHED = Counter("saga_finished", "Instances that ended here, by final state.", ["saga", "state"])
 STEP_SECONDS = Histogram(
     "saga_step_seconds",
-    "Duration of one attempt of a step, its record included for local steps.",
+    "Duration of one attempt of a step, without its record.",
     ["saga", "step", "direction", "outcome"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )

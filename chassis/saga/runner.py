@@ -1,29 +1,34 @@
 """Takes one instance as far as it goes: attempt, record, next."""
 
-import asyncio
-import json
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any
 
 import structlog
 
-from chassis import context as contexts
 from chassis.clock import Clock
 from chassis.crashpoints import crashpoint
 from chassis.database import Database
-from chassis.saga import metrics, transitions
-from chassis.saga.definition import Direction, Saga, StepContext, crashpoint_name, idempotency_key
-from chassis.saga.encoding import load_context
-from chassis.saga.instance import Instance, Move, State
-from chassis.saga.outcomes import Faulted, Outcome, Refused, Succeeded, encode_reply, outcome_of
+from chassis.saga import metrics
+from chassis.saga.calls import call
+from chassis.saga.definition import Saga, crashpoint_name
+from chassis.saga.instance import Instance, Move, merged
+from chassis.saga.outcomes import Faulted, Outcome, Refused, outcome_of
 from chassis.saga.store import LeaseLost, SagaStore
-from chassis.saga.transitions import Course, Task
+from chassis.saga.transitions import Course, Task, task_of
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Local steps that are to commit together: those done, and when the one in hand began."""
+
+    started: datetime
+    done: list[Task] = field(default_factory=list)
+    in_step: bool = False
 
 
 class Runner:
@@ -59,11 +64,11 @@ class Runner:
         return move
 
     async def _step(self, saga: Saga, instance: Instance) -> Move:
-        course, task = self._course(saga, instance), transitions.task_of(saga, instance)
+        course, task = self._course(saga, instance), task_of(saga, instance)
         if not instance.armed and course.expired:
             return await self._write(instance, course.time_out())
         if task.step.local:
-            return await self._local(saga, instance, task)
+            return await self._local(saga, instance)
         if course.interrupted_for_good:
             instance.armed = True
             lost = Faulted("STEP_INTERRUPTED", f"step {task.step.name} was interrupted", "the engine died")
@@ -74,59 +79,74 @@ class Runner:
 
     async def _remote(self, saga: Saga, instance: Instance, task: Task) -> Move:
         """The announcement is recorded, then comes the effect, then the record of the reply."""
-        self._crashpoint(saga, task, "before")
+        _crashpoint(saga, task, "before")
         started = self._clock.now()
         try:
-            outcome: Outcome = Succeeded(encode_reply(await self._call(saga, instance, task)))
+            outcome: Outcome = await self._measured(saga, instance, task)
         except Exception as error:
-            outcome = self._failed(instance, task, error)
-        self._crashpoint(saga, task, "after_effect")
+            outcome = _failed(instance, task, error)
+        _crashpoint(saga, task, "after_effect")
         move = await self._write(instance, self._settle(saga, instance, outcome, started))
-        self._finished(saga, task, outcome, started)
+        _crashpoint(saga, task, "after_record")
         return move
 
-    async def _local(self, saga: Saga, instance: Instance, task: Task) -> Move:
-        """Effect and record commit together, so neither is there without the other."""
-        self._crashpoint(saga, task, "before")
-        started = self._clock.now()
-        try:
-            async with self._db.transaction() as tx:
-                outcome: Outcome = Succeeded(encode_reply(await self._call(saga, instance, task)))
-                self._crashpoint(saga, task, "after_effect")
-                move = self._settle(saga, instance, outcome, started)
-                await self._store.move(tx, instance, move)
-        except LeaseLost:
-            raise
-        except Exception as error:
-            # If the commit went through and only its answer was lost, the revision has moved on and
-            # this write is refused.
-            outcome = self._failed(instance, task, error)
-            move = self._settle(saga, instance, outcome, started)
-            await self._store.move(self._db, instance, move)
-        instance.apply(move)
-        self._finished(saga, task, outcome, started)
-        return move
+    async def _local(self, saga: Saga, instance: Instance) -> Move:
+        """Effects and records of local steps in a row commit together: all of them are there, or none.
 
-    async def _call(self, saga: Saga, instance: Instance, task: Task) -> Mapping[str, Any] | None:
-        step, now = task.step, self._clock.now()
-        limit = step.timeout
-        if not instance.turned_back and instance.step < saga.pivot:
-            limit = min(limit, instance.deadline_at - now)
-        call = step.action if task.direction is Direction.ACTION else step.undo
-        if call is None:
-            raise LookupError(f"step {step.name} has no {task.direction}")
-        around = load_context(instance.context, instance.saga_id)
-        around = replace(around, deadline=self._clock.monotonic() + limit.total_seconds())
-        with contexts.use(around):
+        When one fails, nothing has happened yet: those before it are run again without it, then it alone.
+        """
+        most = len(saga.steps) + 1
+        while True:
+            run = _Run(self._clock.now())
             try:
-                async with asyncio.timeout(limit.total_seconds()):
-                    return await call(_context(instance, task, now + limit))
-            except asyncio.CancelledError:
-                running = asyncio.current_task()
-                if running is None or running.cancelling():
-                    raise
-                # Nobody cancelled us: a client library reports its own cancelled call this way.
-                raise TimeoutError("the call was cancelled") from None
+                return await self._together(saga, instance, run, most)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                # What fails outside a step is the record or the commit; it is put down to a step alone.
+                most = len(run.done) if run.in_step else min(len(run.done) - 1, 1)
+                if most <= 0:
+                    return await self._failed_alone(saga, instance, error, run.started)
+
+    async def _together(self, saga: Saga, instance: Instance, run: _Run, most: int) -> Move:
+        ahead, moves = replace(instance, records=dict(instance.records)), list[Move]()
+        async with self._db.transaction() as tx:
+            while len(moves) < most and (not moves or (moves[-1].held and not moves[-1].armed)):
+                task, run.started, run.in_step = task_of(saga, ahead), self._clock.now(), True
+                _crashpoint(saga, task, "before")
+                outcome = await self._measured(saga, ahead, task)
+                _crashpoint(saga, task, "after_effect")
+                run.done.append(task)
+                run.in_step = False
+                moves.append(self._settle(saga, ahead, outcome, run.started))
+                ahead.apply(moves[-1])
+            move = merged(moves)
+            await self._store.move(tx, instance, move)
+        instance.apply(move)
+        for task in run.done:
+            _crashpoint(saga, task, "after_record")
+        return move
+
+    async def _failed_alone(
+        self, saga: Saga, instance: Instance, error: Exception, started: datetime
+    ) -> Move:
+        task = task_of(saga, instance)
+        outcome = _failed(instance, task, error)
+        # If the commit went through and only its answer was lost, the revision has moved on and this
+        # write is refused.
+        move = await self._write(instance, self._settle(saga, instance, outcome, started))
+        _crashpoint(saga, task, "after_record")
+        return move
+
+    async def _measured(self, saga: Saga, instance: Instance, task: Task) -> Outcome:
+        begun, kind = time.perf_counter(), "failed"
+        try:
+            succeeded = await call(saga, instance, task, self._clock)
+            kind = "succeeded"
+            return succeeded
+        finally:
+            labels = (saga.name, task.step.name, task.direction.value, kind)
+            metrics.STEP_SECONDS.labels(*labels).observe(time.perf_counter() - begun)
 
     def _settle(self, saga: Saga, instance: Instance, outcome: Outcome, started: datetime) -> Move:
         return self._course(saga, instance).settle(outcome, started, self._rng)
@@ -139,51 +159,23 @@ class Runner:
         instance.apply(move)
         return move
 
-    def _failed(self, instance: Instance, task: Task, error: Exception) -> Refused | Faulted:
-        outcome = outcome_of(error, task.step.name)
-        unexpected = isinstance(outcome, Faulted) and outcome.reason == "STEP_FAILED"
-        _log.warning(
-            "saga_step_failed",
-            saga=instance.name,
-            saga_id=instance.saga_id,
-            step=task.step.name,
-            direction=task.direction.value,
-            reason=outcome.reason,
-            message=outcome.message,
-            refused=isinstance(outcome, Refused),
-            exc_info=error if unexpected else None,
-        )
-        return outcome
 
-    def _finished(self, saga: Saga, task: Task, outcome: Outcome, started: datetime) -> None:
-        seconds = (self._clock.now() - started).total_seconds()
-        labels = (saga.name, task.step.name, task.direction.value, type(outcome).__name__.lower())
-        metrics.STEP_SECONDS.labels(*labels).observe(seconds)
-        self._crashpoint(saga, task, "after_record")
-
-    def _crashpoint(self, saga: Saga, task: Task, place: str) -> None:
-        crashpoint(crashpoint_name(saga.name, task.step.name, task.direction, place))
-
-
-def _context(instance: Instance, task: Task, deadline: datetime) -> StepContext:
-    record = instance.records.get((task.step.name, task.direction))
-    announced = record.attempts if record else 0
-    return StepContext(
+def _failed(instance: Instance, task: Task, error: Exception) -> Refused | Faulted:
+    outcome = outcome_of(error, task.step.name)
+    unexpected = isinstance(outcome, Faulted) and outcome.reason == "STEP_FAILED"
+    _log.warning(
+        "saga_step_failed",
+        saga=instance.name,
         saga_id=instance.saga_id,
         step=task.step.name,
-        direction=task.direction,
-        data=MappingProxyType(_own_copy(instance.data)),
-        idempotency_key=idempotency_key(instance.saga_id, task.step.name, task.direction),
-        action_key=idempotency_key(instance.saga_id, task.step.name, Direction.ACTION),
-        attempt=announced if instance.armed else announced + 1,
-        deadline=deadline,
-        failure=instance.failure if instance.state is State.COMPENSATING else None,
+        direction=task.direction.value,
+        reason=outcome.reason,
+        message=outcome.message,
+        refused=isinstance(outcome, Refused),
+        exc_info=error if unexpected else None,
     )
+    return outcome
 
 
-def _own_copy(data: dict[str, Any]) -> dict[str, Any]:
-    # A step that changed a nested value would make later steps see what no restart would bring back.
-    if any(isinstance(value, dict | list) for value in data.values()):
-        copy: dict[str, Any] = json.loads(json.dumps(data))
-        return copy
-    return data
+def _crashpoint(saga: Saga, task: Task, place: str) -> None:
+    crashpoint(crashpoint_name(saga.name, task.step.name, task.direction, place))

@@ -44,7 +44,9 @@ class CallFailed(Exception):
         """From the body of a JSON reply; anything that is not our shape is UNKNOWN."""
         if not isinstance(body, dict) or "code" not in body:
             return cls("UNKNOWN", "", f"HTTP {http_status}", http_status=http_status)
-        info = next((entry for entry in body.get("details", ()) if entry.get("@type") == _ERROR_INFO), {})
+        info: Any = next(
+            (entry for entry in body.get("details", ()) if entry.get("@type") == _ERROR_INFO), {}
+        )
         return cls(
             _NAMES.get(body["code"], "UNKNOWN"),
             info.get("reason", ""),

@@ -8,6 +8,7 @@ from fleet.demo.requests import new_request_id
 from fleet.demo.selling import checkout, refused_with
 from fleet.demo.stage import Stage
 from fleet.demo.world import World
+from fleet.trace_view import counts
 from greenledger.inventory.v1 import inventory_pb2
 from greenledger.trace.v1 import trace_pb2
 
@@ -42,11 +43,7 @@ async def reach_is_known(stage: Stage, world: World) -> None:
     stage.act("Whom did it reach?")
     with stage.step("The operator asks for the recall scope", "gRPC") as step:
         world.scope = await until(lambda: _whole_scope(world), "The recall scope")
-        scope = world.scope
-        step.note(
-            f"{len(scope.lots)} lots, {len(scope.venues)} venues, {len(scope.stock)} stock items, "
-            f"{len(scope.menu_items)} menu items, {len(scope.orders)} orders, {scope.guest_count} guests"
-        )
+        step.note(counts(world.scope))
     with stage.step("and traces Ada's order back to the harvests", "JSON") as step:
         answer = await world.json.get(f"/api/trace/orders/{world.orders['paid']}", world.operator)
         world.origins = ParseDict(answer, trace_pb2.OrderTrace())

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from fleet.client import CallFailed
 from fleet.demo import data
@@ -71,7 +72,12 @@ async def guests_order(stage: Stage, world: World) -> None:
         paid, watched = await asyncio.gather(_cart_checkout(world, "Ada"), _watched_checkout(world, "Ben"))
         world.orders.update(paid=paid, late=watched)
         step.note(f"Ada's order {paid} is fulfilled")
-        step.note(f"Ben saw {' -> '.join(world.watched)}; the provider answered late and charged once")
+        step.note(f"Ben saw {' -> '.join(world.watched)}; the provider answered late the first time")
+    with stage.step("and yet Ben was charged once", "JSON") as step:
+        payment = await world.json.get(f"/api/payments/orders/{world.orders['late']}", world.sessions["Ben"])
+        captured = money(payment["capturedAmount"])
+        expect(payment["state"] == "PAYMENT_STATE_CAPTURED" and captured == data.FAMILY_TRAY.price_minor)
+        step.note(f"{captured / 100:.2f} {data.CURRENCY} captured")
     with stage.step("Ben buys a snack cup in Denver", "gRPC") as step:
         item = world.menu[f"{data.SNACK_CUP.name} (market)"]
         world.orders["market"] = await checkout(world, "Ben", item, 1)
@@ -81,16 +87,34 @@ async def guests_order(stage: Stage, world: World) -> None:
     stage.act("Some orders come to nothing, and leave nothing behind")
     with stage.step("Chi orders the party platter; the card is declined", "gRPC") as step:
         await _refused(world, data.PARTY_PLATTER, 1, "PAYMENT_DECLINED")
-        step.note("PAYMENT_DECLINED; nothing is reserved, nothing is charged")
+        step.note("PAYMENT_DECLINED")
     with stage.step("Chi orders two sprout bowls; there is enough for one", "gRPC") as step:
         await _refused(world, data.SPROUT_BOWL, 2, "OUT_OF_STOCK")
         step.note("OUT_OF_STOCK")
+    with stage.step("Nothing is reserved, and nothing was charged but Chi's salad", "JSON") as step:
+        step.note(await _nothing_left_behind(world))
 
 
 async def checkout(world: World, name: str, menu_item_id: str, count: int) -> str:
     """Order one kind of item over gRPC, without the cart; the order's id."""
     order = await world.rpc.call(world.rpc.orders.Checkout, _order(menu_item_id, count), world.sessions[name])
     return order.order_id
+
+
+def money(amount: dict[str, Any] | None) -> int:
+    """US cents of a google.type.Money in its JSON form; 0 when there is none."""
+    amount = amount or {}
+    return int(amount.get("units", 0)) * 100 + int(amount.get("nanos", 0)) // 10_000_000
+
+
+def expect(condition: bool) -> None:
+    """Stop the story when it goes otherwise than told.
+
+    Raises:
+        FleetError: the condition does not hold.
+    """
+    if not condition:
+        raise FleetError("The fleet answered otherwise than the story tells: see the step above.")
 
 
 @contextlib.contextmanager
@@ -133,6 +157,22 @@ async def _watched_checkout(world: World, name: str) -> str:
             world.watched.append(state.removeprefix("ORDER_STATE_").lower())
     await placing
     return order_id
+
+
+async def _nothing_left_behind(world: World) -> str:
+    """Compensation is done when the refusal is answered or soon after; the words for what was found."""
+
+    async def settled() -> str | None:
+        kitchen = world.venues["kitchen"]
+        stock = await world.json.get("/api/inventory", world.sessions["Victor"], venueId=kitchen)
+        payments = await world.json.get("/api/payments", world.sessions["Chi"])
+        captured = sum(money(payment.get("capturedAmount")) for payment in payments["payments"])
+        reserved = [item for item in stock["stockItems"] if item["reserved"]["amount"] != "0"]
+        if reserved or captured != data.GARDEN_SALAD.price_minor:
+            return None
+        return f"{len(stock['stockItems'])} stock items, 0 reserved; {captured / 100:.2f} {data.CURRENCY}"
+
+    return await until(settled, "The undoing of the refused orders")
 
 
 async def _repeat(world: World) -> None:

@@ -96,19 +96,8 @@ async def _count(console: Console, market: Market, plan: Plan, tallies: dict[str
     seen = {"lots": await market.lots_seen(), "orders": await market.orders_seen()}
     wanted = {"lots": plan.lots, "orders": plan.orders}
     table = Table(title="Made through the edge", title_justify="left")
-    headings = (
-        "what",
-        "wanted",
-        "listed",
-        "made now",
-        "per second",
-        "p50 ms",
-        "p99 ms",
-        "retried",
-        "refused",
-    )
     table.add_column("what")
-    for heading in figures:
+    for heading in ("wanted", "listed", "made now", "a second", "p50 ms", "p99 ms", "retried", "refused"):
         table.add_column(heading, justify="right")
     for kind, tally in tallies.items():
         refused = ", ".join(f"{reason} {count}" for reason, count in tally.refused.items()) or "0"

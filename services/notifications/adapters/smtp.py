@@ -34,7 +34,7 @@ class SmtpMail:
         self._timeout_s = timeout_s
 
     async def send(self, message_id: str, recipient: str, subject: str, text: str) -> None:
-        message = _message(message_id, self._sender, recipient, subject, text)
+        message = compose(message_id, self._sender, recipient, subject, text)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await aiosmtplib.send(
@@ -63,7 +63,12 @@ def _kind(*codes: int) -> type[MailRefused] | type[MailUnavailable]:
     return MailRefused if codes and all(code in _PERMANENT for code in codes) else MailUnavailable
 
 
-def _message(message_id: str, sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
+def compose(message_id: str, sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
+    """A message to one recipient.
+
+    Raises:
+        MailRefused: the recipient is not one address, or a header cannot hold what it should.
+    """
     message = EmailMessage()
     try:
         message["From"] = sender

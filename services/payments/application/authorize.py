@@ -1,6 +1,7 @@
 """Reserve an order's amount at the provider."""
 
 from chassis.clock import Clock
+from chassis.crashpoints import crashpoint, declare
 from chassis.errors import Aborted, DeadlineExceeded, FailedPrecondition, InvalidArgument
 from chassis.ids import IdSource
 from chassis.money import Money
@@ -14,6 +15,14 @@ from services.payments.application.ports import (
 )
 from services.payments.domain.events import Declined
 from services.payments.domain.payment import GIVEN_UP, Payment, State
+
+AUTHORIZE_CRASHPOINTS = (
+    "payments.authorize.intended",
+    "payments.authorize.answered",
+    "payments.authorize.recorded",
+)
+"""Crash points: the intent is stored; the provider has answered; its answer is stored."""
+declare(*AUTHORIZE_CRASHPOINTS)
 
 
 def provider_timeout() -> DeadlineExceeded:
@@ -54,7 +63,9 @@ class AuthorizePayment:
             raise InvalidArgument("PAYMENT_METHOD_INVALID", "the payment method is not one of this provider")
         payment = await self._intend(order_id, payer_id, amount, method)
         if payment.state is State.PENDING:
+            crashpoint("payments.authorize.intended")
             payment = await self._ask(payment, amount)
+            crashpoint("payments.authorize.recorded")
         if payment.state is State.DECLINED:
             raise FailedPrecondition(
                 "PAYMENT_DECLINED",
@@ -80,6 +91,7 @@ class AuthorizePayment:
             answer = await self._provider.authorize(payment.payment_id, amount, payment.method)
         except ProviderTimeout:
             raise provider_timeout() from None
+        crashpoint("payments.authorize.answered")
         async with self._transactions.transaction():
             present = await self._payments.of_order(payment.order_id, lock=True)
             if present is None:

@@ -3,11 +3,16 @@
 from dataclasses import replace
 
 from chassis.clock import Clock
+from chassis.crashpoints import crashpoint, declare
 from chassis.errors import NotFound
 from services.payments.application.authorize import provider_timeout
 from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout, Transactions
 from services.payments.domain.events import Succeeded
 from services.payments.domain.payment import Payment, State
+
+CAPTURE_CRASHPOINTS = ("payments.capture.decided", "payments.capture.answered", "payments.capture.recorded")
+"""Crash points: the decision is stored; the provider has the money; that is stored."""
+declare(*CAPTURE_CRASHPOINTS)
 
 
 class CapturePayment:
@@ -43,11 +48,15 @@ class CapturePayment:
             await self._payments.save(payment)
         if payment.state is State.CAPTURED:
             return payment
+        crashpoint("payments.capture.decided")
         try:
             await self._provider.capture(payment.payment_id)
         except ProviderTimeout:
             raise provider_timeout() from None
-        return await self._record(payment)
+        crashpoint("payments.capture.answered")
+        captured = await self._record(payment)
+        crashpoint("payments.capture.recorded")
+        return captured
 
     async def _record(self, payment: Payment) -> Payment:
         async with self._transactions.transaction():

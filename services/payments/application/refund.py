@@ -1,12 +1,17 @@
 """Give captured money back."""
 
 from chassis.clock import Clock
+from chassis.crashpoints import crashpoint, declare
 from chassis.errors import AlreadyExists, NotFound
 from chassis.money import Money
 from services.payments.application.authorize import provider_timeout
 from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout, Transactions
 from services.payments.domain.events import Refunded
 from services.payments.domain.payment import Payment, Refund
+
+REFUND_CRASHPOINTS = ("payments.refund.promised", "payments.refund.answered", "payments.refund.recorded")
+"""Crash points: the promise is stored; the provider has kept it; that is stored."""
+declare(*REFUND_CRASHPOINTS)
 
 
 class RefundPayment:
@@ -38,16 +43,19 @@ class RefundPayment:
         payment, refund = await self._promise(request_id, order_id, amount, reason)
         if refund.done:
             return payment
+        crashpoint("payments.refund.promised")
         try:
             await self._provider.refund(payment.payment_id, refund.request_id, refund.amount)
         except ProviderTimeout:
             raise provider_timeout() from None
+        crashpoint("payments.refund.answered")
         async with self._transactions.transaction():
             # Locked, so that the totals that others are told of never fall.
             payment = await self._locked(order_id)
             total = await self._payments.refund_done(request_id)
             if total is not None:
                 await self._events.publish(Refunded(payment, refund.amount, total))
+        crashpoint("payments.refund.recorded")
         return payment
 
     async def _promise(

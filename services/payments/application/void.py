@@ -3,12 +3,17 @@
 from dataclasses import replace
 
 from chassis.clock import Clock
+from chassis.crashpoints import crashpoint, declare
 from chassis.errors import Aborted
 from chassis.ids import IdSource
 from services.payments.application.authorize import provider_timeout
 from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout, Transactions
 from services.payments.domain.events import Voided
 from services.payments.domain.payment import Payment, State
+
+VOID_CRASHPOINTS = ("payments.void.decided", "payments.void.answered", "payments.void.recorded")
+"""Crash points: the decision is stored; the provider has let go; that is stored."""
+declare(*VOID_CRASHPOINTS)
 
 
 class VoidPayment:
@@ -40,12 +45,19 @@ class VoidPayment:
         payment = await self._decide(order_id)
         if payment.state is not State.VOIDING:
             return payment
+        crashpoint("payments.void.decided")
         try:
             await self._provider.void(payment.payment_id)
         except ProviderTimeout:
             raise provider_timeout() from None
+        crashpoint("payments.void.answered")
+        voided = await self._record(payment)
+        crashpoint("payments.void.recorded")
+        return voided
+
+    async def _record(self, payment: Payment) -> Payment:
         async with self._transactions.transaction():
-            present = await self._payments.of_order(order_id, lock=True)
+            present = await self._payments.of_order(payment.order_id, lock=True)
             if present is None or present.state is not State.VOIDING:
                 return present or payment
             voided = replace(present, state=State.VOIDED, updated_at=self._clock.now())

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from chassis.clock import Clock
 from chassis.context import current
+from chassis.crashpoints import crashpoint, declare
 from chassis.errors import AlreadyExists, DeadlineExceeded, DomainError, InvalidArgument, Unavailable
 from chassis.ids import IdSource
 from services.users.application.ports import Changes, Credentials, RegistrationSagas, Transactions, Users
@@ -15,6 +16,10 @@ from services.users.domain.user import Preferences, Refusal, State, User, clean_
 LONGEST_WAIT = timedelta(seconds=30)
 ANSWER_MARGIN_S = 0.25
 POLL_S = 0.5
+
+REGISTER_CRASHPOINTS = ("users.register.prepared",)
+"""Crash points: auth has the password, and nothing is stored of the person yet."""
+declare(*REGISTER_CRASHPOINTS)
 
 _TOLD_AS_IS: dict[str, type[DomainError]] = {"EMAIL_TAKEN": AlreadyExists, "PASSWORD_WEAK": InvalidArgument}
 
@@ -88,6 +93,7 @@ class Register:
         name = clean_name(asked.display_name)
         # The password goes to auth before anything is stored, so that neither the saga nor a retry needs it.
         ticket = await self._credentials.prepare(asked.email, password, asked.role)
+        crashpoint("users.register.prepared")
         now = self._clock.now()
         user = User(
             user_id=self._ids.uuid7(),

@@ -142,7 +142,7 @@ def _run(key: str, numbers: list[int]) -> Run:
     deliveries: list[Delivery] = []
     for number in numbers:
         name, value, headers = raw_event(key, number, str(number))
-        deliveries.append(decode(Record(TOPIC, name, value, headers), StringValue))
+        deliveries.append(decode(Record(TOPIC, name, value, list(headers.items())), StringValue))
     return Run(deliveries[0].key_id, deliveries)
 
 

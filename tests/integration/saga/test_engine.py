@@ -217,6 +217,49 @@ async def test_a_local_step_that_fails_leaves_no_trace_of_its_attempt(world):
     assert await local_effects(world.db, saga_id) == [("place", "action")]
 
 
+async def test_local_steps_in_a_row_share_one_transaction(world):
+    async def act(context: StepContext):
+        await world.local.act(context)
+        return {context.step: await world.db.fetchval("SELECT pg_current_xact_id()::text")}
+
+    steps = tuple(Step(name, act, undo=act, local=True) for name in ("a", "b", "c"))
+    engine = await world.run(Saga("order", 1, steps))
+    saga_id = await world.start(engine)
+    ended = await world.outcome(engine, saga_id)
+    assert ended.state is State.COMPLETED
+    assert len({ended.data["a"], ended.data["b"], ended.data["c"]}) == 1
+    assert await local_effects(world.db, saga_id) == [("a", "action"), ("b", "action"), ("c", "action")]
+    assert [record.attempts for record in ended.records.values()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "fault", [StepRejected("NO", "no"), errors.Unavailable("DOWN", "down"), ValueError("bug")]
+)
+async def test_local_steps_before_one_that_fails_are_done_and_undone_once(world, fault):
+    async def fail(context: StepContext) -> None:
+        await world.local.act(context)
+        raise fault
+
+    steps = [Step(name, world.local.act, undo=world.local.act, local=True) for name in ("a", "b", "d")]
+    steps.insert(2, Step("c", fail, undo=world.local.act, local=True, retry=QUICK))
+    engine = await world.run(
+        Saga("order", 1, tuple(steps), on_failed=Step("told", world.local.act, local=True))
+    )
+    saga_id = await world.start(engine)
+    ended = await world.outcome(engine, saga_id)
+    assert ended.state is State.COMPENSATED
+    assert ended.failure is not None
+    assert ended.failure.step == "c"
+    assert await local_effects(world.db, saga_id) == [
+        ("a", "action"),
+        ("a", "undo"),
+        ("b", "action"),
+        ("b", "undo"),
+        ("told", "action"),
+    ]
+    assert ended.records["c", Direction.ACTION].attempts == (1 if isinstance(fault, StepRejected) else 3)
+
+
 async def test_a_reply_that_cannot_be_stored_rolls_a_local_step_back(world):
     async def place(context: StepContext):
         await world.local.act(context)

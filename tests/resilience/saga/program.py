@@ -29,6 +29,7 @@ def order(local: LocalEffects, remote: Participants, scenario: str) -> Saga:
         1,
         (
             Step("place", local.act, undo=local.act, local=True),
+            Step("price", local.act, undo=local.act, local=True),
             Step("reserve", remote.act, undo=remote.undo, retry=QUICK),
             Step("authorize", remote.act, undo=remote.undo, retry=QUICK),
             Step("capture", capture, pivot=True),

@@ -40,6 +40,11 @@ def reached(scenario: str) -> list[str]:
     return [p for p in POINTS if ".confirm." not in p and ".ship." not in p]
 
 
+def both_ways(step: str) -> list[tuple[str, str]]:
+    """A local step that was done and undone."""
+    return [(step, "action"), (step, "undo")]
+
+
 CASES = [
     *(("commit", point) for point in reached("commit")),
     *(("refuse", point) for point in reached("refuse")),
@@ -86,11 +91,11 @@ async def test_a_killed_engine_leaves_a_saga_that_its_successor_ends_once(db, sc
         assert ended.failure is not None
         assert ended.failure.reason == "CARD_DECLINED"
         assert remote == {"reserve": "UNDONE", "authorize": "UNDONE"}
-        assert local == [("place", "action"), ("place", "undo"), ("told", "action")]
+        assert local == [*both_ways("place"), *both_ways("price"), ("told", "action")]
     else:
         assert ended.state is State.COMPLETED
         assert remote == dict.fromkeys(("reserve", "authorize", "capture", "ship"), "APPLIED")
-        assert local == [("confirm", "action"), ("place", "action")]
+        assert local == [("confirm", "action"), ("place", "action"), ("price", "action")]
 
 
 async def test_an_engine_killed_again_and_again_at_one_step_gives_up_and_undoes(db):
@@ -112,7 +117,7 @@ async def test_an_engine_killed_again_and_again_at_one_step_gives_up_and_undoes(
 async def test_a_run_without_a_crash_point_ends_by_itself(db):
     other_pool = await Database.connect(db.dsn)
     saga = order(LocalEffects(db), Participants(other_pool), "commit")
-    assert len(crashpoints_of(saga)) == 30
+    assert len(crashpoints_of(saga)) == 36
     try:
         async with running(engine_of(db, other_pool, "commit")) as engine:
             async with db.transaction() as tx:

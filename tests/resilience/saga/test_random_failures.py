@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,8 +29,9 @@ pytestmark = pytest.mark.slow
 
 QUICK = Retry(attempts=2, first=timedelta(milliseconds=1))
 FOREVER = Retry(attempts=None, first=timedelta(milliseconds=1), ceiling=timedelta(milliseconds=4))
-STEPS = ("place", "reserve", "authorize", "capture", "confirm", "ship")
-LOCAL = ("place", "confirm")
+STEPS = ("place", "price", "reserve", "authorize", "capture", "confirm", "close", "ship")
+LOCAL = ("place", "price", "confirm", "close")
+PIVOT = STEPS.index("capture")
 FAULTS = ("refuse", "unavailable", "bug", "lost_reply", "crash")
 
 
@@ -67,7 +68,7 @@ class Troubled:
 
     def _may_refuse(self, context: StepContext) -> bool:
         # A pivot without an undo answers the same key alike, and what follows the pivot must not refuse.
-        if context.direction is Direction.UNDO or context.step in ("confirm", "ship", "told"):
+        if context.direction is Direction.UNDO or context.step in ("confirm", "close", "ship", "told"):
             return False
         return context.step != "capture" or context.attempt == 1
 
@@ -90,8 +91,8 @@ def order(troubled: Troubled) -> Saga:
             Step(
                 name,
                 act,
-                undo=act if place < 3 else None,
-                retry=QUICK if place < 3 else FOREVER,
+                undo=act if place < PIVOT else None,
+                retry=QUICK if place < PIVOT else FOREVER,
                 undo_retry=undo_retry,
                 pivot=name == "capture",
                 local=name in LOCAL,
@@ -100,6 +101,11 @@ def order(troubled: Troubled) -> Saga:
         ),
         on_failed=Step("told", act, local=True, retry=FOREVER),
     )
+
+
+def local_pairs(done: Sequence[str]) -> list[tuple[str, str]]:
+    """What must be there of local steps that were done before the saga turned back."""
+    return [(step, direction) for step in done if step != "told" for direction in ("action", "undo")]
 
 
 _calls = st.tuples(st.sampled_from((*STEPS, "told")), st.sampled_from(("action", "undo")))
@@ -132,9 +138,9 @@ async def _run(server: PostgresServer, faults: Faults) -> None:
         other_pool.terminate()
         await server.drop_database(dsn)
     if ended.state is State.COMPLETED:
-        assert local == [("confirm", "action"), ("place", "action")]
+        assert local == [(step, "action") for step in sorted(LOCAL)]
         assert remote == dict.fromkeys(("reserve", "authorize", "capture", "ship"), "APPLIED")
     else:
-        placed = [("place", "action"), ("place", "undo")] if len(local) > 1 else []
-        assert local == [*placed, ("told", "action")]
+        done = [step for step, direction in local if direction == "action"]
+        assert local == sorted([*local_pairs(done), ("told", "action")])
         assert "APPLIED" not in remote.values()

@@ -120,8 +120,6 @@ def test_an_allocation_serves_every_need_from_what_is_available_earliest_expiry_
     try:
         allocations = allocate(needs, stock, NOW)
     except FailedPrecondition:
-        for product in PRODUCTS:
-            assert all(each.quantity.amount > 0 for each in needs)
         short = [
             product
             for product in PRODUCTS

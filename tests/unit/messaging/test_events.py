@@ -13,7 +13,7 @@ from greenledger.events.v1.event_pb2 import Event
 
 
 def record(value: bytes, **headers: str) -> Record:
-    return Record("t", "k", value, {name.replace("_", "-"): text for name, text in headers.items()})
+    return Record("t", "k", value, [(name.replace("_", "-"), text) for name, text in headers.items()])
 
 
 def envelope(**fields: object) -> Event:

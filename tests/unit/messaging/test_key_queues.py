@@ -12,7 +12,7 @@ PASS = PartitionProgress("t", 0)
 
 
 def delivery(key: str, sequence: int, progress: PartitionProgress = PASS, topic: str = "t") -> Delivery:
-    record = Record(topic, key, b"", {})
+    record = Record(topic, key, b"")
     return Delivery(KeyId(topic, key, "s"), sequence, f"{key}{sequence}", record, None, progress=progress)
 
 

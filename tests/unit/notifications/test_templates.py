@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidArgument
-from services.notifications.adapters.smtp import _message
+from services.notifications.adapters.smtp import compose
 from services.notifications.application.ports import MailRefused
 from services.notifications.domain.template import TEMPLATES, template
 
@@ -52,7 +52,7 @@ def test_a_parameter_is_not_a_template():
 @given(ANYTHING)
 def test_no_parameter_adds_a_header(value):
     rendered = template("welcome").render({"display_name": value + "\r\nBcc: everyone@example.org"})
-    wire = _message("id", "a@example.org", "b@example.org", rendered.subject, rendered.text).as_bytes()
+    wire = compose("id", "a@example.org", "b@example.org", rendered.subject, rendered.text).as_bytes()
     parsed = message_from_bytes(wire, policy=policy.default)
     headers = {name.lower() for name in parsed}
     assert headers <= {"from", "to", "subject", "message-id", "content-type", "mime-version"} | {
@@ -66,4 +66,4 @@ def test_no_parameter_adds_a_header(value):
 )
 def test_a_recipient_is_one_address_and_nothing_else(recipient):
     with pytest.raises(MailRefused):
-        _message("id", "a@example.org", recipient, "Subject", "Text")
+        compose("id", "a@example.org", recipient, "Subject", "Text")

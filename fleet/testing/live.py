@@ -1,0 +1,334 @@
+"""A real fleet whose parts a test may kill one by one: servers and service processes, without the edge."""
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import grpc.aio
+
+from chassis import crashpoints
+from chassis.testing import eventually
+from fleet.client import Credentials, RpcEdge
+from fleet.component import Component, Runner
+from fleet.databases import prepare_databases
+from fleet.health import NotServing, check_serving
+from fleet.process import Launch
+from fleet.secrets import FleetSecrets, ensure_secrets
+from fleet.servers.broker import Broker
+from fleet.servers.mailbox import Mailbox
+from fleet.servers.postgres import Postgres
+from fleet.servers.valkey import Valkey
+from fleet.services import SERVICES, Endpoints, service_environment
+from fleet.settings import FleetSettings, process_environment
+from greenledger.auth.v1 import auth_pb2
+
+START_S = 30.0
+END_S = 60.0
+QUICK = {
+    "GREENLEDGER_ENV": "test",
+    "GREENLEDGER_SAGA_LEASE_MS": "600",
+    "GREENLEDGER_RECOVERY_INTERVAL_MS": "100",
+    "GREENLEDGER_DATABASE_POOL_SIZE": "4",
+    # The cost of a password hash is not what these tests are about.
+    "GREENLEDGER_ARGON2_MEMORY_KIB": "1024",
+    "GREENLEDGER_ARGON2_TIME_COST": "1",
+}
+"""As in production, but shorter waits."""
+
+_EDGE_PORTS = itertools.count(random.randrange(10200, 21000, 100), 100)
+
+
+def free_edge_port() -> int:
+    """An edge port all of whose internal ports are free.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    for port in itertools.islice(_EDGE_PORTS, 300):
+        edge = 10200 + (port - 10200) % 11800
+        if all(_free(candidate) for candidate in [edge, *range(edge + 10000, edge + 10060)]):
+            return edge
+    raise RuntimeError("no free range of ports")
+
+
+@dataclass(slots=True)
+class Process:
+    """One life of a service."""
+
+    name: str
+    pid: int
+    ended: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Token:
+    """A bearer token with the interface of `fleet.client.Session`, for a service's own account."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    async def bearer(self) -> str:
+        """The token."""
+        return self._value
+
+
+class LiveFleet:
+    """Servers, databases and services of one fleet. Make one with `live_fleet`.
+
+    Args:
+        settings: ports and folders.
+        extra: environment of every service, over what `service_environment` gives.
+    """
+
+    def __init__(self, settings: FleetSettings, extra: Mapping[str, str] = QUICK) -> None:
+        self.settings = settings
+        self._extra = dict(extra)
+        self._secrets: FleetSecrets = ensure_secrets(settings.secrets_dir, [spec.name for spec in SERVICES])
+        self._postgres = Postgres(settings, self._secrets.postgres_password)
+        self._servers: dict[str, Runner] = {}
+        self._specs = {spec.name: spec for spec in SERVICES}
+        self._nursery: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._starting: asyncio.Queue[int] = asyncio.Queue()
+        self._processes: dict[str, Process] = {}
+        self._ended: dict[int, int] = {}
+        self._edges: dict[tuple[str, int], RpcEdge] = {}
+        self._one_start = asyncio.Lock()
+
+    @property
+    def operator(self) -> Credentials:
+        """The fleet's operator."""
+        return Credentials(self._secrets.operator_email, self._secrets.operator_password)
+
+    @property
+    def bootstrap(self) -> str:
+        """Address of the broker."""
+        return Broker(self.settings).bootstrap
+
+    async def start(self, services: Iterable[str] = ()) -> None:
+        """Start the servers, make the databases and start services; default all."""
+        await asyncio.gather(self._start_servers(), self._start_nursery())
+        await prepare_databases(self._postgres, SERVICES, self.settings.project_root)
+        await asyncio.gather(*(self.start_service(name) for name in services or self._specs))
+
+    async def stop(self) -> None:
+        """End everything, killing what is left."""
+        for edge in self._edges.values():
+            await edge.channel.close()
+        await asyncio.gather(*(self.kill(name) for name in list(self._processes)))
+        if self._nursery is not None and self._nursery.stdin is not None:
+            self._nursery.stdin.close()
+            await self._nursery.wait()
+        if self._reader is not None:
+            await self._reader
+        await asyncio.gather(*(runner.stop(10.0) for runner in self._servers.values()))
+
+    async def start_service(self, name: str, crashpoint: str = "") -> None:
+        """Start one service and wait until it serves.
+
+        Args:
+            crashpoint: as in `GREENLEDGER_CRASHPOINT`; default none.
+
+        Raises:
+            AssertionError: it runs already, or does not come up.
+        """
+        assert not self.running(name), f"{name} runs already"
+        process = await self._fork(name, crashpoint)
+        self._processes[name] = process
+
+        async def serving() -> bool:
+            if not process.ended.done():
+                await check_serving(self.address(name))
+            return True
+
+        await eventually(serving, START_S, ignore=_NOT_YET)
+        assert self.running(name), f"{name} ended with {process.ended}:\n{self.log(name)[-2000:]}"
+
+    async def restart(self, name: str, crashpoint: str = "", how: signal.Signals = signal.SIGTERM) -> None:
+        """End a service in good order, unless it is dead already, and start it again."""
+        await self.end(name, how)
+        await self.start_service(name, crashpoint)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL a service and wait for its end."""
+        await self.end(name, signal.SIGKILL)
+
+    async def end(self, name: str, how: signal.Signals) -> None:
+        """Send a signal to a service and wait for its end, however long its drain takes."""
+        if self.running(name):
+            self.send(name, how)
+            await self.died(name)
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a service."""
+        with suppress(ProcessLookupError):
+            os.kill(self._processes[name].pid, number)
+
+    async def died(self, name: str, timeout_s: float = END_S) -> int:
+        """Wait for the end of a service; its exit code, negative for a signal."""
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.shield(self._processes[name].ended)
+
+    async def revive(self) -> list[str]:
+        """Start every service that is dead; returns which were."""
+        dead = [name for name in self._specs if not self.running(name)]
+        await asyncio.gather(*(self.start_service(name) for name in dead))
+        return dead
+
+    def running(self, name: str) -> bool:
+        """Whether the service's process lives."""
+        return name in self._processes and not self._processes[name].ended.done()
+
+    def crash_server(self, name: str, how: signal.Signals) -> None:
+        """Signal a server (`postgres`, `broker`, `mailbox`); its runner starts it again when it ends."""
+        child = self._servers[name].child
+        assert child is not None
+        child.signal(how)
+
+    def restarts(self, name: str) -> int:
+        """How often a server was started again."""
+        return self._servers[name].restarts
+
+    def address(self, name: str) -> str:
+        """host:port of a service."""
+        return f"127.0.0.1:{self.settings.service_port(self._specs[name].index)}"
+
+    def rpc(self, name: str) -> RpcEdge:
+        """Stubs on a service's own port; a new channel for each of its lives, so that none backs off."""
+        key = (name, self._processes[name].pid)
+        if key not in self._edges:
+            self._edges[key] = RpcEdge(self.address(name), timeout_s=25.0)
+        return self._edges[key]
+
+    async def token_of(self, account: str) -> Token:
+        """A token of a service's own account."""
+        auth = self.rpc("auth")
+        request = auth_pb2.IssueServiceTokenRequest(
+            account=account, secret=self._secrets.service_accounts[account]
+        )
+        return Token((await auth.call(auth.auth.IssueServiceToken, request)).access_token)
+
+    async def fetch(self, service: str, sql: str, *args: object) -> list[asyncpg.Record]:
+        """Look into a service's database, as nobody else may."""
+        connection = await asyncpg.connect(self._postgres.service_dsn(service))
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *args)
+            return rows
+        finally:
+            await connection.close()
+
+    async def fetchval(self, service: str, sql: str, *args: object) -> Any:
+        """First column of the first row; None without one."""
+        rows = await self.fetch(service, sql, *args)
+        return rows[0][0] if rows else None
+
+    def log(self, name: str) -> str:
+        """What a part has written."""
+        return self.settings.log_path(name).read_text()
+
+    async def _start_servers(self) -> None:
+        components: list[Component] = [
+            self._postgres,
+            Broker(self.settings),
+            Valkey(self.settings),
+            Mailbox(self.settings),
+        ]
+        self._servers = {component.name: Runner(component) for component in components}
+        await asyncio.gather(*(runner.start() for runner in self._servers.values()))
+
+    async def _start_nursery(self) -> None:
+        launch = Launch([sys.executable, "-m", "fleet.testing.nursery"], self.settings.log_path("nursery"))
+        with launch.log_path.open("ab") as log:
+            self._nursery = await asyncio.create_subprocess_exec(
+                *launch.guarded_argv(os.getpid()),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=process_environment(self.settings),
+                cwd=self.settings.project_root,
+            )
+        assert self._nursery.stdout is not None
+        first = await asyncio.wait_for(self._nursery.stdout.readline(), START_S)
+        assert first, f"the nursery did not start:\n{self.log('nursery')[-2000:]}"
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self._nursery is not None
+        assert self._nursery.stdout is not None
+        async for line in self._nursery.stdout:
+            message = json.loads(line)
+            if "status" not in message:
+                self._starting.put_nowait(message["pid"])
+                continue
+            self._ended[message["pid"]] = message["status"]
+            for process in self._processes.values():
+                self._note_end(process)
+
+    def _note_end(self, process: Process) -> None:
+        if process.pid in self._ended and not process.ended.done():
+            process.ended.set_result(self._ended[process.pid])
+
+    async def _fork(self, name: str, crashpoint: str) -> Process:
+        assert self._nursery is not None
+        assert self._nursery.stdin is not None
+        request = {
+            "name": name,
+            "environment": self._environment(name, crashpoint),
+            "log": str(self.settings.log_path(name)),
+        }
+        async with self._one_start:
+            self._nursery.stdin.write(json.dumps(request).encode() + b"\n")
+            process = Process(name, await asyncio.wait_for(self._starting.get(), START_S))
+        self._note_end(process)
+        return process
+
+    def _environment(self, name: str, crashpoint: str) -> dict[str, str]:
+        endpoints = Endpoints(
+            database_urls={spec.name: self._postgres.service_dsn(spec.name) for spec in SERVICES},
+            kafka_bootstrap=self.bootstrap,
+            valkey_url=Valkey(self.settings).url,
+            smtp_url=Mailbox(self.settings).url,
+        )
+        environment = service_environment(self._specs[name], SERVICES, self.settings, endpoints)
+        return {**environment, **self._extra, crashpoints.VARIABLE: crashpoint}
+
+
+_NOT_YET = (AssertionError, OSError, TimeoutError, NotServing, grpc.aio.AioRpcError)
+
+
+@asynccontextmanager
+async def live_fleet(extra: Mapping[str, str] = QUICK) -> AsyncIterator[LiveFleet]:
+    """A whole fleet without its edge, on free ports and a folder of its own, until the body ends."""
+    # Open to the user that PostgreSQL runs as when we are root.
+    folder = Path(tempfile.mkdtemp(prefix="greenledger-live-"))
+    folder.chmod(0o755)
+    settings = FleetSettings(state_dir=folder / "state", edge_port=free_edge_port(), environment="test")
+    settings.make_folders()
+    fleet = LiveFleet(settings, extra)
+    async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.push_async_callback(fleet.stop)
+        await fleet.start()
+        yield fleet
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,164 @@
+"""The service behind its real server and interceptors; crops and catalog are small servers of the test."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from chassis.clock import SystemClock
+from chassis.protobuf import timestamp_to_proto
+from chassis.testing.service import ServiceUnderTest, TokenSigner, serve
+from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from greenledger.common.v1.quantity_pb2 import Quantity
+from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
+from greenledger.crops.v1.events_pb2 import LotRecalled
+from greenledger.inventory.v1 import inventory_pb2 as pb
+from greenledger.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from interceptors.testing import SignedChain, reason
+from services.inventory.wiring import wire
+
+OWNER, VENUE, SOUP = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "abc")
+LOT = "dddddddd-dddd-4ddd-8ddd-dddddddddddd"
+
+
+class Neighbours(crops_pb2_grpc.CropQueryServiceServicer, catalog_pb2_grpc.CatalogServiceServicer):
+    """Crops with one lot, catalog with one venue."""
+
+    async def GetLot(self, request, context):
+        if request.lot_id != LOT:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such lot")
+        expires = timestamp_to_proto(SystemClock().now() + timedelta(days=3))
+        quantity = Quantity(amount="10", unit_code="KGM")
+        facts = {"owner_id": OWNER, "product_code": "leek", "expire_time": expires}
+        return crops_pb2.Lot(lot_id=LOT, quantity=quantity, **facts)
+
+    async def GetVenue(self, request, context):
+        return catalog_pb2.Venue(venue_id=VENUE, owner_id=OWNER)
+
+
+@asynccontextmanager
+async def neighbours() -> AsyncIterator[str]:
+    server, servicer = grpc.aio.server(), Neighbours()
+    crops_pb2_grpc.add_CropQueryServiceServicer_to_server(servicer, server)
+    catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
+
+
+@pytest_asyncio.fixture
+async def service(database_dsn: str) -> AsyncIterator[ServiceUnderTest]:
+    signer = TokenSigner()
+    async with neighbours() as address:
+        peers = {"crops": address, "catalog": address}
+        async with serve(
+            "inventory", wire, SignedChain(signer), database_dsn, signer, peers=peers
+        ) as running:
+            yield running
+
+
+@pytest.fixture
+def stub(service: ServiceUnderTest) -> InventoryServiceStub:
+    return InventoryServiceStub(service.channel)
+
+
+@pytest.fixture
+def owner(service: ServiceUnderTest):
+    return service.signer.user(OWNER, "inventory.stock.write", "inventory.stock.read")
+
+
+@pytest.fixture
+def orders(service: ServiceUnderTest):
+    return service.signer.service("orders", "inventory.reservations.write", "inventory.stock.read")
+
+
+def receipt(amount: str = "4", **changes: str) -> pb.ReceiveStockRequest:
+    ids = {"request_id": str(uuid.uuid4()), "venue_id": VENUE, "lot_id": LOT} | changes
+    return pb.ReceiveStockRequest(quantity=Quantity(amount=amount, unit_code="KGM"), **ids)
+
+
+def reservation(order_id: str, amount: str, **source: str) -> pb.ReserveStockRequest:
+    quantity = Quantity(amount=amount, unit_code="GRM")
+    line = pb.ReservationLine(menu_item_id=SOUP, quantity=quantity, **(source or {"product_code": "leek"}))
+    ids = {"request_id": str(uuid.uuid4()), "order_id": order_id, "venue_id": VENUE}
+    return pb.ReserveStockRequest(lines=[line], **ids)
+
+
+async def test_stock_goes_from_receipt_to_consumption(service, stub, owner, orders):
+    received = await stub.ReceiveStock(receipt(), metadata=owner)
+    order_id = str(uuid.uuid4())
+    held = await stub.ReserveStock(reservation(order_id, "500"), metadata=orders)
+    assert [each.quantity.amount for each in held.allocations] == ["0.5"]
+    ids = {"request_id": str(uuid.uuid4()), "order_id": order_id}
+    await stub.ConfirmReservation(pb.ConfirmReservationRequest(**ids), metadata=orders)
+    consumed = await stub.ConsumeReservation(pb.ConsumeReservationRequest(**ids), metadata=orders)
+    assert consumed.state == pb.RESERVATION_STATE_CONSUMED
+    (item,) = (await stub.ListStock(pb.ListStockRequest(venue_id=VENUE), metadata=owner)).stock_items
+    assert (item.stock_item_id, item.on_hand.amount, item.reserved.amount, item.available.amount) == (
+        received.stock_item_id,
+        "3.5",
+        "0",
+        "3.5",
+    )
+
+
+async def test_a_repeated_receipt_is_received_once(service, stub, owner):
+    request = receipt()
+    first = await stub.ReceiveStock(request, metadata=owner)
+    assert await stub.ReceiveStock(request, metadata=owner) == first
+    assert len(await service.published("inventory.received")) == 1
+    request.quantity.amount = "5"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ReceiveStock(request, metadata=owner)
+    assert reason(caught.value) == "REQUEST_ID_REUSED"
+
+
+async def test_too_little_stock_is_a_failed_precondition_that_may_be_tried_again(
+    service, stub, owner, orders
+):
+    request = reservation(str(uuid.uuid4()), "1500")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ReserveStock(request, metadata=orders)
+    assert (caught.value.code(), reason(caught.value)) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "OUT_OF_STOCK",
+    )
+    await stub.ReceiveStock(receipt(), metadata=owner)
+    assert (await stub.ReserveStock(request, metadata=orders)).state == pb.RESERVATION_STATE_HELD
+
+
+async def test_ids_in_capitals_name_the_same_things(service, stub, owner, orders):
+    await stub.ReceiveStock(receipt("6", lot_id=LOT.upper(), venue_id=VENUE.upper()), metadata=owner)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ReceiveStock(receipt("6"), metadata=owner)
+    assert reason(caught.value) == "QUANTITY_EXCEEDED"
+    held = await stub.ReserveStock(
+        reservation(str(uuid.uuid4()).upper(), "10", lot_id=LOT.upper()), metadata=orders
+    )
+    (event,) = await service.published("inventory.reserved")
+    assert (held.allocations[0].lot_id, event.aggregate_id) == (LOT, held.order_id.lower())
+
+
+async def test_a_recall_event_blocks_the_stock(service, stub, owner, orders):
+    received = await stub.ReceiveStock(receipt(), metadata=owner)
+    await service.deliver("crop.recalled", LotRecalled(lot_id=LOT, reason="salmonella"))
+    request = pb.GetStockItemRequest(stock_item_id=received.stock_item_id)
+    item = await stub.GetStockItem(request, metadata=owner)
+    assert (item.quarantined, item.available.amount, item.on_hand.amount) == (True, "0", "4")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ReserveStock(reservation(str(uuid.uuid4()), "1"), metadata=orders)
+    assert reason(caught.value) == "OUT_OF_STOCK"
+    assert len(await service.published("inventory.quarantined")) == 1
+
+
+async def test_a_guest_sees_no_stock_and_a_strangers_venue_is_closed(service, stub):
+    request = pb.ListStockRequest(venue_id=VENUE)
+    for permissions, expected in (((), "PERMISSION_DENIED"), (("inventory.stock.read",), "NOT_OWNER")):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.ListStock(request, metadata=service.signer.user(SOUP, *permissions))
+        assert (caught.value.code(), reason(caught.value)) == (grpc.StatusCode.PERMISSION_DENIED, expected)
