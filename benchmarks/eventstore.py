@@ -2,7 +2,7 @@
 
 `append` is one event in a transaction of its own, by several tasks (ours, bare) or threads (package).
 `batch` is 100 events in a transaction. `load 20 and save` reads an aggregate of 20 events and appends one,
-both without snapshots. The bare insert goes through asyncpg's pool, with its reset turned off, and through ours.
+both without snapshots. The bare insert goes through asyncpg's pool, its reset turned off, and through ours.
 """
 
 import argparse

@@ -70,13 +70,15 @@ class Admission:
         async def admit(request: Any, call: Call) -> Any:
             if self.draining or self._calls >= self._most_calls:
                 raise self._refusal()
+            if not self._calls:
+                self._idle.clear()
             self._calls += 1
-            self._idle.clear()
             try:
                 return await proceed(request, call)
             finally:
                 self._calls -= 1
-                self._settle()
+                if not self._calls:
+                    self._settle()
 
         return admit
 

@@ -8,7 +8,6 @@ from interceptors.call import Call, Method, Proceed
 from interceptors.tokens import TokenVerifier
 
 AUTHORIZATION = "authorization"
-_SCHEME = "bearer "
 
 
 class Authenticate:
@@ -28,16 +27,16 @@ class Authenticate:
         remembered, verify = self._verifier.remembered, self._verifier.verify
 
         async def authenticate(request: Any, call: Call) -> Any:
-            token = _token(call.header(AUTHORIZATION))
+            token = _token(call.metadata.get(AUTHORIZATION))
             call.principal = remembered(token) or await verify(token)
             return await proceed(request, call)
 
         return authenticate
 
 
-def _token(header: str) -> str:
-    if not header:
+def _token(header: str | bytes | None) -> str:
+    if not header or isinstance(header, bytes):
         raise Unauthenticated(reasons.TOKEN_MISSING, "The call needs a bearer token.")
-    if header[: len(_SCHEME)].lower() != _SCHEME:
+    if header[:7].lower() != "bearer ":
         raise Unauthenticated(reasons.TOKEN_INVALID, "The authorization header is not a bearer token.")
-    return header[len(_SCHEME) :].strip()
+    return header[7:]

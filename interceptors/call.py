@@ -96,11 +96,11 @@ class Call:
         "traceparent",
     )
 
-    def __init__(self, method: Method, context: Context) -> None:
+    def __init__(self, method: Method, context: Context, metadata: Mapping[str, str | bytes]) -> None:
         self.method = method
         self.grpc = context
         self.started = time.perf_counter()
-        self.metadata: Mapping[str, str | bytes] = {}
+        self.metadata = metadata
         self.request_id = ""
         self.correlation_id = ""
         self.traceparent = ""

@@ -44,7 +44,7 @@ from interceptors.client_metadata import ClientMetadata
 from interceptors.context import EnterContext, ReadContext
 from interceptors.deadline import ClientDeadline, Deadline
 from interceptors.errors import MapErrors
-from interceptors.handlers import Handler, describe, innermost, outermost, unknown
+from interceptors.handlers import Handler, describe, innermost, outermost, received, unknown
 from interceptors.idempotency import Idempotency
 from interceptors.limit import PrincipalLimit
 from interceptors.metrics import ClientMetrics, Metrics, OpenStreams
@@ -75,6 +75,7 @@ class ServerChain(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """The wrapped handler of the method, or the one that says that it is not served."""
+        received.set(handler_call_details.invocation_metadata or ())
         path = handler_call_details.method
         cached = self._handlers.get(path)
         if cached is not None:

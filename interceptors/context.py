@@ -31,7 +31,7 @@ class ReadContext:
         new_id = self._ids.uuid7
 
         async def read(request: Any, call: Call) -> Any:
-            metadata = call.metadata = dict(call.grpc.invocation_metadata() or ())
+            metadata = call.metadata
             call.request_id = _usable(metadata.get(REQUEST_ID)) or new_id()
             call.correlation_id = _usable(metadata.get(CORRELATION_ID)) or call.request_id
             return await proceed(request, call)

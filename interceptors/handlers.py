@@ -8,6 +8,7 @@ inside the chain, so that nothing is parsed for a caller who is refused and a ba
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -26,6 +27,10 @@ _KINDS = {
     (True, False): "client_stream",
     (True, True): "bidi_stream",
 }
+
+
+received: ContextVar[tuple[tuple[str, str | bytes], ...]] = ContextVar("greenledger_received_metadata")
+"""Headers of the call, as the interceptor got them: asking the context decodes them a second time."""
 
 
 class MethodUnknown(Exception):
@@ -66,7 +71,7 @@ def outermost(method: Method, handler: Handler | None, proceed: Proceed) -> Hand
     """The object that grpc.aio calls for a method; it hands over bytes."""
 
     async def enter(request: Any, context: Context) -> Any:
-        return await proceed(request, Call(method, context))
+        return await proceed(request, Call(method, context, dict(received.get())))
 
     if handler is None:
         # A bidirectional handler can refuse a call of any kind.

@@ -65,7 +65,11 @@ async def advance(tx: Transaction, consumer: str, positions: Sequence[tuple[KeyI
     """Move locked keys of one topic on."""
     if positions:
         await tx.execute(
-            "SELECT inbox_advance($1, $2, $3::text[], $4::text[], $5::bigint[])",
+            """
+            INSERT INTO inbox_key (consumer, topic, key, source, last_seq)
+            SELECT $1, $2, m.* FROM unnest($3::text[], $4::text[], $5::bigint[]) AS m
+            ON CONFLICT (consumer, topic, key, source) DO UPDATE SET last_seq = excluded.last_seq
+            """,
             consumer,
             positions[0][0].topic,
             [key.key for key, _ in positions],

@@ -52,38 +52,29 @@ CREATE INDEX IF NOT EXISTS operator_action_subject ON operator_action (subject, 
 
 -- Locks the keys' rows, making those that are missing, and gives their state. A row that somebody else
 -- holds (a replay, or a consumer that is losing the partition) is left out instead of waited for,
--- because the other keys of the batch should not wait. Order by key: no deadlocks.
--- The planner settings: the plan is kept from when the table was small, and must not be to scan it.
+-- because the other keys of the batch should not wait.
+-- LATERAL and upsert, not joins: the plans are kept from when the table was small, and a join that was
+-- planned then reads all of a consumer's keys for each batch ever after.
 CREATE FUNCTION inbox_lock(consumer_ text, topic_ text, keys text[], sources text[])
-RETURNS TABLE (ordinal bigint, last_seq bigint, parked boolean) LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+RETURNS TABLE (ordinal bigint, last_seq bigint, parked boolean) LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO inbox_key AS i (consumer, topic, key, source, last_seq)
     SELECT consumer_, topic_, m.key, m.source, 0 FROM unnest(keys, sources) AS m (key, source)
     ORDER BY m.key, m.source
     ON CONFLICT DO NOTHING;
     RETURN QUERY
-    SELECT m.ordinal, i.last_seq, i.parked
+    SELECT m.ordinal, locked.last_seq, locked.parked
     FROM unnest(keys, sources) WITH ORDINALITY AS m (key, source, ordinal)
-    JOIN inbox_key i ON i.consumer = consumer_ AND i.topic = topic_ AND i.key = m.key AND i.source = m.source
-    ORDER BY m.key, m.source
-    FOR UPDATE OF i SKIP LOCKED;
-END $$;
-
--- Moves locked keys on.
-CREATE FUNCTION inbox_advance(consumer_ text, topic_ text, keys text[], sources text[], positions bigint[])
-RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-BEGIN
-    UPDATE inbox_key AS i SET last_seq = m.position
-    FROM unnest(keys, sources, positions) AS m (key, source, position)
-    WHERE i.consumer = consumer_ AND i.topic = topic_ AND i.key = m.key AND i.source = m.source;
+    CROSS JOIN LATERAL (
+        SELECT i.last_seq, i.parked FROM inbox_key i
+        WHERE i.consumer = consumer_ AND i.topic = topic_ AND i.key = m.key AND i.source = m.source
+        FOR UPDATE SKIP LOCKED
+    ) AS locked;
 END $$;
 """
 
 # The audit may hold actions of other mechanisms too, so it stays.
 INBOX_V1_DROP = """
-DROP FUNCTION inbox_advance;
 DROP FUNCTION inbox_lock;
 DROP TABLE parked_msg;
 DROP TABLE parked_key;

@@ -10,8 +10,7 @@ OUTBOX_LOG = SequenceLog("outbox_position", OUTBOX_NAMESPACE)
 #
 # Counters first, then the watermark, then positions. The row locks of outbox_key make the order of
 # positions equal to the order of key_seq within a key, because both are taken while they are held;
-# the watermark comes after them, so that waiting for a busy key does not hold the relay back. The
-# planner settings: the plan is kept from when outbox_key was small, and must not be to scan it.
+# the watermark comes after them, so that waiting for a busy key does not hold the relay back.
 OUTBOX_V1 = f"""
 CREATE SEQUENCE outbox_position CACHE 1;
 
@@ -47,16 +46,23 @@ COMMENT ON COLUMN relay_cursor.incarnation IS 'one life of a broker; an empty on
 COMMENT ON COLUMN relay_cursor.epoch IS 'rises with every leader; an older leader cannot move the cursor';
 
 CREATE FUNCTION outbox_publish(ids uuid[], topics text[], keys text[], headers jsonb[], payloads bytea[])
-RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     entered text;
+    counted_topics text[];
+    counted_keys text[];
+    counts bigint[];
 BEGIN
-    -- Sorted, so that two transactions with the same keys wait for each other instead of deadlocking.
-    INSERT INTO outbox_key AS counter (topic, key, last_seq)
-    SELECT m.topic, m.key, count(*) FROM unnest(topics, keys) AS m (topic, key)
-    GROUP BY m.topic, m.key ORDER BY m.topic, m.key
-    ON CONFLICT (topic, key) DO UPDATE SET last_seq = counter.last_seq + excluded.last_seq;
+    WITH counter AS (
+        -- Sorted, so that two transactions with the same keys wait for each other instead of deadlocking.
+        INSERT INTO outbox_key AS k (topic, key, last_seq)
+        SELECT m.topic, m.key, count(*) FROM unnest(topics, keys) AS m (topic, key)
+        GROUP BY m.topic, m.key ORDER BY m.topic, m.key
+        ON CONFLICT (topic, key) DO UPDATE SET last_seq = k.last_seq + excluded.last_seq
+        RETURNING k.topic, k.key, k.last_seq
+    )
+    SELECT array_agg(topic), array_agg(key), array_agg(last_seq) FROM counter
+    INTO counted_topics, counted_keys, counts;
 {OUTBOX_LOG.enter_sql}
     INSERT INTO outbox (position, message_id, topic, key, key_seq, headers, payload)
     SELECT nextval('outbox_position'), s.id, s.topic, s.key, s.seq, s.headers, s.payload
@@ -66,7 +72,8 @@ BEGIN
                                 - count(*) OVER (PARTITION BY m.topic, m.key) AS seq
         FROM unnest(ids, topics, keys, headers, payloads)
              WITH ORDINALITY AS m (id, topic, key, headers, payload, ordinal)
-        JOIN outbox_key counter ON counter.topic = m.topic AND counter.key = m.key
+        JOIN unnest(counted_topics, counted_keys, counts) AS counter (topic, key, last_seq)
+          ON counter.topic = m.topic AND counter.key = m.key
         ORDER BY m.ordinal
     ) AS s;
 END $$;

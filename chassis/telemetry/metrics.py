@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 """Upper bounds in seconds; from a local answer to the cap of a unary deadline."""
 
+_OK = grpc.StatusCode.OK
 _METHOD_LABELS = ["grpc_type", "grpc_service", "grpc_method"]
 
 
@@ -27,7 +28,8 @@ class MethodCell:
     labels: tuple[str, str, str]
     in_flight: int = 0
     started: int = 0
-    handled: dict[grpc.StatusCode, int] = field(default_factory=dict)
+    succeeded: int = 0
+    failed: dict[grpc.StatusCode, int] = field(default_factory=dict)
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_S) + 1))
     seconds: float = 0.0
 
@@ -39,7 +41,10 @@ class MethodCell:
     def end(self, code: grpc.StatusCode, seconds: float) -> None:
         """A call has ended with this status after so many seconds."""
         self.in_flight -= 1
-        self.handled[code] = self.handled.get(code, 0) + 1
+        if code is _OK:
+            self.succeeded += 1  # apart, since an enum hashes itself in Python code
+        else:
+            self.failed[code] = self.failed.get(code, 0) + 1
         self.buckets[bisect.bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
         self.seconds += seconds
 
@@ -86,8 +91,9 @@ class RpcMetrics(Collector):
         for cell in list(self._cells.values()):
             started.add_metric(cell.labels, cell.started)
             flying.add_metric(cell.labels, cell.in_flight)
-            for code, count in list(cell.handled.items()):
-                handled.add_metric([*cell.labels, code.name], count)
+            for code, count in [(_OK, cell.succeeded), *cell.failed.items()]:
+                if count:
+                    handled.add_metric([*cell.labels, code.name], count)
             bounds = [*map(str, LATENCY_BUCKETS_S), "+Inf"]
             duration.add_metric(
                 cell.labels, list(zip(bounds, accumulate(cell.buckets), strict=True)), cell.seconds

@@ -135,8 +135,9 @@ class Tracing:
                 return Decision(incoming, self._recording and int(found[3], 16) & 1 == 1)
         if self._ratio and random.random() < self._ratio:
             return Decision("", True)
-        ids = f"{random.getrandbits(192):048x}"
-        return Decision(f"00-{ids[:32]}-{ids[32:]}-00", False)
+        # No span will ever have this parent id, so it need not be random on its own.
+        ids = random.getrandbits(128).to_bytes(16, "big").hex()
+        return Decision(f"00-{ids}-{ids[16:]}-00", False)
 
     def start(
         self,

@@ -1,13 +1,10 @@
 """A real fleet whose parts a test may kill one by one: servers and service processes, without the edge."""
 
 import asyncio
-import itertools
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -33,6 +30,7 @@ from fleet.servers.postgres import Postgres
 from fleet.servers.valkey import Valkey
 from fleet.services import SERVICES, Endpoints, service_environment
 from fleet.settings import FleetSettings, process_environment
+from fleet.testing.ports import free_edge_port
 from greenledger.auth.v1 import auth_pb2
 
 START_S = 30.0
@@ -47,21 +45,6 @@ QUICK = {
     "GREENLEDGER_ARGON2_TIME_COST": "1",
 }
 """As in production, but shorter waits."""
-
-_EDGE_PORTS = itertools.count(random.randrange(10200, 21000, 100), 100)
-
-
-def free_edge_port() -> int:
-    """An edge port all of whose internal ports are free.
-
-    Raises:
-        RuntimeError: there is none.
-    """
-    for port in itertools.islice(_EDGE_PORTS, 300):
-        edge = 10200 + (port - 10200) % 11800
-        if all(_free(candidate) for candidate in [edge, *range(edge + 10000, edge + 10060)]):
-            return edge
-    raise RuntimeError("no free range of ports")
 
 
 @dataclass(slots=True)
@@ -156,8 +139,8 @@ class LiveFleet:
         await eventually(serving, START_S, ignore=_NOT_YET)
         assert self.running(name), f"{name} ended with {process.ended}:\n{self.log(name)[-2000:]}"
 
-    async def restart(self, name: str, crashpoint: str = "", how: signal.Signals = signal.SIGTERM) -> None:
-        """End a service in good order, unless it is dead already, and start it again."""
+    async def restart(self, name: str, crashpoint: str = "", how: signal.Signals = signal.SIGKILL) -> None:
+        """End a service, unless it is dead already, and start it again; default without warning."""
         await self.end(name, how)
         await self.start_service(name, crashpoint)
 
@@ -322,13 +305,3 @@ async def live_fleet(extra: Mapping[str, str] = QUICK) -> AsyncIterator[LiveFlee
         stack.push_async_callback(fleet.stop)
         await fleet.start()
         yield fleet
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

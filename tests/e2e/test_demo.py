@@ -15,7 +15,7 @@ from fleet.demo.stage import Stage
 from fleet.demo.story import play
 from fleet.demo.world import World
 from fleet.settings import process_environment
-from fleet.testing import RunningFleet
+from fleet.testing.running import RunningFleet
 
 _TIMEOUT_S = 120
 

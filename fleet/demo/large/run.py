@@ -12,9 +12,8 @@ from fleet.client import CallFailed, Credentials, RpcEdge, Session
 from fleet.demo.large.checkpoint import Checkpoint, CheckpointFile
 from fleet.demo.large.load import Load, Tally
 from fleet.demo.large.market import Market
-from fleet.demo.large.plan import Plan
+from fleet.demo.large.plan import Names, Plan
 from fleet.demo.patience import until
-from fleet.demo.requests import new_request_id
 from fleet.errors import FleetError
 from fleet.settings import FleetSettings
 from fleet.trace_view import scope_summary
@@ -58,7 +57,7 @@ async def run_large(
             await _count(console, market, plan, tallies)
             if market.venues:
                 session = await Session.open(edge, operator)
-                await _recall(console, edge, session, market.venues[0].lot_ids[0])
+                await _recall(console, edge, session, market.venues[0].lot_ids[0], checkpoint.names)
         except CallFailed as error:
             raise FleetError(f"The edge at {edge_url} refused a call: {error.code}, {error}.") from error
     file.remove()
@@ -118,9 +117,9 @@ async def _count(console: Console, market: Market, plan: Plan, tallies: dict[str
             raise FleetError(f"{wanted[kind]:,} {kind} were answered, but the API lists {seen[kind]:,}.")
 
 
-async def _recall(console: Console, edge: RpcEdge, operator: Session, lot_id: str) -> None:
+async def _recall(console: Console, edge: RpcEdge, operator: Session, lot_id: str, names: Names) -> None:
     request = crops_pb2.RecallLotRequest(
-        request_id=new_request_id(),
+        request_id=names.request_id("recall"),
         lot_id=lot_id,
         reason="Potential Salmonella",
         recall_class=crops_pb2.RecallClass.RECALL_CLASS_I,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleet.settings import FleetSettings
-from fleet.testing import free_edge_port
+from fleet.testing.ports import free_edge_port
 
 
 @pytest.fixture

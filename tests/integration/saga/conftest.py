@@ -43,8 +43,8 @@ class World:
     stack: AsyncExitStack
 
     def engine(self, *sagas: Saga, **settings: Any) -> SagaEngine:
-        """An engine with a short lease that is not running."""
-        defaults = {"lease": timedelta(milliseconds=600), "poll": timedelta(milliseconds=50)}
+        """An engine that polls often and is not running."""
+        defaults = {"poll": timedelta(milliseconds=50)}
         return SagaEngine(self.db, sagas, rng=random.Random(1), **(defaults | settings))
 
     async def run(self, *sagas: Saga, **settings: Any) -> SagaEngine:

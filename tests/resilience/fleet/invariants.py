@@ -1,0 +1,257 @@
+"""What must hold in a fleet at rest, whatever has died on the way; read from the databases themselves."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from chassis.inbox import Subscription
+from chassis.testing import eventually
+from fleet.testing.live import LiveFleet
+from greenledger.events.v1.event_pb2 import Event
+from greenledger.inventory.v1 import events_pb2 as inventory_events
+from services.auth.adapters.kafka import user_deleted
+from services.inventory.adapters.kafka import recalls
+from services.notifications.adapters.kafka import Subscriptions
+from services.trace.adapters.kafka import subscriptions as trace_subscriptions
+
+_NOBODY: Any = None
+ORCHESTRATORS = ("orders", "crops", "users")
+PRODUCERS = ("auth", "users", "crops", "catalog", "inventory", "orders", "payments", "notifications")
+_CONSUMERS: dict[str, list[Subscription[Any]]] = {
+    "auth": [user_deleted(_NOBODY)],
+    "inventory": [recalls(_NOBODY)],
+    "notifications": Subscriptions(_NOBODY, _NOBODY).all(),
+    "trace": trace_subscriptions(_NOBODY),
+}
+CONSUMED = {name: {entry.topic for entry in entries} for name, entries in _CONSUMERS.items()}
+"""Topics by consumer, from the services' own declarations."""
+
+
+async def everything_ended(live: LiveFleet, timeout_s: float = 40.0) -> None:
+    """Wait until no saga is under way; one that is stuck fails the test."""
+
+    async def ended() -> bool:
+        for service in ORCHESTRATORS:
+            rows = await live.fetch(
+                service,
+                "SELECT saga_id, name, state, step, failure FROM saga"
+                " WHERE state NOT IN ('COMPLETED', 'COMPENSATED')",
+            )
+            stuck = [dict(row) for row in rows if row["state"] == "STUCK"]
+            if stuck:
+                raise RuntimeError(f"stuck: {stuck}")
+            assert not rows, [dict(row) for row in rows]
+        return True
+
+    await eventually(ended, timeout_s)
+
+
+async def check(live: LiveFleet) -> None:
+    """Wait for the end of all sagas, then look at money, stock, people and lots."""
+    await everything_ended(live)
+    orders = await _orders(live)
+    await _money(live, orders)
+    await _stock(live, orders)
+    await _people(live)
+    await _lots(live)
+
+
+async def check_events(live: LiveFleet, timeout_s: float = 40.0) -> None:
+    """Every event was delivered and took effect once, in every consumer."""
+    await eventually(lambda: _delivered(live), timeout_s, interval_s=0.1)
+    await _trace(live)
+    await _notifications(live)
+
+
+async def _orders(live: LiveFleet) -> dict[str, dict[str, Any]]:
+    rows = await live.fetch("orders", "SELECT order_id::text, state, total_minor FROM customer_order")
+    found = {row["order_id"]: dict(row) for row in rows}
+    assert {entry["state"] for entry in found.values()} <= {"FULFILLED", "FAILED"}
+    return found
+
+
+async def _money(live: LiveFleet, orders: dict[str, dict[str, Any]]) -> None:
+    """The provider's books, not our own, say what was taken."""
+    rows = await live.fetch(
+        "payments",
+        """
+        SELECT p.order_id::text, p.state AS ours, c.state, c.captured_minor - c.refunded_minor AS kept
+        FROM simulated_charge c LEFT JOIN payment p ON p.payment_id::text = c.key
+        """,
+    )
+    assert all(row["order_id"] for row in rows), "the provider has a charge that we know nothing of"
+    kept = {row["order_id"]: row["kept"] for row in rows}
+    for order_id, order in orders.items():
+        wanted = order["total_minor"] if order["state"] == "FULFILLED" else 0
+        assert kept.get(order_id, 0) == wanted, (order, kept.get(order_id))
+    assert not [dict(row) for row in rows if row["order_id"] in orders and row["state"] == "AUTHORIZED"]
+    unsure = ("PENDING", "CAPTURING", "VOIDING")
+    assert not [dict(row) for row in rows if row["order_id"] in orders and row["ours"] in unsure]
+
+
+async def _stock(live: LiveFleet, orders: dict[str, dict[str, Any]]) -> None:
+    reservations = {
+        row["order_id"]: row["state"]
+        for row in await live.fetch("inventory", "SELECT order_id::text, state FROM reservation")
+    }
+    for order_id, state in reservations.items():
+        if order_id in orders:
+            fulfilled = orders[order_id]["state"] == "FULFILLED"
+            assert (state == "CONSUMED") == fulfilled, (order_id, state, orders[order_id])
+            assert state not in ("HELD", "CONFIRMED"), f"{order_id} ended and still holds stock"
+    fulfilled_orders = {order_id for order_id, order in orders.items() if order["state"] == "FULFILLED"}
+    assert fulfilled_orders <= reservations.keys()
+    received = await _received(live)
+    rows = await live.fetch(
+        "inventory",
+        """
+        SELECT s.stock_item_id::text, s.on_hand, s.reserved,
+               coalesce(sum(a.amount) FILTER (WHERE r.state IN ('HELD', 'CONFIRMED')), 0) AS promised,
+               coalesce(sum(a.amount) FILTER (WHERE r.state = 'CONSUMED'), 0) AS gone
+        FROM stock_item s LEFT JOIN allocation a USING (stock_item_id) LEFT JOIN reservation r USING (order_id)
+        GROUP BY s.stock_item_id
+        """,
+    )
+    for row in rows:
+        assert row["reserved"] == row["promised"], dict(row)
+        assert row["on_hand"] == received[row["stock_item_id"]] - row["gone"], dict(row)
+
+
+async def _received(live: LiveFleet) -> dict[str, Decimal]:
+    amounts: dict[str, Decimal] = {}
+    for row in await live.fetch("inventory", "SELECT payload FROM outbox WHERE topic = 'inventory.received'"):
+        event = inventory_events.StockReceived()
+        assert Event.FromString(row["payload"]).payload.Unpack(event)
+        assert event.stock_item_id not in amounts
+        amounts[event.stock_item_id] = Decimal(event.quantity.amount)
+    return amounts
+
+
+async def _people(live: LiveFleet) -> None:
+    """Registered on both sides, or on neither."""
+    persons = {
+        row["user_id"]: (row["state"], row["email"])
+        for row in await live.fetch("users", "SELECT user_id::text, state, email FROM person")
+    }
+    accounts = {
+        row["user_id"]: (row["state"], row["email"])
+        for row in await live.fetch("auth", "SELECT user_id::text, state, email FROM account")
+    }
+    assert {state for state, _ in persons.values()} <= {"ACTIVE", "FAILED", "DELETED"}
+    for user_id, (state, email) in persons.items():
+        account = accounts.get(user_id, ("REVOKED", None))
+        assert account == (("ACTIVE", email) if state == "ACTIVE" else ("REVOKED", None)), (user_id, account)
+    told = Counter(
+        row["aggregate"]
+        for row in await live.fetch("users", "SELECT key AS aggregate FROM outbox WHERE topic = 'user.registered'")
+    )
+    active_once = {user_id for user_id, (state, _) in persons.items() if state in ("ACTIVE", "DELETED")}
+    assert told == Counter(active_once), "each registration is told of once"
+
+
+async def _lots(live: LiveFleet) -> None:
+    """The events are the truth; no lot is left spoken for, and the read model says the same."""
+    await eventually(lambda: _shown(live), 20)
+    rows = await live.fetch(
+        "crops",
+        """
+        SELECT substr(stream_id, 5) AS lot_id,
+               count(*) FILTER (WHERE type = 'LotTransferBegun') AS begun,
+               count(*) FILTER (WHERE type = 'LotTransferred') AS done,
+               count(*) FILTER (WHERE type = 'LotTransferCancelled') AS cancelled,
+               count(*) FILTER (WHERE type = 'LotRecalled') AS recalled
+        FROM event WHERE stream_id LIKE 'lot-%' GROUP BY stream_id
+        """,
+    )
+    done = {row["lot_id"]: row["done"] for row in rows}
+    assert not [dict(row) for row in rows if row["begun"] != row["done"] + row["cancelled"] and not row["recalled"]]
+    for row in await live.fetch(
+        "crops",
+        """
+        SELECT l.lot_id, l.owner_id, l.transfer_count, count(o.number) AS periods,
+               array_agg(o.owner_id) FILTER (WHERE o.until_time IS NULL) AS present
+        FROM lot_view l JOIN lot_ownership o USING (lot_id)
+        GROUP BY l.lot_id, l.owner_id, l.transfer_count
+        """,
+    ):
+        assert row["present"] == [row["owner_id"]], f"one owner each: {dict(row)}"
+        assert row["transfer_count"] == row["periods"] - 1 == done[row["lot_id"]], dict(row)
+
+
+async def _shown(live: LiveFleet) -> bool:
+    written = await live.fetchval("crops", "SELECT max(position) FROM event")
+    shown = await live.fetchval("crops", "SELECT max(position) FROM projection WHERE name = 'lots'")
+    return bool(shown == written)
+
+
+async def _delivered(live: LiveFleet) -> bool:
+    written: dict[str, dict[tuple[str, str], int]] = {}
+    for producer in PRODUCERS:
+        rows = await live.fetch(
+            producer,
+            """
+            SELECT k.topic, k.key, k.last_seq, count(o.key_seq) AS n, min(o.key_seq) AS low, max(o.key_seq) AS top
+            FROM outbox_key k LEFT JOIN outbox o USING (topic, key) GROUP BY k.topic, k.key, k.last_seq
+            """,
+        )
+        for row in rows:
+            assert (row["low"], row["top"], row["n"]) == (1, row["last_seq"], row["last_seq"]), dict(row)
+            written.setdefault(row["topic"], {})[row["key"], producer] = row["last_seq"]
+    for consumer, topics in CONSUMED.items():
+        applied: dict[str, dict[tuple[str, str], int]] = {}
+        for row in await live.fetch(consumer, "SELECT topic, key, source, last_seq, parked FROM inbox_key"):
+            assert not row["parked"], dict(row)
+            applied.setdefault(row["topic"], {})[row["key"], row["source"]] = row["last_seq"]
+        for topic in topics:
+            wanted, got = written.get(topic, {}), applied.get(topic, {})
+            missing = {key: seq for key, seq in wanted.items() if got.get(key) != seq}
+            assert not missing, f"{consumer} lacks {len(missing)} of {topic}: {list(missing.items())[:3]}"
+    return True
+
+
+async def _trace(live: LiveFleet) -> None:
+    """The graph has every order in its last state, every allocation and every change of hands, once."""
+    orders = {
+        row["order_id"]: row["state"]
+        for row in await live.fetch("orders", "SELECT order_id::text, state FROM customer_order")
+    }
+    states = {"FULFILLED": 3, "FAILED": 4}
+    traced = {
+        row["order_id"]: row["state"]
+        for row in await live.fetch("trace", "SELECT order_id, state FROM traced_order WHERE guest_id <> ''")
+    }
+    assert traced.keys() == orders.keys()
+    assert {order_id: states[state] for order_id, state in orders.items()} == traced
+    allocated = "SELECT DISTINCT order_id::text, stock_item_id::text, menu_item_id::text FROM allocation"
+    ours = {tuple(row) for row in await live.fetch("inventory", allocated)}
+    assert {tuple(row) for row in await live.fetch("trace", allocated)} == ours
+    owned = "SELECT lot_id, number, owner_id FROM {}"
+    owners = {tuple(row) for row in await live.fetch("crops", owned.format("lot_ownership"))}
+    assert {tuple(row) for row in await live.fetch("trace", owned.format("custody"))} == owners
+
+
+async def _notifications(live: LiveFleet) -> None:
+    """One message for each fact that people are told of."""
+    sent = Counter(
+        (row["source"], row["template"])
+        for row in await live.fetch("notifications", "SELECT source, template FROM notification")
+    )
+    assert all(count == 1 or template == "lot-transferred" for (_, template), count in sent.items())
+    by_template = Counter[str]()
+    for (_, template), count in sent.items():
+        by_template[template] += count
+    wanted = Counter[str]()
+    for producer, topic, template in (
+        ("orders", "order.fulfilled", "order-fulfilled"),
+        ("orders", "order.failed", "order-failed"),
+        ("payments", "payment.refunded", "payment-refunded"),
+        ("crops", "crop.recalled", "lot-recalled"),
+        ("users", "user.registered", "welcome"),
+    ):
+        events = await live.fetch(producer, "SELECT message_id::text AS id FROM outbox WHERE topic = $1", topic)
+        wanted[template] = len(events)
+        if template != "welcome":
+            assert {source for source, name in sent if name == template} == {row["id"] for row in events}
+    done = await live.fetchval("crops", "SELECT count(*) FROM outbox WHERE topic = 'crop.transferred'")
+    wanted["lot-transferred"] = 2 * done
+    assert by_template == +wanted
