@@ -79,6 +79,11 @@ def arm_from_environment(environ: Mapping[str, str] = os.environ) -> None:
         arm(specification, environment=environ.get("GREENLEDGER_ENV", "development"))
 
 
+def armed() -> frozenset[str]:
+    """Names that are armed and have not acted yet."""
+    return frozenset(_armed)
+
+
 def disarm() -> None:
     """Disarm every point."""
     _armed.clear()

@@ -101,9 +101,11 @@ class Inventory:
         """What stock says is reserved is what open reservations hold, to the last digit."""
         rows = await self.database.fetch(
             """
-            SELECT s.reserved, coalesce(sum(a.amount) FILTER (WHERE r.state IN ('HELD', 'CONFIRMED')), 0) AS held
-            FROM stock_item s LEFT JOIN allocation a USING (stock_item_id) LEFT JOIN reservation r USING (order_id)
-            GROUP BY s.stock_item_id
+            SELECT s.reserved, coalesce((
+                SELECT sum(a.amount) FROM allocation a JOIN reservation r USING (order_id)
+                WHERE a.stock_item_id = s.stock_item_id AND r.state IN ('HELD', 'CONFIRMED')
+            ), 0) AS held
+            FROM stock_item s
             """
         )
         assert [row["reserved"] for row in rows] == [row["held"] for row in rows]

@@ -2,13 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from chassis.database import Database
 from chassis.ids import SystemIds
@@ -64,6 +66,13 @@ class World:
         recorded = await engine.operator.get(saga_id)
         assert (ended.state, ended.data) == (recorded.state, recorded.data)
         return recorded
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What is logged; rendering the tracebacks of provoked faults would take longer than the sagas."""
+    with capture_logs() as entries:
+        yield entries
 
 
 @pytest_asyncio.fixture

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from structlog.testing import capture_logs
 
 from chassis import context as contexts
 from chassis import errors
@@ -129,12 +128,11 @@ async def test_a_step_that_runs_out_of_attempts_is_undone_too_because_nobody_kno
     assert await remote_effects(world.db, saga_id) == {"reserve": "UNDONE", "authorize": "UNDONE"}
 
 
-async def test_an_unknown_exception_is_retried_logged_and_its_text_stays_inside(world):
+async def test_an_unknown_exception_is_retried_logged_and_its_text_stays_inside(world, logs):
     bug = KeyError("secret")
     broken = failing(bug, 99, world.remote.act)
     engine = await world.run(order(world, reserve=Step("reserve", broken, world.remote.undo, retry=QUICK)))
-    with capture_logs() as logs:
-        ended = await world.outcome(engine, await world.start(engine))
+    ended = await world.outcome(engine, await world.start(engine))
     assert ended.failure is not None
     assert ended.failure.reason == "STEP_FAILED"
     assert "secret" not in ended.failure.message

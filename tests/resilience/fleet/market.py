@@ -220,9 +220,23 @@ class Market:
                 assert not defect, f"{failure.code}: {failure.message}"
                 return (failure.reason,)
 
-        found = await eventually(answered, timeout_s, interval_s=0.05, ignore=())
+        try:
+            found = await eventually(answered, timeout_s, interval_s=0.05, ignore=())
+        except AssertionError as error:
+            raise AssertionError(f"no final answer: {self.refusals[-5:]}; {await self._under_way()}") from error
         assert found is not None
         return found[0]
+
+    async def _under_way(self) -> list[dict[str, Any]]:
+        sql = """
+        SELECT s.saga_id, s.state, p.step, p.direction, p.state AS step_state, p.attempts, p.error
+        FROM saga s JOIN saga_step p USING (saga_id)
+        WHERE s.state NOT IN ('COMPLETED', 'COMPENSATED') ORDER BY p.started_at
+        """
+        found: list[dict[str, Any]] = []
+        for service in ("orders", "crops", "users"):
+            found += [dict(row) for row in await self.live.fetch(service, sql)]
+        return found
 
     async def order_id(self, request_id: str) -> str:
         """The order of a request, once there is one."""

@@ -1,0 +1,99 @@
+"""The people and things that the tables of bad input name."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.testing import eventually
+from fleet.client import RpcEdge, Session
+from fleet.demo.requests import new_request_id
+from fleet.testing.running import RunningFleet
+from greenledger.inventory.v1 import inventory_pb2
+from greenledger.notifications.v1 import notifications_pb2
+from greenledger.orders.v1 import orders_pb2
+from tests.e2e.people import newcomer, open_shop
+from tests.security.calls import CONTRACTS, METHODS
+from tests.security.forging import Forge
+
+PERMISSIONS = {
+    access.permission
+    for method in METHODS.values()
+    if (access := CONTRACTS.access(method)) is not None and access.permission
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """Plain data, so that every test may use it on an event loop of its own.
+
+    Args:
+        forge: makes tokens.
+        ids: by the names that the tables use in braces.
+        tokens: authorization headers by caller; `anyone` has every permission and owns nothing.
+    """
+
+    forge: Forge
+    ids: Mapping[str, str]
+    tokens: Mapping[str, str]
+
+    def fill(self, value: Any) -> Any:
+        """Replace the names in braces, at any depth."""
+        if isinstance(value, str):
+            return value.format_map(_Fresh(self.ids)) if "{" in value else value
+        if isinstance(value, dict):
+            return {name: self.fill(part) for name, part in value.items()}
+        return [self.fill(part) for part in value] if isinstance(value, list) else value
+
+
+class _Fresh(dict[str, str]):
+    """Ids by name; `{request}` and `{nobody}` are new each time."""
+
+    def __missing__(self, name: str) -> str:
+        if name == "code":
+            return secrets.token_hex(8)
+        return new_request_id()
+
+
+async def build(fleet: RunningFleet) -> World:
+    """Register everyone and make one of each thing through the edge."""
+    async with RpcEdge(fleet.edge_url) as edge:
+        shop = await open_shop(edge, portions=5)
+        people = {name: await newcomer(edge, role) for name, role in _ROLES.items()}
+        sessions = {name: session for name, (_, session) in people.items()}
+        sessions |= {"grower": shop.grower, "manager": shop.manager}
+        sessions["operator"] = await Session.open(edge, fleet.operator)
+        guest = sessions["guest"]
+        request = orders_pb2.CheckoutRequest(
+            request_id=new_request_id(),
+            payment_method="pm_card",
+            items=[orders_pb2.CartItem(menu_item_id=shop.menu_item_id, quantity=1)],
+        )
+        order = await edge.call(edge.orders.Checkout, request, guest)
+        stock = await edge.call(
+            edge.inventory.ListStock, inventory_pb2.ListStockRequest(venue_id=shop.venue_id), shop.manager
+        )
+
+        async def notification() -> str:
+            asked = notifications_pb2.ListNotificationsRequest()
+            listed = await edge.call(edge.notifications.ListNotifications, asked, guest)
+            return listed.notifications[0].notification_id if listed.notifications else ""
+
+        ids = {
+            "lot": shop.lot_id,
+            "venue": shop.venue_id,
+            "item": shop.menu_item_id,
+            "stock": stock.stock_items[0].stock_item_id,
+            "order": order.order_id,
+            "notification": await eventually(notification),
+            "email": people["guest"][0].credentials.email,
+        }
+        ids |= {f"{name}_id": session.user_id for name, session in sessions.items()}
+        forge = await Forge.of(fleet)
+        tokens = {name: f"Bearer {await session.bearer()}" for name, session in sessions.items()}
+        tokens["anyone"] = f"Bearer {forge.user(PERMISSIONS)}"
+        tokens["user"] = f"Bearer {forge.user([])}"
+    return World(forge, ids, tokens)
+
+
+_ROLES = {"guest": "guest", "stranger": "guest", "other_grower": "grower", "other_manager": "venue"}
