@@ -57,7 +57,7 @@ class Bench:
         taken = time.perf_counter() - started
         await relay.stop()
         await running
-        return self.arguments.events / taken
+        return float(self.arguments.events / taken)
 
     async def consume(self, group: str, events: int, settings: ConsumerSettings, *, batches: bool) -> float:
         """Apply everything on the broker in a new group; events/s from the first to the last effect."""

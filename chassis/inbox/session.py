@@ -276,7 +276,10 @@ class Session:
 
 
 def _record(topic: str, message: Message) -> Record:
-    value = message.value()
+    value, headers = message.value(), message.headers()
     return Record(
-        topic, as_text(message.key()), value if isinstance(value, bytes) else b"", message.headers() or ()
+        topic,
+        as_text(message.key()),
+        value if isinstance(value, bytes) else b"",
+        headers if isinstance(headers, list) else (),
     )

@@ -3,10 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-import asyncpg
 import structlog
 
 from chassis.broker import Broker
@@ -16,7 +13,7 @@ from chassis.database.errors import DRIVER_ERRORS
 from chassis.errors import Aborted, DeadlineExceeded, Unavailable
 from chassis.outbox import metrics
 from chassis.outbox.leadership import Session
-from chassis.outbox.schema import OUTBOX_LOG
+from chassis.outbox.rows import ALL, Batch, Lag, OutboxRows, Shard
 from chassis.outbox.sender import Sender
 from chassis.wakeup import Wakeup
 
@@ -26,38 +23,12 @@ RELAY_CRASHPOINTS = ("relay.before_send", "relay.after_send", "relay.after_curso
 """Crash points: rows are read; the broker has them; the cursor is past them."""
 declare(*RELAY_CRASHPOINTS)
 
-_PASSING = (*DRIVER_ERRORS, Unavailable, Aborted, DeadlineExceeded)
+_PASSING: tuple[type[Exception], ...] = (*DRIVER_ERRORS, Unavailable, Aborted, DeadlineExceeded)
 _LIFE_CHECK_S = 1.0
 _STANDBY_S = 0.5
 _HELD_BACK_S = 0.005
 _LAG_EVERY_S = 5.0
 _RETRY_S = (0.05, 2.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A share of the keys. With other counts come other cursors, which start at 0 and resend everything."""
-
-    index: int = 0
-    count: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """How far the broker is behind the outbox: events (counted up to 100,000) and the age of the oldest."""
-
-    rows: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    rows: Sequence[asyncpg.Record]
-    end: int
-    held_back: bool
 
 
 class Relay:
@@ -83,7 +54,7 @@ class Relay:
         broker: Broker,
         name: str,
         *,
-        shard: Shard = Shard(),
+        shard: Shard = ALL,
         batch_size: int = 1000,
         poll_s: float = 0.25,
         drain_s: float = 5.0,
@@ -91,7 +62,7 @@ class Relay:
         self._db = db
         self._broker = broker
         self._shard = shard
-        self._batch_size = batch_size
+        self._rows = OutboxRows(shard, batch_size)
         self._poll_s = poll_s
         self._drain_s = drain_s
         self._wakeup = Wakeup()
@@ -147,21 +118,7 @@ class Relay:
         Raises:
             Unavailable: the database does not answer.
         """
-        row = await self._db.fetchrow(
-            f"""
-            SELECT count(*) AS rows,
-                   coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0) AS age
-            FROM (SELECT recorded_at FROM outbox
-                  WHERE position > coalesce((SELECT position FROM relay_cursor WHERE shard = $1
-                                             ORDER BY updated_at DESC LIMIT 1), 0)
-                    AND {_OURS} ORDER BY position LIMIT 100000) AS behind
-            """,
-            str(self._shard),
-            self._shard.index,
-            self._shard.count,
-        )
-        assert row is not None
-        return Lag(row["rows"], max(0.0, float(row["age"])))
+        return await self._rows.lag(self._db)
 
     @property
     def _stopping(self) -> bool:
@@ -195,7 +152,7 @@ class Relay:
         while True:
             if self._life_now != self._life:
                 await self._claim(self._life_now)
-            batch = await self._read(self._cursor)
+            batch = await self._rows.after(self._session.connection, self._cursor)
             if batch.rows:
                 await self._send_all(batch)
             elif self._stopping:
@@ -229,34 +186,14 @@ class Relay:
         metrics.LEADER.labels(self._label).set(1)
         _log.info("relay.leads", relay=self._label, incarnation=life, epoch=self._epoch, cursor=self._cursor)
 
-    async def _read(self, cursor: int) -> _Batch:
-        connection = self._session.connection
-        ceiling = await OUTBOX_LOG.read_ceiling(connection, cursor)
-        if ceiling <= cursor:
-            # Something may be pending behind an open transaction, whose rollback wakes nobody.
-            return _Batch((), cursor, await OUTBOX_LOG.floor(connection) > cursor)
-        rows = await connection.fetch(
-            f"""
-            SELECT position, topic, key, key_seq, headers, payload FROM outbox
-            WHERE position > $1 AND position <= $4 AND {_OURS} ORDER BY position LIMIT $5
-            """,
-            cursor,
-            self._shard.index,
-            self._shard.count,
-            ceiling,
-            self._batch_size,
-        )
-        full = len(rows) == self._batch_size
-        return _Batch(rows, rows[-1]["position"] if full else ceiling, False)
-
-    async def _send_all(self, batch: _Batch) -> None:
+    async def _send_all(self, batch: Batch) -> None:
         """Send batch after batch, reading the next while one is on its way."""
         while batch.rows:
             crashpoint("relay.before_send")
             await self._broker.ensure_topics({row["topic"] for row in batch.rows})
             sending = asyncio.create_task(self._sender.send(batch.rows))
             try:
-                following = await self._read(batch.end)
+                following = await self._rows.after(self._session.connection, batch.end)
             finally:
                 await self._confirmed(sending)
             crashpoint("relay.after_send")
@@ -275,7 +212,7 @@ class Relay:
                 await self._broker.incarnation(0)
             raise
 
-    async def _advance(self, batch: _Batch) -> None:
+    async def _advance(self, batch: Batch) -> None:
         moved = await self._session.connection.execute(
             """
             UPDATE relay_cursor SET position = $1, updated_at = now()
@@ -311,6 +248,3 @@ class Relay:
         cause = getattr(error, "reason", type(error).__name__)
         metrics.FAILURES.labels(self._label, cause).inc()
         _log.warning("relay.interrupted", relay=self._label, cause=cause, error=str(error))
-
-
-_OURS = "($3::int = 1 OR mod(hashtext(key)::bigint + 2147483648, $3::int) = $2::int)"

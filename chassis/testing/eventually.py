@@ -4,18 +4,38 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    predicate: Callable[[], T | Awaitable[T]],
+    predicate: Callable[[], Awaitable[T]],
+    timeout_s: float = ...,
+    *,
+    interval_s: float = ...,
+    ignore: tuple[type[BaseException], ...] = ...,
+) -> T: ...
+
+
+@overload
+async def eventually(
+    predicate: Callable[[], T],
+    timeout_s: float = ...,
+    *,
+    interval_s: float = ...,
+    ignore: tuple[type[BaseException], ...] = ...,
+) -> T: ...
+
+
+async def eventually(
+    predicate: Callable[[], Any],
     timeout_s: float = 10.0,
     *,
     interval_s: float = 0.02,
     ignore: tuple[type[BaseException], ...] = (AssertionError,),
-) -> T:
+) -> Any:
     """Poll until the predicate holds, and give its answer.
 
     Args:
@@ -30,7 +50,7 @@ async def eventually(
     deadline = time.monotonic() + timeout_s
     while True:
         error: BaseException | None = None
-        answer: T | None = None
+        answer: Any = None
         try:
             outcome = predicate()
             answer = await outcome if inspect.isawaitable(outcome) else outcome

@@ -108,9 +108,9 @@ class MessagingWorld:
                 if (await relay.lag()).rows:
                     return False
             statuses = [await loop.status() for loop in self._running if isinstance(loop, Consumer)]
-            return all(status.lag == 0 and status.partitions for status in statuses)
+            return all(status.lag == 0 and status.partitions > 0 for status in statuses)
 
-        await eventually(nothing_left, timeout_s)
+        assert await eventually(nothing_left, timeout_s)
 
     async def stop(self, loop: Relay | Consumer) -> None:
         """Stop a relay or consumer in order, and see what it died of if it did."""
@@ -207,7 +207,7 @@ def read_topic(bootstrap: str, topic: str = TOPIC, timeout_s: float = 10.0) -> l
                 raise TimeoutError(f"{topic} was not read to its end")
             if message.error() is None:
                 events.append(Event.FromString(message.value() or b""))
-            elif message.error().code() == KafkaError._PARTITION_EOF:
+            elif (error := message.error()) and error.code() == KafkaError._PARTITION_EOF:
                 open_ends.discard(message.partition())
         return events
     finally:

@@ -116,7 +116,7 @@ class LiveFleet:
             await self._nursery.wait()
         if self._reader is not None:
             await self._reader
-        await asyncio.gather(*(runner.stop(10.0) for runner in self._servers.values()))
+        await asyncio.gather(*(runner.kill() for runner in self._servers.values()))
 
     async def start_service(self, name: str, crashpoint: str = "") -> None:
         """Start one service and wait until it serves.

@@ -95,7 +95,13 @@ SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
     "crops": frozenset({"users.read", "notifications.send"}),
     "inventory": frozenset({"crops.lots.read"}),
     "orders": frozenset(
-        {"inventory.reservations.write", "inventory.stock.read", "payments.process", "notifications.send"}
+        {
+            "inventory.reservations.write",
+            "inventory.stock.read",
+            "payments.process",
+            "payments.refund",
+            "notifications.send",
+        }
     ),
     "notifications": frozenset({"users.read"}),
 }

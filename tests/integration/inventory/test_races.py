@@ -136,9 +136,8 @@ async def test_a_confirmation_and_the_expiry_agree_on_one(inventory: Inventory, 
     item = await inventory.stocked(5)
     order_id = await inventory.reserved(need(2))
     inventory.clock.advance(timedelta(minutes=16))
-    confirm, _ = await together(
-        lambda: inventory.reservations.confirm(order_id), inventory.reservations.expire
-    )
+    commands = inventory.reservations
+    confirm, _ = await together(lambda: commands.confirm(order_id), commands.expire)
     state = (await inventory.reservations.get(order_id)).state
     assert (confirm, state) in [("ok", State.CONFIRMED), ("RESERVATION_EXPIRED", State.EXPIRED)]
     assert await inventory.amounts(item) == ("5", "2" if confirm == "ok" else "0")

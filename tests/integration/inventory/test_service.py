@@ -56,9 +56,8 @@ async def service(database_dsn: str) -> AsyncIterator[ServiceUnderTest]:
     signer = TokenSigner()
     async with neighbours() as address:
         peers = {"crops": address, "catalog": address}
-        async with serve(
-            "inventory", wire, SignedChain(signer), database_dsn, signer, peers=peers
-        ) as running:
+        chain = SignedChain(signer)
+        async with serve("inventory", wire, chain, database_dsn, signer, peers=peers) as running:
             yield running
 
 
@@ -118,7 +117,7 @@ async def test_a_repeated_receipt_is_received_once(service, stub, owner):
     assert reason(caught.value) == "REQUEST_ID_REUSED"
 
 
-async def test_too_little_stock_is_a_failed_precondition_that_may_be_tried_again(
+async def test_too_little_stock_is_refused_and_the_same_request_may_be_tried_again(
     service, stub, owner, orders
 ):
     request = reservation(str(uuid.uuid4()), "1500")

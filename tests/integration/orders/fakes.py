@@ -196,7 +196,7 @@ class FakePayments:
         charge = self._charge(order_id)
         if charge.refunds.setdefault(key, reason) != reason:
             raise AlreadyExists("REQUEST_ID_REUSED", "used for another refund")
-        if len(charge.refunds) > 1 and list(charge.refunds)[0] != key:
+        if len(charge.refunds) > 1 and next(iter(charge.refunds)) != key:
             del charge.refunds[key]
             raise FailedPrecondition("REFUND_EXCEEDS_CAPTURE", "nothing is left")
         if charge.state not in ("CAPTURED", "REFUNDED"):

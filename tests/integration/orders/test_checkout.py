@@ -19,6 +19,7 @@ from chassis.errors import (
 )
 from chassis.ids import SystemIds
 from chassis.money import Money
+from chassis.testing import eventually
 from services.orders.domain.order import State
 from tests.integration.orders.conftest import ANN, VENUE, Orders, running
 
@@ -202,8 +203,7 @@ async def test_a_caller_who_leaves_does_not_stop_the_order(orders: Orders):
     request_id = SystemIds().uuid7()
     orders.payments.faults.before["capture"] = [timed_out() for _ in range(3)]
     leaving = asyncio.create_task(orders.order(request_id=request_id))
-    while "capture" not in orders.payments.faults.calls:
-        await asyncio.sleep(0)
+    await eventually(lambda: "capture" in orders.payments.faults.calls, interval_s=0.001)
     leaving.cancel()
     with suppress(asyncio.CancelledError):
         await leaving
@@ -224,8 +224,7 @@ async def test_a_cart_that_changed_meanwhile_is_kept(orders: Orders):
     request_id = SystemIds().uuid7()
     orders.payments.faults.before["capture"] = [timed_out() for _ in range(3)]
     checkout = asyncio.create_task(orders.order([], request_id=request_id))
-    while "capture" not in orders.payments.faults.calls:
-        await asyncio.sleep(0)
+    await eventually(lambda: "capture" in orders.payments.faults.calls, interval_s=0.001)
     await orders.cart.set_item(ANN, orders.soup, 3)
     assert (await checkout).lines[0].quantity == 1
     assert (await orders.cart.get(ANN)).items == ((orders.soup, 3),)

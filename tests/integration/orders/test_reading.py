@@ -10,9 +10,10 @@ import pytest
 from chassis.context import Principal
 from chassis.errors import NotFound
 from chassis.ids import SystemIds
+from chassis.testing import eventually
 from services.orders.adapters.db import PostgresOrders
 from services.orders.application.queries import OrderQueries
-from services.orders.domain.order import Order, State
+from services.orders.domain.order import Order, State, draft
 from tests.integration.orders.conftest import ANN, BOB, OWNER, VENUE, Orders
 
 PATH = [State.PENDING, State.CONFIRMED, State.PAID, State.FULFILLED]
@@ -71,8 +72,7 @@ async def watch(orders: Orders, order_id: str, after: int = 0, queries: OrderQue
 async def test_a_watcher_is_told_each_state_once_in_order(orders: Orders):
     request_id = SystemIds().uuid7()
     checkout = asyncio.create_task(orders.order(request_id=request_id))
-    while (order := await orders.store.of_request(ANN, request_id)) is None:
-        pass
+    order = await eventually(lambda: orders.store.of_request(ANN, request_id), interval_s=0.001)
     async with asyncio.timeout(20):
         assert await watch(orders, order.order_id) == list(zip(PATH, range(1, 5), strict=True))
     await checkout
@@ -132,13 +132,7 @@ async def test_a_watcher_that_leaves_is_forgotten(idle_orders: Orders):
 async def placed(orders: Orders) -> Order:
     """A stored order that nobody works on."""
     now, ids = orders.clock.now(), SystemIds()
-    made = await orders_draft(orders)
+    made = draft([(orders.catalog.items[orders.soup], 1)])
     order = Order(ids.uuid7(), ANN, VENUE, made.lines, made.total, State.PENDING, now, now, ids.uuid7(), "h")
     assert await orders.store.add(order)
     return order
-
-
-async def orders_draft(orders: Orders):
-    from services.orders.domain.order import draft
-
-    return draft([(orders.catalog.items[orders.soup], 1)])

@@ -20,11 +20,19 @@ def points_by_step(saga: Saga) -> dict[str, tuple[str, str]]:
     return found
 
 
-async def killed_by_its_crash_point(live: LiveFleet, service: str, call: Awaitable[Any]) -> None:
-    """Make a call while a service is armed, and wait until it has killed itself."""
+async def killed_by_its_crash_point(
+    live: LiveFleet, service: str, call: Awaitable[Any], *, restart: bool = False
+) -> None:
+    """Make a call while a service is armed, and wait until it has killed itself and the call has ended.
+
+    Args:
+        restart: start it again at once, while the call still waits. Default False.
+    """
     calling = asyncio.ensure_future(_answer(call))
     try:
         assert await live.died(service, 30.0) == -signal.SIGKILL
+        if restart:
+            await live.start_service(service)
     except TimeoutError:
         answer = calling.result() if calling.done() else "no answer yet"
         raise AssertionError(f"{service} never reached its crash point; the call gave {answer!r}") from None

@@ -13,6 +13,7 @@ from services.auth.adapters.kafka import user_deleted
 from services.inventory.adapters.kafka import recalls
 from services.notifications.adapters.kafka import Subscriptions
 from services.trace.adapters.kafka import subscriptions as trace_subscriptions
+from services.trace.domain.orders import OrderState
 
 _NOBODY: Any = None
 ORCHESTRATORS = ("orders", "crops", "users")
@@ -143,7 +144,9 @@ async def _people(live: LiveFleet) -> None:
         assert account == (("ACTIVE", email) if state == "ACTIVE" else ("REVOKED", None)), (user_id, account)
     told = Counter(
         row["aggregate"]
-        for row in await live.fetch("users", "SELECT key AS aggregate FROM outbox WHERE topic = 'user.registered'")
+        for row in await live.fetch(
+            "users", "SELECT key AS aggregate FROM outbox WHERE topic = 'user.registered'"
+        )
     )
     active_once = {user_id for user_id, (state, _) in persons.items() if state in ("ACTIVE", "DELETED")}
     assert told == Counter(active_once), "each registration is told of once"
@@ -164,7 +167,9 @@ async def _lots(live: LiveFleet) -> None:
         """,
     )
     done = {row["lot_id"]: row["done"] for row in rows}
-    assert not [dict(row) for row in rows if row["begun"] != row["done"] + row["cancelled"] and not row["recalled"]]
+    assert not [
+        dict(row) for row in rows if row["begun"] != row["done"] + row["cancelled"] and not row["recalled"]
+    ]
     for row in await live.fetch(
         "crops",
         """
@@ -215,13 +220,12 @@ async def _trace(live: LiveFleet) -> None:
         row["order_id"]: row["state"]
         for row in await live.fetch("orders", "SELECT order_id::text, state FROM customer_order")
     }
-    states = {"FULFILLED": 3, "FAILED": 4}
     traced = {
         row["order_id"]: row["state"]
         for row in await live.fetch("trace", "SELECT order_id, state FROM traced_order WHERE guest_id <> ''")
     }
     assert traced.keys() == orders.keys()
-    assert {order_id: states[state] for order_id, state in orders.items()} == traced
+    assert {order_id: OrderState[state] for order_id, state in orders.items()} == traced
     allocated = "SELECT DISTINCT order_id::text, stock_item_id::text, menu_item_id::text FROM allocation"
     ours = {tuple(row) for row in await live.fetch("inventory", allocated)}
     assert {tuple(row) for row in await live.fetch("trace", allocated)} == ours
@@ -248,7 +252,9 @@ async def _notifications(live: LiveFleet) -> None:
         ("crops", "crop.recalled", "lot-recalled"),
         ("users", "user.registered", "welcome"),
     ):
-        events = await live.fetch(producer, "SELECT message_id::text AS id FROM outbox WHERE topic = $1", topic)
+        events = await live.fetch(
+            producer, "SELECT message_id::text AS id FROM outbox WHERE topic = $1", topic
+        )
         wanted[template] = len(events)
         if template != "welcome":
             assert {source for source, name in sent if name == template} == {row["id"] for row in events}

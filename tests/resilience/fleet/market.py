@@ -185,11 +185,7 @@ class Market:
         request = orders_pb2.CheckoutRequest(
             request_id=request_id,
             payment_method=method,
-            items=[
-                orders_pb2.CartItem(
-                    menu_item_id=menu_item_id or self.goods.menu_item_id, quantity=count
-                )
-            ],
+            items=[orders_pb2.CartItem(menu_item_id=menu_item_id or self.goods.menu_item_id, quantity=count)],
         )
         return await orders.call(orders.orders.Checkout, request, self.guest)
 
@@ -223,7 +219,9 @@ class Market:
         try:
             found = await eventually(answered, timeout_s, interval_s=0.05, ignore=())
         except AssertionError as error:
-            raise AssertionError(f"no final answer: {self.refusals[-5:]}; {await self._under_way()}") from error
+            raise AssertionError(
+                f"no final answer: {self.refusals[-5:]}; {await self._under_way()}"
+            ) from error
         assert found is not None
         return found[0]
 

@@ -6,12 +6,10 @@ import pytest
 
 from chassis.saga import ENGINE_CRASHPOINTS
 from fleet.testing.live import LiveFleet
-from greenledger.inventory.v1 import inventory_pb2
-from greenledger.payments.v1 import payments_pb2
 from services.orders.application.checkout_saga import CheckoutSteps
-from tests.resilience.fleet import invariants
+from tests.resilience.fleet import invariants, steps
 from tests.resilience.fleet.crashes import killed_by_its_crash_point, points_by_step, wait_for_its_death
-from tests.resilience.fleet.market import DECLINED_CARD, Goods, Market, new_id
+from tests.resilience.fleet.market import DECLINED_CARD, Market, new_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
@@ -59,8 +57,8 @@ async def test_a_declined_order_gives_its_stock_back_in_spite_of_a_crash(
 async def test_an_authorized_order_that_turns_back_lets_go_of_the_money_in_spite_of_a_crash(
     market: Market, live: LiveFleet, point: str
 ) -> None:
-    request_id = await _killed_at(market, "saga.checkout.authorize.action.after_record")
-    await _release(live, await market.order_id(request_id))
+    request_id = await steps.order_killed_at(market, "saga.checkout.authorize.action.after_record")
+    await steps.release(live, await market.order_id(request_id))
     await live.start_service("orders", point)
     await wait_for_its_death(live, "orders")
     await live.start_service("orders")
@@ -72,8 +70,8 @@ async def test_an_authorized_order_that_turns_back_lets_go_of_the_money_in_spite
 async def test_a_capture_whose_outcome_was_in_doubt_is_undone_in_spite_of_a_crash(
     market: Market, live: LiveFleet, point: str
 ) -> None:
-    request_id = await _killed_at(market, "saga.checkout.capture.action.before")
-    await _void(live, await market.order_id(request_id))
+    request_id = await steps.order_killed_at(market, "saga.checkout.capture.action.before")
+    await steps.void(live, await market.order_id(request_id))
     await live.start_service("orders", point)
     await wait_for_its_death(live, "orders")
     await live.start_service("orders")
@@ -86,22 +84,22 @@ async def test_a_recall_after_the_capture_refunds_once_in_spite_of_a_crash(
     market: Market, live: LiveFleet, point: str
 ) -> None:
     goods = await market.stocked(kilograms=5)
-    request_id = await _killed_at(market, "saga.checkout.capture.action.after_record", goods)
+    request_id = await steps.order_killed_at(
+        market, "saga.checkout.capture.action.after_record", goods.menu_item_id
+    )
     await market.recall(goods.lot_id)
     await live.start_service("orders", point)
     await wait_for_its_death(live, "orders")
     await live.start_service("orders")
     assert await market.outcome(request_id, goods.menu_item_id) == "LOT_RECALLED"
-    order_id = await market.order_id(request_id)
-    refunds = "SELECT count(*) FROM outbox WHERE topic = 'payment.refunded' AND key = $1"
-    assert await live.fetchval("payments", refunds, await _payment_key(live, order_id)) == 1
+    await steps.refunded_once(live, await market.order_id(request_id))
     await invariants.check(live)
 
 
 async def test_an_order_survives_an_orchestrator_killed_as_it_claims_it(
     market: Market, live: LiveFleet
 ) -> None:
-    request_id = await _killed_at(market, STARTED)
+    request_id = await steps.order_killed_at(market, STARTED)
     await live.start_service("orders", CLAIMED)
     await wait_for_its_death(live, "orders")
     await live.start_service("orders")
@@ -112,28 +110,3 @@ async def test_an_order_survives_an_orchestrator_killed_as_it_claims_it(
 async def test_every_order_of_these_crashes_is_known_everywhere_once(live: LiveFleet) -> None:
     await invariants.check(live)
     await invariants.check_events(live)
-
-
-async def _killed_at(market: Market, point: str, goods: Goods | None = None) -> str:
-    request_id = new_id()
-    await market.live.restart("orders", point)
-    menu_item_id = goods.menu_item_id if goods else ""
-    await killed_by_its_crash_point(market.live, "orders", market.order(request_id, menu_item_id))
-    return request_id
-
-
-async def _release(live: LiveFleet, order_id: str) -> None:
-    inventory, token = live.rpc("inventory"), await live.token_of("orders")
-    request = inventory_pb2.ReleaseReservationRequest(request_id=new_id(), order_id=order_id)
-    await inventory.call(inventory.inventory.ReleaseReservation, request, token)
-
-
-async def _void(live: LiveFleet, order_id: str) -> None:
-    payments, token = live.rpc("payments"), await live.token_of("orders")
-    request = payments_pb2.VoidPaymentRequest(request_id=new_id(), order_id=order_id)
-    await payments.call(payments.payments.VoidPayment, request, token)
-
-
-async def _payment_key(live: LiveFleet, order_id: str) -> str:
-    sql = "SELECT payment_id::text FROM payment WHERE order_id = $1"
-    return str(await live.fetchval("payments", sql, order_id))

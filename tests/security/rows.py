@@ -1,0 +1,655 @@
+"""The table: for every RPC a sound request, what breaks it field by field, and who is refused why.
+
+Names in braces are things of the tests' world; `{request}` and `{nobody}` are a fresh id each time. A value of
+`ABSENT` takes the field away.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+ABSENT: Final = object()
+LONG = "x" * 600
+IDS = ["not-an-id", "00000000-0000-0000-0000-00000000000g", LONG]
+REQUEST_IDS = [ABSENT, "", *IDS]
+PAGE = {"page_size": [-1]}
+AMOUNTS = ["-1", "1e3", "NaN", "0.1234567", "1" * 16, "", "01"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that is well formed and must still be refused.
+
+    Args:
+        caller: whose token; see `World.tokens`.
+        changes: fields that differ from the sound request.
+        code, reason: of the refusal.
+    """
+
+    caller: str
+    code: str
+    reason: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is asked of one method.
+
+    Args:
+        sound: a request that passes validation.
+        bad: by field, values that validation refuses with the field's name.
+        refused: requests that the rules of the domain refuse.
+    """
+
+    sound: Mapping[str, Any] = field(default_factory=dict)
+    bad: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    refused: Sequence[Refused] = ()
+
+
+_QUANTITY = {"quantity": [ABSENT], "quantity.amount": AMOUNTS, "quantity.unit_code": ["", "kg", "TOOLONG"]}
+_PRICE = {"currencyCode": "USD", "units": "5", "nanos": 0}
+_NO_MONEY = [
+    {"currencyCode": "usd", "units": "5"},
+    {"currencyCode": "USD", "units": "-5"},
+    {"currencyCode": "USD", "units": "0"},
+    {"currencyCode": "USD", "units": "5", "nanos": -1},
+    {"units": "5"},
+    {"currencyCode": "USD", "units": "9223372036854775807"},
+]
+_ORIGIN = {"farmName": "Farm", "countryCode": "US"}
+_RESERVATION = {"requestId": "{request}", "orderId": "{nobody}"}
+_SAGA = {"sagaId": "{nobody}", "why": "a test"}
+_PARKED = {"consumer": "nobody", "topic": "crop.minted", "key": "k", "why": "a test"}
+_WHY = ["", ABSENT, "x" * 501]
+
+AUTH = {
+    "AuthService/Login": Entry(
+        {"email": "{email}", "password": "not the password"},
+        {"email": ["", "nobody", LONG, ABSENT], "password": ["", "x" * 257]},
+        [Refused("none", "UNAUTHENTICATED", "CREDENTIALS_INVALID")],
+    ),
+    "AuthService/RefreshToken": Entry(
+        {"refreshToken": "made up"},
+        {"refresh_token": ["", ABSENT, LONG]},
+        [Refused("none", "UNAUTHENTICATED", "REFRESH_TOKEN_INVALID")],
+    ),
+    "AuthService/Logout": Entry({"refreshToken": "made up"}, {"refresh_token": ["", ABSENT, LONG]}),
+    "AuthService/GetJwks": Entry(),
+    "AuthService/IssueServiceToken": Entry(
+        {"account": "orders", "secret": "made up"},
+        {"account": ["", "A", "1a", LONG], "secret": ["", ABSENT, "x" * 257]},
+        [Refused("none", "UNAUTHENTICATED", "CREDENTIALS_INVALID")],
+    ),
+    "AuthService/ChangePassword": Entry(
+        {"currentPassword": "not the password", "newPassword": "a new long password"},
+        {
+            "current_password": ["", ABSENT, "x" * 257],
+            "new_password": ["", "short", "x" * 257],
+            "refresh_token": ["x" * 513],
+        },
+        [Refused("stranger", "UNAUTHENTICATED", "CREDENTIALS_INVALID")],
+    ),
+    "AuthService/GetAccess": Entry(
+        {"userId": "{guest_id}"},
+        {"user_id": ["", *IDS]},
+        [
+            Refused("stranger", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("operator", "NOT_FOUND", "USER_UNKNOWN", {"user_id": "{nobody}"}),
+        ],
+    ),
+    "AuthService/SetRoles": Entry(
+        {"userId": "{stranger_id}", "roles": ["guest"]},
+        {"user_id": ["", *IDS], "roles": [[], ABSENT, ["guest", "guest"]], "roles[0]": ["", "Guest", LONG]},
+        [
+            Refused("operator", "NOT_FOUND", "USER_UNKNOWN", {"user_id": "{nobody}"}),
+            Refused("operator", "INVALID_ARGUMENT", "ROLE_UNKNOWN", {"roles": ["emperor"]}),
+        ],
+    ),
+    "AuthService/ListRoles": Entry({}, PAGE),
+    "AuthService/RotateSigningKey": Entry(),
+    "AuthService/PrepareCredentials": Entry(
+        {"email": "someone@example.com", "password": "a long password", "role": "guest"},
+        {"email": ["", "nobody", LONG], "password": ["", "short", "x" * 257], "role": ["", "Guest", LONG]},
+        [
+            Refused("anyone", "ALREADY_EXISTS", "EMAIL_TAKEN", {"email": "{email}"}),
+            Refused("anyone", "FAILED_PRECONDITION", "ROLE_NOT_SELF_SERVICE", {"role": "operator"}),
+        ],
+    ),
+    "AuthService/ActivateCredentials": Entry(
+        {"requestId": "{request}", "userId": "{nobody}", "ticket": "made up"},
+        {"request_id": REQUEST_IDS, "user_id": ["", *IDS], "ticket": ["", "x" * 201]},
+        [Refused("anyone", "FAILED_PRECONDITION", "TICKET_INVALID")],
+    ),
+    "AuthService/RevokeCredentials": Entry(
+        {"requestId": "{request}", "userId": "{nobody}"}, {"request_id": REQUEST_IDS, "user_id": ["", *IDS]}
+    ),
+}
+USERS = {
+    "UserService/CreateUser": Entry(
+        {
+            "requestId": "{request}",
+            "email": "{code}@example.com",
+            "password": "a long enough password",
+            "displayName": "Someone",
+            "role": "guest",
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "email": ["", "nobody", "a@b@c.de", LONG, ABSENT],
+            "password": ["", "short", "x" * 257],
+            "display_name": ["", "x" * 201],
+            "role": ["", "operator", "auditor"],
+            "preferences.language": ["?", LONG],
+        },
+        [Refused("none", "ALREADY_EXISTS", "EMAIL_TAKEN", {"email": "{email}"})],
+    ),
+    "UserService/GetUser": Entry(
+        {"userId": "{guest_id}"},
+        {"user_id": ["", *IDS]},
+        [
+            Refused("stranger", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("anyone", "NOT_FOUND", "USER_NOT_FOUND", {"user_id": "{nobody}"}),
+        ],
+    ),
+    "UserService/GetMe": Entry({}, {}, [Refused("anyone", "NOT_FOUND", "USER_NOT_FOUND")]),
+    "UserService/ListUsers": Entry({}, {**PAGE, "role": ["x" * 41]}),
+    "UserService/UpdateUser": Entry(
+        {"user": {"userId": "{guest_id}", "displayName": "Someone"}, "updateMask": "displayName"},
+        {"user.display_name": ["x" * 201], "user.preferences.language": ["?"], "user": [ABSENT]},
+        [
+            Refused("stranger", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("guest", "INVALID_ARGUMENT", "UPDATE_MASK_INVALID", {"update_mask": "role"}),
+            Refused("guest", "ABORTED", "ETAG_MISMATCH", {"user.etag": "no such version"}),
+        ],
+    ),
+    "UserService/DeleteUser": Entry(
+        {"userId": "{guest_id}"},
+        {"user_id": ["", *IDS], "etag": ["x" * 65]},
+        [
+            Refused("stranger", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("guest", "ABORTED", "ETAG_MISMATCH", {"etag": "no such version"}),
+            Refused("anyone", "NOT_FOUND", "USER_NOT_FOUND", {"user_id": "{nobody}"}),
+        ],
+    ),
+}
+CROPS = {
+    "CropCommandService/MintLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotCode": "L-{code}",
+            "productCode": "cucumber",
+            "quantity": {"amount": "10", "unitCode": "KGM"},
+            "origin": _ORIGIN,
+            "harvestTime": "2026-01-01T00:00:00Z",
+            "expireTime": "2099-01-01T00:00:00Z",
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "lot_code": ["", "x" * 81],
+            "product_code": ["", "Upper", "a--b", "x" * 81],
+            "description": ["x" * 501],
+            "variety": ["x" * 101],
+            "origin": [ABSENT],
+            "origin.farm_name": ["", "x" * 201],
+            "origin.country_code": ["", "us", "USA"],
+            "origin.gln": ["123", "12345678901234"],
+            "harvest_time": [ABSENT],
+            "expire_time": [ABSENT],
+            "harvest_utc_offset": ["7", "+7:00", "+15:00", "Z"],
+        },
+        [
+            Refused("grower", "INVALID_ARGUMENT", "TIMES_INVALID", {"expire_time": "2025-01-01T00:00:00Z"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+            Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+        ],
+    ),
+    "CropCommandService/TransferLot": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "newOwnerId": "{other_manager_id}"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "new_owner_id": ["", ABSENT, *IDS],
+            "reference_document": ["x" * 101],
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "NEW_OWNER_UNKNOWN", {"new_owner_id": "{nobody}"}),
+            Refused("manager", "INVALID_ARGUMENT", "TRANSFER_TO_SELF", {"new_owner_id": "{manager_id}"}),
+        ],
+    ),
+    "CropCommandService/SplitLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "parts": [{"lotCode": "P-{code}", "quantity": {"amount": "1", "unitCode": "GRM"}}],
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "parts": [[], ABSENT],
+            "parts[0].lot_code": ["", "x" * 81],
+            "parts[0].quantity": [ABSENT],
+            "parts[0].quantity.amount": AMOUNTS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused(
+                "manager",
+                "FAILED_PRECONDITION",
+                "QUANTITY_EXCEEDED",
+                {"parts[0].quantity.amount": "999999999"},
+            ),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"parts[0].quantity.unit_code": "LTR"}),
+        ],
+    ),
+    "CropCommandService/RecallLot": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "reason": "a test", "recallClass": 1},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+            "recall_class": [ABSENT, 0, 99],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+        ],
+    ),
+    "CropQueryService/GetLot": Entry(
+        {"lotId": "{lot}"},
+        {"lot_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+    ),
+    "CropQueryService/ListLots": Entry(
+        {},
+        {
+            **PAGE,
+            "owner_id": IDS,
+            "grower_id": IDS,
+            "product_code": ["x" * 81],
+            "lot_code": ["x" * 81],
+            "state": [99],
+        },
+    ),
+    "CropQueryService/ListLotEvents": Entry(
+        {"lotId": "{lot}"},
+        {**PAGE, "lot_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+    ),
+    "CropQueryService/ListOwnership": Entry(
+        {"lotId": "{lot}"},
+        {**PAGE, "lot_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+    ),
+}
+CATALOG = {
+    "CatalogService/CreateVenue": Entry(
+        {
+            "requestId": "{request}",
+            "name": "Venue",
+            "address": {"city": "Denver", "countryCode": "US"},
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "name": ["", ABSENT, "x" * 201],
+            "address": [ABSENT],
+            "address.city": ["", "x" * 101],
+            "address.country_code": ["", "us", "USA"],
+            "address.street": ["x" * 201],
+        },
+    ),
+    "CatalogService/GetVenue": Entry(
+        {"venueId": "{venue}"},
+        {"venue_id": ["", *IDS]},
+        [Refused("none", "NOT_FOUND", "VENUE_NOT_FOUND", {"venue_id": "{nobody}"})],
+    ),
+    "CatalogService/ListVenues": Entry({}, {**PAGE, "owner_id": IDS}),
+    "CatalogService/CreateMenuItem": Entry(
+        {
+            "requestId": "{request}",
+            "venueId": "{venue}",
+            "name": "Dish",
+            "price": _PRICE,
+            "ingredients": [{"productCode": "cucumber", "quantity": {"amount": "1", "unitCode": "GRM"}}],
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "venue_id": ["", ABSENT, *IDS],
+            "name": ["", "x" * 201],
+            "description": ["x" * 1001],
+            "price": [ABSENT, *_NO_MONEY],
+            "ingredients": [[], ABSENT],
+            "ingredients[0].product_code": ["Upper", "x" * 81],
+            "ingredients[0].quantity": [ABSENT],
+            "ingredients[0].quantity.amount": AMOUNTS,
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "VENUE_NOT_FOUND", {"venue_id": "{nobody}"}),
+            Refused(
+                "manager", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"ingredients[0].quantity.unit_code": "ZZZ"}
+            ),
+            Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"ingredients[0].quantity.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "PRICE_INVALID", {"price.nanos": 1}),
+        ],
+    ),
+    "CatalogService/GetMenuItem": Entry(
+        {"menuItemId": "{item}"},
+        {"menu_item_id": ["", *IDS]},
+        [Refused("none", "NOT_FOUND", "MENU_ITEM_NOT_FOUND", {"menu_item_id": "{nobody}"})],
+    ),
+    "CatalogService/ListMenuItems": Entry({}, {**PAGE, "venue_id": IDS}),
+    "CatalogService/BatchGetMenuItems": Entry(
+        {"menuItemIds": ["{item}"]},
+        {"menu_item_ids": [[], ABSENT, ["{nobody}"] * 101], "menu_item_ids[0]": ["", *IDS]},
+        [Refused("none", "NOT_FOUND", "MENU_ITEM_NOT_FOUND", {"menu_item_ids": ["{nobody}"]})],
+    ),
+    "CatalogService/UpdateMenuItem": Entry(
+        {"menuItem": {"menuItemId": "{item}", "name": "Dish"}, "updateMask": "name"},
+        {"menu_item": [ABSENT], "menu_item.name": ["x" * 201], "menu_item.description": ["x" * 1001]},
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "MENU_ITEM_NOT_FOUND", {"menu_item.menu_item_id": "{nobody}"}),
+            Refused("manager", "INVALID_ARGUMENT", "UPDATE_MASK_INVALID", {"update_mask": "venueId"}),
+            Refused("manager", "ABORTED", "ETAG_MISMATCH", {"menu_item.etag": "no such version"}),
+        ],
+    ),
+    "CatalogService/ListPrices": Entry(
+        {"menuItemId": "{item}"},
+        {**PAGE, "menu_item_id": ["", *IDS]},
+        [Refused("none", "NOT_FOUND", "MENU_ITEM_NOT_FOUND", {"menu_item_id": "{nobody}"})],
+    ),
+}
+INVENTORY = {
+    "InventoryService/ReceiveStock": Entry(
+        {
+            "requestId": "{request}",
+            "venueId": "{venue}",
+            "lotId": "{lot}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "venue_id": ["", ABSENT, *IDS],
+            "lot_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "VENUE_NOT_FOUND", {"venue_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED"),
+            Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+        ],
+    ),
+    "InventoryService/GetStockItem": Entry(
+        {"stockItemId": "{stock}"},
+        {"stock_item_id": ["", *IDS]},
+        [
+            Refused("manager", "NOT_FOUND", "STOCK_ITEM_NOT_FOUND", {"stock_item_id": "{nobody}"}),
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+        ],
+    ),
+    "InventoryService/ListStock": Entry(
+        {"venueId": "{venue}"},
+        {**PAGE, "venue_id": ["", ABSENT, *IDS], "product_code": ["x" * 81], "lot_id": IDS},
+        [Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER")],
+    ),
+    "InventoryService/ReserveStock": Entry(
+        {
+            **_RESERVATION,
+            "venueId": "{venue}",
+            "lines": [
+                {
+                    "menuItemId": "{item}",
+                    "productCode": "cucumber",
+                    "quantity": {"amount": "999999999", "unitCode": "GRM"},
+                }
+            ],
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "order_id": ["", *IDS],
+            "venue_id": ["", *IDS],
+            "lines": [[], ABSENT],
+            "lines[0].menu_item_id": IDS,
+            "lines[0].quantity.amount": AMOUNTS,
+            "hold": ["0s", "-1s", "86401s"],
+        },
+        [Refused("anyone", "FAILED_PRECONDITION", "OUT_OF_STOCK")],
+    ),
+    "InventoryService/ReleaseReservation": Entry(
+        _RESERVATION, {"request_id": REQUEST_IDS, "order_id": ["", *IDS]}
+    ),
+    "InventoryService/ConfirmReservation": Entry(
+        _RESERVATION,
+        {"request_id": REQUEST_IDS, "order_id": ["", *IDS]},
+        [Refused("anyone", "NOT_FOUND", "RESERVATION_NOT_FOUND")],
+    ),
+    "InventoryService/ConsumeReservation": Entry(
+        _RESERVATION,
+        {"request_id": REQUEST_IDS, "order_id": ["", *IDS]},
+        [Refused("anyone", "NOT_FOUND", "RESERVATION_NOT_FOUND")],
+    ),
+    "InventoryService/GetReservation": Entry(
+        {"orderId": "{nobody}"},
+        {"order_id": ["", *IDS]},
+        [
+            Refused("anyone", "NOT_FOUND", "RESERVATION_NOT_FOUND"),
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER", {"order_id": "{order}"}),
+        ],
+    ),
+}
+ORDERS = {
+    "OrderService/GetCart": Entry(),
+    "OrderService/SetCartItem": Entry(
+        {"menuItemId": "{item}", "quantity": 1},
+        {"menu_item_id": ["", *IDS], "quantity": [-1, 1001, 2147483647]},
+        [Refused("stranger", "NOT_FOUND", "MENU_ITEM_NOT_FOUND", {"menu_item_id": "{nobody}"})],
+    ),
+    "OrderService/ClearCart": Entry(),
+    "OrderService/Checkout": Entry(
+        {
+            "requestId": "{request}",
+            "paymentMethod": "pm_card",
+            "items": [{"menuItemId": "{item}", "quantity": 1}],
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "payment_method": ["", ABSENT, "x" * 101],
+            "items": [[{"menuItemId": "{item}", "quantity": 1}] * 101],
+            "items[0].menu_item_id": ["", *IDS],
+            "items[0].quantity": [0, -1, 1001],
+        },
+        [
+            Refused("other_manager", "FAILED_PRECONDITION", "CART_EMPTY", {"items": []}),
+            Refused("guest", "NOT_FOUND", "MENU_ITEM_NOT_FOUND", {"items[0].menu_item_id": "{nobody}"}),
+            Refused("guest", "FAILED_PRECONDITION", "OUT_OF_STOCK", {"items[0].quantity": 1000}),
+            Refused("guest", "FAILED_PRECONDITION", "PAYMENT_DECLINED", {"payment_method": "pm_declined"}),
+        ],
+    ),
+    "OrderService/GetOrder": Entry(
+        {"orderId": "{order}"},
+        {"order_id": ["", *IDS]},
+        [
+            Refused("stranger", "NOT_FOUND", "ORDER_NOT_FOUND"),
+            Refused("other_manager", "NOT_FOUND", "ORDER_NOT_FOUND"),
+            Refused("guest", "NOT_FOUND", "ORDER_NOT_FOUND", {"order_id": "{nobody}"}),
+        ],
+    ),
+    "OrderService/ListOrders": Entry({}, {**PAGE, "state": [99], "venue_id": IDS}),
+    "OrderService/WatchOrder": Entry(
+        {"orderId": "{order}"},
+        {"order_id": ["", *IDS], "resume_token": ["x" * 201]},
+        [
+            Refused("stranger", "NOT_FOUND", "ORDER_NOT_FOUND"),
+            Refused("guest", "NOT_FOUND", "ORDER_NOT_FOUND", {"order_id": "{nobody}"}),
+            Refused("guest", "INVALID_ARGUMENT", "RESUME_TOKEN_INVALID", {"resume_token": "made up"}),
+        ],
+    ),
+}
+_MONEY_FIELDS = [ABSENT, *_NO_MONEY]
+PAYMENTS = {
+    "PaymentService/ValidatePayment": Entry(
+        {"amount": _PRICE, "paymentMethod": "pm_card"},
+        {"amount": [ABSENT], "payment_method": ["", "x" * 101]},
+    ),
+    "PaymentService/AuthorizePayment": Entry(
+        {**_RESERVATION, "payerId": "{guest_id}", "amount": _PRICE, "paymentMethod": "no_such_method"},
+        {
+            "request_id": REQUEST_IDS,
+            "order_id": ["", *IDS],
+            "payer_id": ["", *IDS],
+            "amount": _MONEY_FIELDS,
+            "payment_method": ["", "x" * 101],
+        },
+        [Refused("anyone", "FAILED_PRECONDITION", "PAYMENT_METHOD_INVALID")],
+    ),
+    "PaymentService/CapturePayment": Entry(
+        _RESERVATION,
+        {"request_id": REQUEST_IDS, "order_id": ["", *IDS]},
+        [Refused("anyone", "NOT_FOUND", "PAYMENT_NOT_FOUND")],
+    ),
+    "PaymentService/RefundPayment": Entry(
+        {**_RESERVATION, "amount": _PRICE, "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "order_id": ["", *IDS],
+            "amount": _NO_MONEY,
+            "reason": ["x" * 501],
+        },
+        [
+            Refused("operator", "NOT_FOUND", "PAYMENT_NOT_FOUND"),
+            Refused(
+                "operator",
+                "FAILED_PRECONDITION",
+                "REFUND_EXCEEDS_CAPTURE",
+                {"order_id": "{order}", "amount.units": "1000000"},
+            ),
+            Refused(
+                "operator",
+                "INVALID_ARGUMENT",
+                "CURRENCY_MISMATCH",
+                {"order_id": "{order}", "amount.currency_code": "EUR"},
+            ),
+        ],
+    ),
+    "PaymentService/VoidPayment": Entry(
+        {**_RESERVATION, "orderId": "{order}"},
+        {"request_id": REQUEST_IDS, "order_id": ["", *IDS]},
+        [Refused("anyone", "FAILED_PRECONDITION", "PAYMENT_CAPTURED")],
+    ),
+    "PaymentService/GetPayment": Entry(
+        {"orderId": "{order}"},
+        {"order_id": ["", *IDS]},
+        [
+            Refused("stranger", "NOT_FOUND", "PAYMENT_NOT_FOUND"),
+            Refused("operator", "NOT_FOUND", "PAYMENT_NOT_FOUND", {"order_id": "{nobody}"}),
+        ],
+    ),
+    "PaymentService/ListPayments": Entry({}, {**PAGE, "state": [99]}),
+}
+NOTIFICATIONS = {
+    "NotificationService/SendNotification": Entry(
+        {"requestId": "{request}", "userId": "{guest_id}", "template": "no-such-template"},
+        {
+            "request_id": REQUEST_IDS,
+            "user_id": ["", *IDS],
+            "template": ["", "Welcome", LONG],
+            "parameters": [{f"key{number}": "v" for number in range(51)}],
+            "email": ["nobody", "a b@c", LONG],
+        },
+        [
+            Refused("anyone", "INVALID_ARGUMENT", "TEMPLATE_UNKNOWN"),
+            Refused("anyone", "INVALID_ARGUMENT", "PARAMETER_MISSING", {"template": "welcome"}),
+        ],
+    ),
+    "NotificationService/GetNotification": Entry(
+        {"notificationId": "{notification}"},
+        {"notification_id": ["", *IDS]},
+        [
+            Refused("stranger", "NOT_FOUND", "NOTIFICATION_NOT_FOUND"),
+            Refused("operator", "NOT_FOUND", "NOTIFICATION_NOT_FOUND", {"notification_id": "{nobody}"}),
+        ],
+    ),
+    "NotificationService/ListNotifications": Entry(
+        {},
+        {**PAGE, "user_id": IDS, "state": [99]},
+        [Refused("stranger", "PERMISSION_DENIED", "NOT_OWNER", {"user_id": "{guest_id}"})],
+    ),
+    "MailboxService/ListMessages": Entry({}, {**PAGE, "recipient": [LONG]}),
+    "MailboxService/GetMessage": Entry(
+        {"messageId": "no-such-message"},
+        {"message_id": ["", LONG]},
+        [
+            Refused("operator", "NOT_FOUND", "MESSAGE_NOT_FOUND"),
+            Refused("operator", "NOT_FOUND", "MESSAGE_NOT_FOUND", {"message_id": "../secrets/operator.json"}),
+        ],
+    ),
+}
+TRACE = {
+    "TraceService/GetRecallScope": Entry(
+        {"lotId": "{nobody}"}, {"lot_id": ["", *IDS]}, [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")]
+    ),
+    "TraceService/TraceOrder": Entry(
+        {"orderId": "{nobody}"},
+        {"order_id": ["", *IDS]},
+        [Refused("operator", "NOT_FOUND", "ORDER_NOT_FOUND")],
+    ),
+    "TraceService/TraceLot": Entry(
+        {"lotId": "{nobody}"}, {"lot_id": ["", *IDS]}, [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")]
+    ),
+}
+OPERATIONS = {
+    "OperationsService/GetStatus": Entry(),
+    "OperationsService/ListSagas": Entry({}, {**PAGE, "state": [99]}),
+    "OperationsService/GetSaga": Entry(
+        {"sagaId": "{nobody}"}, {"saga_id": ["", *IDS]}, [Refused("anyone", "NOT_FOUND", "SAGA_NOT_FOUND")]
+    ),
+    "OperationsService/RetrySaga": Entry(
+        _SAGA, {"saga_id": ["", *IDS], "why": _WHY}, [Refused("anyone", "NOT_FOUND", "SAGA_NOT_FOUND")]
+    ),
+    "OperationsService/SkipSagaStep": Entry(
+        {**_SAGA, "step": "reserve"},
+        {"saga_id": ["", *IDS], "why": _WHY, "step": ["", "x" * 101]},
+        [Refused("anyone", "NOT_FOUND", "SAGA_NOT_FOUND")],
+    ),
+    "OperationsService/ForceCompensateSaga": Entry(
+        _SAGA, {"saga_id": ["", *IDS], "why": _WHY}, [Refused("anyone", "NOT_FOUND", "SAGA_NOT_FOUND")]
+    ),
+    "OperationsService/ListParkedEvents": Entry({}, PAGE),
+    "OperationsService/ReplayParkedKey": Entry(
+        _PARKED,
+        {name: ["", "x" * 201] for name in ("consumer", "topic", "key")} | {"why": _WHY},
+        [
+            Refused("anyone", "NOT_FOUND", "CONSUMER_NOT_FOUND"),
+            Refused("anyone", "NOT_FOUND", "PARKED_KEY_NOT_FOUND", {"consumer": "orders"}),
+        ],
+    ),
+    "OperationsService/DiscardParkedEvent": Entry(
+        {**_PARKED, "eventId": "{nobody}"},
+        {name: ["", "x" * 201] for name in ("consumer", "topic", "key")}
+        | {"why": _WHY, "event_id": ["", *IDS]},
+        [Refused("anyone", "NOT_FOUND", "CONSUMER_NOT_FOUND")],
+    ),
+}
+
+ROWS: Mapping[str, Entry] = {
+    **AUTH,
+    **USERS,
+    **CROPS,
+    **CATALOG,
+    **INVENTORY,
+    **ORDERS,
+    **PAYMENTS,
+    **NOTIFICATIONS,
+    **TRACE,
+    **OPERATIONS,
+}
