@@ -21,17 +21,20 @@ def money_to_proto(money: Money) -> MoneyProto:
     return MoneyProto(currency_code=money.currency, units=units, nanos=minor * (_NANOS // scale))
 
 
-def money_from_proto(proto: MoneyProto) -> Money:
+def money_from_proto(proto: MoneyProto, *, reason: str = "AMOUNT_INVALID") -> Money:
     """Units and nanos as minor units.
 
+    Args:
+        reason: by which the context that asks names an amount that does not fit.
+
     Raises:
-        InvalidArgument: AMOUNT_INVALID when it is negative or finer than the currency's minor unit.
+        InvalidArgument: `reason` when it is negative or finer than the currency's minor unit.
     """
     scale = 10 ** decimals(proto.currency_code)
     minor, rest = divmod(proto.nanos, _NANOS // scale)
     if rest or proto.nanos < 0 or proto.nanos >= _NANOS:
         raise InvalidArgument(
-            "AMOUNT_INVALID", f"{proto.currency_code} has no unit smaller than 1/{scale}; nanos do not fit"
+            reason, f"{proto.currency_code} has no unit smaller than 1/{scale}; nanos do not fit"
         )
     return Money(proto.units * scale + minor, proto.currency_code)
 

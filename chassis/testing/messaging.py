@@ -110,7 +110,8 @@ class MessagingWorld:
             statuses = [await loop.status() for loop in self._running if isinstance(loop, Consumer)]
             return all(status.lag == 0 and status.partitions > 0 for status in statuses)
 
-        assert await eventually(nothing_left, timeout_s)
+        done: bool = await eventually(nothing_left, timeout_s)
+        assert done
 
     async def stop(self, loop: Relay | Consumer) -> None:
         """Stop a relay or consumer in order, and see what it died of if it did."""

@@ -53,6 +53,7 @@ class Process:
 
     name: str
     pid: int
+    armed: bool
     ended: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -165,10 +166,10 @@ class LiveFleet:
             return await asyncio.shield(self._processes[name].ended)
 
     async def revive(self) -> list[str]:
-        """Start every service that is dead; returns which were."""
-        dead = [name for name in self._specs if not self.running(name)]
-        await asyncio.gather(*(self.start_service(name) for name in dead))
-        return dead
+        """Start every service that is dead or still armed anew; returns which were."""
+        ill = [name for name in self._specs if not self.running(name) or self._processes[name].armed]
+        await asyncio.gather(*(self.restart(name) for name in ill))
+        return ill
 
     def running(self, name: str) -> bool:
         """Whether the service's process lives."""
@@ -273,7 +274,7 @@ class LiveFleet:
         }
         async with self._one_start:
             self._nursery.stdin.write(json.dumps(request).encode() + b"\n")
-            process = Process(name, await asyncio.wait_for(self._starting.get(), START_S))
+            process = Process(name, await asyncio.wait_for(self._starting.get(), START_S), bool(crashpoint))
         self._note_end(process)
         return process
 
@@ -294,14 +295,19 @@ _NOT_YET = (AssertionError, OSError, TimeoutError, NotServing, grpc.aio.AioRpcEr
 @asynccontextmanager
 async def live_fleet(extra: Mapping[str, str] = QUICK) -> AsyncIterator[LiveFleet]:
     """A whole fleet without its edge, on free ports and a folder of its own, until the body ends."""
+    settings = _settings()
+    fleet = LiveFleet(settings, extra)
+    async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, settings.state_dir.parent, ignore_errors=True)
+        stack.push_async_callback(fleet.stop)
+        await fleet.start()
+        yield fleet
+
+
+def _settings() -> FleetSettings:
     # Open to the user that PostgreSQL runs as when we are root.
     folder = Path(tempfile.mkdtemp(prefix="greenledger-live-"))
     folder.chmod(0o755)
     settings = FleetSettings(state_dir=folder / "state", edge_port=free_edge_port(), environment="test")
     settings.make_folders()
-    fleet = LiveFleet(settings, extra)
-    async with AsyncExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        stack.push_async_callback(fleet.stop)
-        await fleet.start()
-        yield fleet
+    return settings

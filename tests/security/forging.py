@@ -42,8 +42,8 @@ class Forge:
         connection = await asyncpg.connect(dsn)
         try:
             row = await connection.fetchrow(
-                "SELECT kid, sealed_private FROM signing_key WHERE retired_at IS NULL AND active_from <= now() "
-                "ORDER BY active_from DESC LIMIT 1"
+                "SELECT kid, sealed_private FROM signing_key "
+                "WHERE retired_at IS NULL AND active_from <= now() ORDER BY active_from DESC LIMIT 1"
             )
         finally:
             await connection.close()

@@ -1,7 +1,7 @@
 """The table: for every RPC a sound request, what breaks it field by field, and who is refused why.
 
-Names in braces are things of the tests' world; `{request}` and `{nobody}` are a fresh id each time. A value of
-`ABSENT` takes the field away.
+Names in braces are things of the tests' world; `{request}` and `{nobody}` are a fresh id each time. A value
+of `ABSENT` takes the field away.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,16 @@ class Refused:
         caller: whose token; see `World.tokens`.
         changes: fields that differ from the sound request.
         code, reason: of the refusal.
+        service: which service's own port is asked, where several serve the method; default `orders`.
+        over_json: whether the JSON form can say it; default yes.
     """
 
     caller: str
     code: str
     reason: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    service: str = "orders"
+    over_json: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ USERS = {
         [
             Refused("stranger", "PERMISSION_DENIED", "NOT_OWNER"),
             Refused("guest", "ABORTED", "ETAG_MISMATCH", {"etag": "no such version"}),
-            Refused("anyone", "NOT_FOUND", "USER_NOT_FOUND", {"user_id": "{nobody}"}),
+            Refused("operator", "NOT_FOUND", "USER_NOT_FOUND", {"user_id": "{nobody}"}),
         ],
     ),
 }
@@ -510,7 +514,7 @@ PAYMENTS = {
             "amount": _MONEY_FIELDS,
             "payment_method": ["", "x" * 101],
         },
-        [Refused("anyone", "FAILED_PRECONDITION", "PAYMENT_METHOD_INVALID")],
+        [Refused("anyone", "INVALID_ARGUMENT", "PAYMENT_METHOD_INVALID")],
     ),
     "PaymentService/CapturePayment": Entry(
         _RESERVATION,
@@ -582,7 +586,6 @@ NOTIFICATIONS = {
     "NotificationService/ListNotifications": Entry(
         {},
         {**PAGE, "user_id": IDS, "state": [99]},
-        [Refused("stranger", "PERMISSION_DENIED", "NOT_OWNER", {"user_id": "{guest_id}"})],
     ),
     "MailboxService/ListMessages": Entry({}, {**PAGE, "recipient": [LONG]}),
     "MailboxService/GetMessage": Entry(
@@ -590,7 +593,14 @@ NOTIFICATIONS = {
         {"message_id": ["", LONG]},
         [
             Refused("operator", "NOT_FOUND", "MESSAGE_NOT_FOUND"),
-            Refused("operator", "NOT_FOUND", "MESSAGE_NOT_FOUND", {"message_id": "../secrets/operator.json"}),
+            # The edge takes no path with an escaped slash, so only gRPC can say it.
+            Refused(
+                "operator",
+                "NOT_FOUND",
+                "MESSAGE_NOT_FOUND",
+                {"message_id": "../secrets/operator.json"},
+                over_json=False,
+            ),
         ],
     ),
 }
@@ -611,7 +621,12 @@ OPERATIONS = {
     "OperationsService/GetStatus": Entry(),
     "OperationsService/ListSagas": Entry({}, {**PAGE, "state": [99]}),
     "OperationsService/GetSaga": Entry(
-        {"sagaId": "{nobody}"}, {"saga_id": ["", *IDS]}, [Refused("anyone", "NOT_FOUND", "SAGA_NOT_FOUND")]
+        {"sagaId": "{nobody}"},
+        {"saga_id": ["", *IDS]},
+        [
+            Refused("anyone", "NOT_FOUND", "SAGA_NOT_FOUND"),
+            Refused("anyone", "FAILED_PRECONDITION", "NO_SAGAS", service="trace"),
+        ],
     ),
     "OperationsService/RetrySaga": Entry(
         _SAGA, {"saga_id": ["", *IDS], "why": _WHY}, [Refused("anyone", "NOT_FOUND", "SAGA_NOT_FOUND")]
@@ -630,7 +645,7 @@ OPERATIONS = {
         {name: ["", "x" * 201] for name in ("consumer", "topic", "key")} | {"why": _WHY},
         [
             Refused("anyone", "NOT_FOUND", "CONSUMER_NOT_FOUND"),
-            Refused("anyone", "NOT_FOUND", "PARKED_KEY_NOT_FOUND", {"consumer": "orders"}),
+            Refused("anyone", "NOT_FOUND", "PARKED_KEY_NOT_FOUND", {"consumer": "trace"}, service="trace"),
         ],
     ),
     "OperationsService/DiscardParkedEvent": Entry(

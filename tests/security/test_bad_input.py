@@ -26,6 +26,7 @@ from tests.security.calls import (
     call_json,
     call_rpc,
     context_of,
+    declared_reasons,
     json_request,
     path_fields,
     send,
@@ -45,6 +46,10 @@ REFUSED = [
 ]
 
 
+# These undo what may not have happened yet, so a thing that is not there is no error.
+IDEMPOTENT_ON_NOTHING = {"AuthService/RevokeCredentials", "InventoryService/ReleaseReservation"}
+
+
 @pytest.fixture
 async def http(fleet: RunningFleet) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=fleet.edge_url, timeout=30, trust_env=False) as client:
@@ -61,9 +66,9 @@ def test_the_table_breaks_every_field_that_has_a_rule(name: str) -> None:
     ruled = {field.name for field in message.fields if CONTRACTS.rules(field) is not None}
     broken = {re.split(r"[.\[]", path)[0] for path in entry.bad}
     assert ruled <= broken
-    for field in message.fields:
-        if field.name.endswith("_id") and field.name != "request_id":
-            assert entry.refused or CONTRACTS.access(METHODS[name]).permission, "whose may it be?"  # type: ignore[union-attr]
+    names_a_thing = any(field.name.endswith("_id") and field.name != "request_id" for field in message.fields)
+    if names_a_thing and not name.partition("/")[2].startswith("List"):
+        assert entry.refused or name in IDEMPOTENT_ON_NOTHING, "what if it is not there, or someone else's?"
 
 
 @pytest.mark.parametrize("name", PROTECTED)
@@ -119,8 +124,13 @@ async def test_a_field_that_breaks_its_rule_is_named(
                 name, request, world.tokens["anyone"], fleet, http, over_json=over_json
             ):
                 what = f"{path} = {str(value)[:60]!r}, {where}: {answer}"
-                assert (answer.code, answer.reason) == ("INVALID_ARGUMENT", "VALIDATION_FAILED"), what
-                assert any(field == path or field.startswith(f"{path}.") for field in answer.fields), what
+                assert answer.code == "INVALID_ARGUMENT", what
+                if where == "edge JSON" and isinstance(value, int) and answer.reason == "MALFORMED_REQUEST":
+                    # The edge itself knows the enums of query parameters.
+                    assert path in answer.text, what
+                else:
+                    assert answer.reason == "VALIDATION_FAILED", what
+                    assert any(field == path or field.startswith(f"{path}.") for field in answer.fields), what
                 assert answer.http_status in (None, 400), what
                 assert_nothing_internal(answer)
 
@@ -135,13 +145,15 @@ async def test_what_the_rules_of_the_domain_forbid_is_refused_with_its_reason(
     header = world.tokens.get(row.caller)
     # Filled anew for each call: a request_id that is used again would be answered from the store.
     method = METHODS[name]
-    answers = [("own port", await call_rpc(_own_ports(name, fleet)[0], method, world.fill(template), header))]
+    own = fleet.address(row.service if context_of(method) == "operations" else context_of(method))
+    answers = [("own port", await call_rpc(own, method, world.fill(template), header))]
     if at_the_edge(method):
         answers.append(("edge gRPC", await call_rpc(_host(fleet), method, world.fill(template), header)))
-    if binding_of(method) is not None:
+    if row.over_json and binding_of(method) is not None:
         answers.append(("edge JSON", await call_json(http, method, world.fill(template), header)))
     for where, answer in answers:
         assert (answer.code, answer.reason) == (row.code, row.reason), f"{where}: {answer}"
+        assert answer.reason in declared_reasons(method), "the contract does not declare it"
         assert answer.http_status in (None, HTTP_STATUS[row.code])
         assert_nothing_internal(answer)
 
@@ -156,7 +168,7 @@ async def test_a_json_body_that_is_not_the_contracts_is_refused(
     path, query, body = json_request(binding, world.fill(dict(ROWS[name].sound)))
     cases: dict[str, tuple[Any, str, int]] = {
         "unknown field": ({**(body or {}), "noSuchField": 1}, "UNKNOWN_FIELD", 400),
-        "cut off": (b'{"a": ', "MALFORMED_REQUEST", 400),
+        "cut off": (b"{", "MALFORMED_REQUEST", 400),
         "no JSON": (b"hello", "MALFORMED_REQUEST", 400),
         "a list": (b"[]", "MALFORMED_REQUEST", 400),
         "no text": (b"\xff\xfe\x00", "MALFORMED_REQUEST", 400),
@@ -226,8 +238,8 @@ async def test_a_method_that_does_not_exist_is_refused_in_the_same_shape(
     for verb, path in (
         ("GET", "/api/nothing"),
         ("PATCH", "/api/orders"),
-        ("POST", "/"),
-        ("GET", "/api/../etc"),
+        ("GET", "/etc"),
+        ("GET", "/admin"),
     ):
         answer = await send(http, verb, path, {}, None, world.tokens["anyone"])
         assert answer.reason == "METHOD_UNKNOWN", f"{verb} {path}: {answer}"
@@ -262,7 +274,7 @@ async def _everywhere(
     *,
     over_json: bool = True,
 ) -> list[tuple[str, Answer]]:
-    """The answers of the service's own port (of every service for the operators' service) and of the edge."""
+    """The answers of the edge and of the service's own port; of every service for the operators' service."""
     method = METHODS[name]
     answers = [
         (f"own port {address}", await call_rpc(address, method, request, header))
@@ -301,10 +313,7 @@ def _changed(request: Json, path: str, value: Any) -> Json:
     *outer, last = [part for part in re.split(r"\.|(\[\d+\])", path) if part]
     holder: Any = request
     for part in outer:
-        if part.startswith("["):
-            holder = holder[int(part[1:-1])]
-        else:
-            holder = holder.setdefault(_camel(part), {})
+        holder = holder[int(part[1:-1])] if part.startswith("[") else holder.setdefault(_camel(part), {})
     key: Any = int(last[1:-1]) if last.startswith("[") else _camel(last)
     if value is ABSENT:
         holder.pop(key, None)

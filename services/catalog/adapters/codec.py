@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from google.type.money_pb2 import Money as MoneyProto
+
+from chassis.money import Money
 from chassis.protobuf import (
     id_from_proto,
     money_from_proto,
@@ -99,10 +102,17 @@ def price_to_proto(change: PriceChange) -> pb.Price:
 
 
 _PASSED_OVER = frozenset({"menu_item_id", "etag", "create_time", "update_time"})
+
+
+def price_from_proto(proto: MoneyProto) -> Money:
+    """A price; finer than the currency's minor unit it is PRICE_INVALID."""
+    return money_from_proto(proto, reason="PRICE_INVALID")
+
+
 _VALUES: dict[str, Any] = {
     "name": lambda item: item.name,
     "description": lambda item: item.description,
-    "price": lambda item: money_from_proto(item.price),
+    "price": lambda item: price_from_proto(item.price),
     "ingredients": lambda item: tuple(map(ingredient_from_proto, item.ingredients)),
     "available": lambda item: item.available,
 }

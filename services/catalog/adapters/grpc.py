@@ -7,7 +7,7 @@ import grpc.aio
 from chassis.context import caller
 from chassis.errors import InvalidArgument, Violation
 from chassis.paging import PageTokens, page_size
-from chassis.protobuf import id_from_proto, money_from_proto
+from chassis.protobuf import id_from_proto
 from greenledger.catalog.v1 import catalog_pb2 as pb
 from greenledger.catalog.v1 import catalog_pb2_grpc
 from services.catalog.adapters.codec import (
@@ -15,6 +15,7 @@ from services.catalog.adapters.codec import (
     changes_from_proto,
     ingredient_from_proto,
     item_to_proto,
+    price_from_proto,
     price_to_proto,
     venue_to_proto,
 )
@@ -66,7 +67,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             id_from_proto(request.venue_id, "venue_id"),
             request.name,
             request.description,
-            money_from_proto(request.price),
+            price_from_proto(request.price),
             [ingredient_from_proto(ingredient) for ingredient in request.ingredients],
         )
         return item_to_proto(item)

@@ -102,4 +102,5 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         return reservation_to_proto(await self._reservations.consume(request.order_id))
 
     async def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> pb.Reservation:
-        return reservation_to_proto(await self._reservations.get(request.order_id))
+        found = await self._reservations.get(request.order_id)
+        return reservation_to_proto(await self._queries.shown(found, caller()))

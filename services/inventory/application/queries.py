@@ -6,6 +6,7 @@ from datetime import datetime
 from chassis.context import Principal
 from chassis.errors import NotFound, PermissionDenied
 from services.inventory.application.ports import Catalog, Stock
+from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.stock import StockItem
 
 UNRESTRICTED_ROLES = frozenset({"operator", "auditor"})
@@ -48,6 +49,15 @@ class StockQueries:
         """
         await self._ensure_may_see(venue_id, actor)
         return await self._stock.page(venue_id, product_code, lot_id, after, limit)
+
+    async def shown(self, reservation: Reservation, actor: Principal) -> Reservation:
+        """A reservation, to one who may see the venue's stock.
+
+        Raises:
+            PermissionDenied: NOT_OWNER.
+        """
+        await self._ensure_may_see(reservation.venue_id, actor)
+        return reservation
 
     async def _ensure_may_see(self, venue_id: str, actor: Principal) -> None:
         if actor.kind == "service" or actor.roles & UNRESTRICTED_ROLES:

@@ -13,7 +13,12 @@ from greenledger.catalog.v1.events_pb2 import MenuItemChanged
 from greenledger.common.v1.quantity_pb2 import Quantity
 from interceptors.testing import reason
 
-LEEK = pb.Ingredient(product_code="leek", quantity=Quantity(amount="0.2", unit_code="KGM"))
+
+def leek(amount: str, unit: str) -> pb.Ingredient:
+    return pb.Ingredient(product_code="leek", quantity=Quantity(amount=amount, unit_code=unit))
+
+
+LEEK = leek("0.2", "KGM")
 
 
 def dollars(units: int) -> Money:

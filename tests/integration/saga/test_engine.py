@@ -255,7 +255,28 @@ async def test_local_steps_before_one_that_fails_are_done_and_undone_once(world,
         ("b", "undo"),
         ("told", "action"),
     ]
-    assert ended.records["c", Direction.ACTION].attempts == (1 if isinstance(fault, StepRejected) else 3)
+    attempts = {step: ended.records[step, Direction.ACTION].attempts for step in ("a", "b", "c")}
+    assert attempts == {"a": 1, "b": 1, "c": 1 if isinstance(fault, StepRejected) else 3}
+
+
+async def test_a_local_step_whose_commit_is_refused_is_the_one_that_failed(world):
+    await world.db.execute("CREATE TABLE slot (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+
+    async def take(_context: StepContext) -> None:
+        await world.db.execute("INSERT INTO slot VALUES (1), (1)")
+
+    steps = (
+        Step("a", world.local.act, undo=world.local.act, local=True),
+        Step("b", take, local=True, retry=QUICK),
+        Step("c", world.local.act, local=True),
+    )
+    engine = await world.run(Saga("order", 1, steps))
+    saga_id = await world.start(engine)
+    ended = await world.outcome(engine, saga_id)
+    assert ended.failure is not None
+    assert ended.failure.step == "b"
+    assert await local_effects(world.db, saga_id) == [("a", "action"), ("a", "undo")]
+    assert await world.db.fetchval("SELECT count(*) FROM slot") == 0
 
 
 async def test_a_reply_that_cannot_be_stored_rolls_a_local_step_back(world):

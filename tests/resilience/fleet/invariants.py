@@ -109,7 +109,8 @@ async def _stock(live: LiveFleet, orders: dict[str, dict[str, Any]]) -> None:
         SELECT s.stock_item_id::text, s.on_hand, s.reserved,
                coalesce(sum(a.amount) FILTER (WHERE r.state IN ('HELD', 'CONFIRMED')), 0) AS promised,
                coalesce(sum(a.amount) FILTER (WHERE r.state = 'CONSUMED'), 0) AS gone
-        FROM stock_item s LEFT JOIN allocation a USING (stock_item_id) LEFT JOIN reservation r USING (order_id)
+        FROM stock_item s
+        LEFT JOIN allocation a USING (stock_item_id) LEFT JOIN reservation r USING (order_id)
         GROUP BY s.stock_item_id
         """,
     )
@@ -195,7 +196,8 @@ async def _delivered(live: LiveFleet) -> bool:
         rows = await live.fetch(
             producer,
             """
-            SELECT k.topic, k.key, k.last_seq, count(o.key_seq) AS n, min(o.key_seq) AS low, max(o.key_seq) AS top
+            SELECT k.topic, k.key, k.last_seq,
+                   count(o.key_seq) AS n, min(o.key_seq) AS low, max(o.key_seq) AS top
             FROM outbox_key k LEFT JOIN outbox o USING (topic, key) GROUP BY k.topic, k.key, k.last_seq
             """,
         )
@@ -245,6 +247,7 @@ async def _notifications(live: LiveFleet) -> None:
     for (_, template), count in sent.items():
         by_template[template] += count
     wanted = Counter[str]()
+    ids = "SELECT message_id::text AS id FROM outbox WHERE topic = $1"
     for producer, topic, template in (
         ("orders", "order.fulfilled", "order-fulfilled"),
         ("orders", "order.failed", "order-failed"),
@@ -252,9 +255,7 @@ async def _notifications(live: LiveFleet) -> None:
         ("crops", "crop.recalled", "lot-recalled"),
         ("users", "user.registered", "welcome"),
     ):
-        events = await live.fetch(
-            producer, "SELECT message_id::text AS id FROM outbox WHERE topic = $1", topic
-        )
+        events = await live.fetch(producer, ids, topic)
         wanted[template] = len(events)
         if template != "welcome":
             assert {source for source, name in sent if name == template} == {row["id"] for row in events}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
@@ -28,6 +27,7 @@ CARD = "pm_card"
 DECLINED_CARD = "pm_declined"
 PRICE_MINOR = 1250
 _PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"}
+_DEFECTS = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNIMPLEMENTED"}
 _numbers = itertools.count(1)
 
 
@@ -202,7 +202,8 @@ class Market:
         """Repeat a call that meets an outage, as a client should; a final refusal gives its reason.
 
         Raises:
-            AssertionError: the fleet said something that a client must never see.
+            RuntimeError: the fleet said something that a client must never see.
+            AssertionError: no final answer in time.
         """
 
         async def answered() -> tuple[T | str] | None:
@@ -210,10 +211,10 @@ class Market:
                 return (await ask(),)
             except CallFailed as failure:
                 self.refusals.append(f"{failure.code} {failure.reason}")
-                if failure.code in _PASSING and failure.reason not in ("REGISTRATION_FAILED",):
+                if failure.code in _PASSING:
                     return None
-                defect = failure.code in ("INTERNAL", "UNKNOWN", "DATA_LOSS", "UNIMPLEMENTED")
-                assert not defect, f"{failure.code}: {failure.message}"
+                if failure.code in _DEFECTS:
+                    raise RuntimeError(f"{failure.code}: {failure.message}") from failure
                 return (failure.reason,)
 
         try:
@@ -247,10 +248,3 @@ def _stamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
-
-
-def status_of(error: BaseException) -> str:
-    """Name of the status of a failed call."""
-    if isinstance(error, CallFailed):
-        return error.code
-    return error.code().name if isinstance(error, grpc.aio.AioRpcError) else type(error).__name__

@@ -82,8 +82,8 @@ async def test_a_registration_survives_a_killed_participant(
 ) -> None:
     request = market.registration()
     await live.restart(service, point)
-    await killed_by_its_crash_point(live, service, steps.create_user(live, request))
-    await live.start_service(service)
+    asking = market.patiently(lambda: steps.create_user(live, request))
+    await killed_by_its_crash_point(live, service, asking, restart=True)
     await steps.registered(market, request)
 
 

@@ -1,4 +1,4 @@
-"""SIGKILL of users at every crash point of the registration saga: a person is registered whole or not at all."""
+"""SIGKILL of users at every crash point of the registration saga: registered whole, or not at all."""
 
 from typing import Any
 

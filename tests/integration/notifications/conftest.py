@@ -1,0 +1,115 @@
+"""Notifications without its process: real database, and a mail server in this process that may refuse."""
+
+import asyncio
+import email
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import default
+
+import pytest_asyncio
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from chassis.clock import FixedClock
+from chassis.database import Database
+from chassis.database.migrations import upgrade
+from chassis.ids import SystemIds
+from chassis.outbox import Outbox
+from services.notifications.adapters.db import PostgresContacts, PostgresNotifications
+from services.notifications.adapters.kafka import NotificationEvents
+from services.notifications.adapters.smtp import SmtpMail
+from services.notifications.application.deliver import DeliverNotifications
+from services.notifications.application.schedule import ScheduleNotification
+from services.notifications.domain.notification import Contact, Notification
+
+ANN = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+ADDRESS = "ann@example.org"
+
+
+@dataclass
+class MailServer:
+    """Keeps what it takes; `rcpt` and `data`, when set, are what it answers instead."""
+
+    url: str = ""
+    rcpt: str = ""
+    data: str = ""
+    asked: int = 0
+    taken: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
+    gate: asyncio.Barrier | None = None
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.asked += 1
+        if self.rcpt:
+            return self.rcpt
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.data:
+            return self.data
+        assert isinstance(envelope.content, bytes)
+        message = email.message_from_bytes(envelope.content, _class=EmailMessage, policy=default)
+        self.taken.append((envelope.rcpt_tos, message))
+        return "250 OK"
+
+
+@pytest_asyncio.fixture
+async def mail_server() -> AsyncIterator[MailServer]:
+    handler, loop = MailServer(), asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: SMTP(handler, hostname="test", loop=loop, enable_SMTPUTF8=True), "127.0.0.1", 0
+    )
+    handler.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        yield handler
+
+
+class Notifications:
+    """What a test needs at hand."""
+
+    def __init__(self, database: Database, smtp_url: str) -> None:
+        self.database, self.clock, self.woken = database, FixedClock(), 0
+        self.store, self.contacts = PostgresNotifications(database), PostgresContacts(database)
+        self.events = NotificationEvents(database, Outbox("notifications"))
+        self.schedule = ScheduleNotification(self.store, self.clock, SystemIds(), self._wake)
+        self.use(smtp_url)
+
+    def use(self, smtp_url: str) -> None:
+        """Deliver through another server from now on."""
+        mail = SmtpMail(smtp_url, timeout_s=5)
+        self.deliver = DeliverNotifications(
+            self.database, self.store, self.contacts, mail, self.events, self.clock
+        )
+
+    async def welcome(self, source: str = "event-1", **changes: str) -> Notification:
+        """Schedule a welcome for ANN."""
+        return await self.schedule(source, ANN, "welcome", {"display_name": "Ann"}, **changes)
+
+    async def knows_ann(self, **preferences: bool) -> None:
+        await self.contacts.save(Contact(ANN, ADDRESS, revision=1, **preferences))
+
+    async def of(self, notification: Notification) -> Notification:
+        """As it is now."""
+        found = await self.store.get(notification.notification_id)
+        assert found is not None
+        return found
+
+    async def topics(self) -> list[str]:
+        """What others were told, in order."""
+        rows = await self.database.fetch("SELECT topic FROM outbox ORDER BY position")
+        return [row["topic"].removeprefix("notification.") for row in rows]
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+
+@pytest_asyncio.fixture
+async def notifications(
+    database_dsn: str, database: Database, mail_server: MailServer
+) -> AsyncIterator[Notifications]:
+    await upgrade(database_dsn, "notifications")
+    yield Notifications(database, mail_server.url)
