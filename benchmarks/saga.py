@@ -67,15 +67,15 @@ def one(_):
 with ThreadPoolExecutor(threads) as pool:
     list(pool.map(one, range(threads * 2)))
     took.clear()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     list(pool.map(one, range(count)))
-    seconds = time.perf_counter() - start
-print(json.dumps({"seconds": seconds, "took": took}))
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+print(json.dumps([seconds, cpu, took]))
 DBOS.destroy()
 """
 
-Took = tuple[float, list[float]]
-"""Seconds in all, and of each workflow."""
+Took = tuple[float, float, list[float]]
+"""Seconds in all, CPU seconds of this process (which other load disturbs less), seconds of each workflow."""
 
 
 async def run_sagas(dsn: str, kind: str, arguments: argparse.Namespace) -> Took:
@@ -112,11 +112,13 @@ async def run_sagas(dsn: str, kind: str, arguments: argparse.Namespace) -> Took:
 
     await many(arguments.in_flight * 2)
     took.clear()
+    cpu = time.process_time()
     seconds = await many(arguments.sagas)
+    cpu = time.process_time() - cpu
     await engine.stop()
     await run
     await db.close()
-    return seconds, took
+    return seconds, cpu, took
 
 
 def run_dbos(dsn: str, arguments: argparse.Namespace) -> Took:
@@ -128,7 +130,7 @@ def run_dbos(dsn: str, arguments: argparse.Namespace) -> Took:
     if done.returncode != 0:
         raise SystemExit(f"dbos failed:\n{done.stderr[-2000:]}")
     answer = json.loads(done.stdout.strip().splitlines()[-1])
-    return answer["seconds"], answer["took"]
+    return answer[0], answer[1], answer[2]
 
 
 def measure(server: PostgresServer, arguments: argparse.Namespace) -> dict[str, list[Took]]:
@@ -155,14 +157,15 @@ async def _database(server: PostgresServer, kind: str) -> str:
 
 def report(results: dict[str, list[Took]], arguments: argparse.Namespace) -> None:
     """Print a line for each kind, and the ratio that the goal is about."""
-    rates = {k: [arguments.sagas / seconds for seconds, _ in rounds] for k, rounds in results.items()}
+    rates = {k: [arguments.sagas / seconds for seconds, _, _ in rounds] for k, rounds in results.items()}
     for kind, rounds in results.items():
-        times = sorted(took * 1e3 for _, tooks in rounds for took in tooks)
+        times = sorted(took * 1e3 for _, _, tooks in rounds for took in tooks)
         p50, p99 = statistics.median(times), times[int(len(times) * 0.99)]
         rate = statistics.median(rates[kind])
+        cpu = statistics.median(used / arguments.sagas * 1e3 for _, used, _ in rounds)
         print(
             f"{kind:7} {rate:6.0f} sagas/s  {rate * arguments.steps:6.0f} steps/s  "
-            f"p50 {p50:6.1f} ms  p99 {p99:6.1f} ms"
+            f"p50 {p50:6.1f} ms  p99 {p99:6.1f} ms  CPU {cpu:5.2f} ms/saga"
         )
     for kind in ("local", "remote"):
         if "dbos" in rates:

@@ -33,7 +33,7 @@ class Admission:
         self._most_streams = max_streams
         self._retry_after = retry_after
         self._calls = 0
-        self._streams: set[asyncio.Task[Any]] = set()
+        self._streams: dict[Call, asyncio.Task[Any]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
@@ -53,8 +53,8 @@ class Admission:
     def end_streams(self) -> None:
         """End the response streams that are open: their clients get UNAVAILABLE and resume elsewhere."""
         self.draining = True
-        for task in self._streams:
-            task.cancel()
+        for call, task in self._streams.items():
+            call.end_stream(task)
 
     async def idle(self) -> None:
         """Return when nothing is in flight; bound it with `asyncio.timeout`."""
@@ -87,12 +87,12 @@ class Admission:
             task = asyncio.current_task()
             if task is None or self.draining or len(self._streams) >= self._most_streams:
                 raise self._refusal()
-            self._streams.add(task)
+            self._streams[call] = task
             self._idle.clear()
             try:
                 return await self._until_drained(proceed(request, call), call)
             finally:
-                self._streams.discard(task)
+                del self._streams[call]
                 self._settle()
 
         return admit

@@ -1,5 +1,6 @@
 """What a policy of the server chain knows: the method, the call under way and what comes next."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ class Call:
         "code",
         "correlation_id",
         "deadline",
+        "ending",
         "error",
         "grpc",
         "metadata",
@@ -94,6 +96,7 @@ class Call:
         "sampled",
         "started",
         "traceparent",
+        "writing",
     )
 
     def __init__(self, method: Method, context: Context, metadata: Mapping[str, str | bytes]) -> None:
@@ -110,11 +113,37 @@ class Call:
         self.code = grpc.StatusCode.OK
         self.reason = ""
         self.error: BaseException | None = None
+        self.writing = False
+        self.ending = False
 
     def header(self, name: str) -> str:
         """Text of a request header (lower case name), empty when it is absent or binary."""
         value = self.metadata.get(name)
         return value if isinstance(value, str) else ""
+
+    async def write(self, message: Any) -> None:
+        """Send one message of a response stream; all writes pass here, so that `end_stream` is safe.
+
+        Raises:
+            CancelledError: the stream was asked to end meanwhile.
+        """
+        self.writing = True
+        try:
+            await self.grpc.write(message)
+        finally:
+            self.writing = False
+        if self.ending:
+            raise asyncio.CancelledError
+
+    def end_stream(self, task: asyncio.Task[Any]) -> None:
+        """Cancel the task that serves this stream, but never inside a write.
+
+        grpc.aio notes that headers are sent only after the write has returned: when the first one is
+        cancelled, the final status would send them again, fail, and leave the client waiting for ever.
+        """
+        self.ending = True
+        if not self.writing:
+            task.cancel()
 
 
 Proceed: TypeAlias = Callable[[Any, Call], Awaitable[Any]]

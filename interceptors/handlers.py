@@ -9,7 +9,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import grpc
 from google.protobuf import message_factory
@@ -99,9 +99,20 @@ def _answerer(handler: Handler, behaviour: Callable[[Any, Context], Any]) -> Pro
 
 def _writer(behaviour: Callable[[Any, Context], Any]) -> Proceed:
     async def write(request: Any, call: Call) -> None:
-        await behaviour(request, call.grpc)
+        await behaviour(request, cast(Context, _WritingContext(call)))
 
     return write
+
+
+class _WritingContext:
+    """The servicer's context, with the call's own `write`."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.write = call.write
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call.grpc, name)
 
 
 def _generator(behaviour: Callable[[Any, Context], AsyncIterator[Any]]) -> Proceed:
@@ -110,6 +121,6 @@ def _generator(behaviour: Callable[[Any, Context], AsyncIterator[Any]]) -> Proce
         messages: Any = behaviour(request, call.grpc)
         async with aclosing(messages):
             async for message in messages:
-                await call.grpc.write(message)
+                await call.write(message)
 
     return pump

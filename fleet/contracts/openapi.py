@@ -16,7 +16,8 @@ _ABOUT = """\
 The HTTP/JSON side of GreenLedger's gRPC services, generated from their contracts.
 
 Bodies follow the JSON mapping of protocol buffers: names in lowerCamelCase, 64-bit integers as strings,
-times as RFC 3339 strings, bytes as base64, fields with their zero value left out of replies.
+times as RFC 3339 strings, bytes as base64. Replies show fields that have their zero value; messages that are
+absent are left out.
 A body with an unknown field is refused. Every error, whoever makes it, has one shape: `Error`.
 
 A call that takes a `requestId` may be repeated with the same one (a UUID of version 4) and the same

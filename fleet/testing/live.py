@@ -19,7 +19,7 @@ import grpc.aio
 from chassis import crashpoints
 from chassis.testing import eventually
 from fleet.client import Credentials, RpcEdge
-from fleet.component import Component, Runner
+from fleet.component import Component, RestartPolicy, Runner
 from fleet.databases import prepare_databases
 from fleet.health import NotServing, check_serving
 from fleet.process import Launch
@@ -229,7 +229,9 @@ class LiveFleet:
             Valkey(self.settings),
             Mailbox(self.settings),
         ]
-        self._servers = {component.name: Runner(component) for component in components}
+        # Here a server that dies often is no sign of a defect.
+        policy = RestartPolicy(limit=1000, longest_delay_s=0.2)
+        self._servers = {component.name: Runner(component, policy=policy) for component in components}
         await asyncio.gather(*(runner.start() for runner in self._servers.values()))
 
     async def _start_nursery(self) -> None:

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import ParseDict
 from google.rpc import error_details_pb2, status_pb2
 
-from fleet.contracts.model import Binding, Contracts
+from fleet.contracts.model import Binding, Contracts, package_of
 from fleet.settings import PROJECT_ROOT
 
 CONTRACTS = Contracts((PROJECT_ROOT / "gen" / "greenledger.binpb").read_bytes())
@@ -82,7 +82,7 @@ def binding_of(method: MethodDescriptor) -> Binding | None:
 def declared_reasons(method: MethodDescriptor) -> set[str]:
     """Reasons that the contract declares for a method: its context's and the common ones, without prefix."""
     found: set[str] = set()
-    for package in (str(method.file.package), "greenledger.common.v1"):
+    for package in (package_of(method), "greenledger.common.v1"):
         for enum in CONTRACTS.enums(package):
             if enum.name == "ErrorReason":
                 found |= {value.name.removeprefix("ERROR_REASON_") for value in enum.values}
@@ -96,15 +96,20 @@ def assert_nothing_internal(answer: Answer) -> None:
     assert found is None, f"the error lets {found[0]!r} out: {answer.text}"
 
 
-async def call_rpc(
-    address: str, method: MethodDescriptor, request: Json, authorization: str | None = None
-) -> Answer:
-    """Call it over gRPC; of a stream the first message counts."""
-    kind: Any = message_factory.GetMessageClass(method.input_type)
-    path = f"/{method.containing_service.full_name}/{method.name}"
-    metadata = (("authorization", authorization),) if authorization else ()
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-    async with grpc.aio.insecure_channel(address, options) as channel:
+class Channels:
+    """gRPC channels of one test, opened at first use."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, grpc.aio.Channel] = {}
+
+    async def call(
+        self, address: str, method: MethodDescriptor, request: Json, authorization: str | None = None
+    ) -> Answer:
+        """Call it over gRPC; of a stream the first message counts."""
+        kind: Any = message_factory.GetMessageClass(method.input_type)
+        path = f"/{method.containing_service.full_name}/{method.name}"
+        metadata = (("authorization", authorization),) if authorization else ()
+        channel = self._to(address)
         arrange = channel.unary_stream if method.server_streaming else channel.unary_unary
         stub = arrange(path, request_serializer=kind.SerializeToString, response_deserializer=bytes)
         call = stub(ParseDict(request, kind()), metadata=metadata, timeout=20)
@@ -113,7 +118,18 @@ async def call_rpc(
         except grpc.aio.AioRpcError as error:
             return _of_rpc(error)
         call.cancel()
-    return Answer("OK")
+        return Answer("OK")
+
+    async def close(self) -> None:
+        """Close them."""
+        for channel in self._open.values():
+            await channel.close()
+
+    def _to(self, address: str) -> grpc.aio.Channel:
+        if address not in self._open:
+            options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+            self._open[address] = grpc.aio.insecure_channel(address, options)
+        return self._open[address]
 
 
 async def call_json(

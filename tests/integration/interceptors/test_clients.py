@@ -111,7 +111,7 @@ async def test_a_channel_is_shared_and_an_unknown_peer_names_the_setting() -> No
     await channels.close()
 
 
-async def test_the_token_is_attached_refreshed_after_a_refusal_and_kept_from_public_methods() -> None:
+async def test_the_token_is_attached_and_fetched_anew_after_a_refusal() -> None:
     operations = Operations()
     async with serve((OPERATIONS, operations)) as server:
         given: list[str] = []
@@ -128,10 +128,19 @@ async def test_the_token_is_attached_refreshed_after_a_refusal_and_kept_from_pub
             with pytest.raises(grpc.aio.AioRpcError):
                 await stub.GetSaga(saga_request())
             await stub.GetSaga(saga_request())
-            with pytest.raises(grpc.aio.AioRpcError):
-                await channel.unary_unary("/greenledger.auth.v1.AuthService/GetJwks")(b"")
     assert len(given) == 2
     assert operations.calls == 1
+
+
+async def test_no_token_is_fetched_for_a_public_method() -> None:
+    async def fetch() -> Token:
+        raise AssertionError("a public method needs none")
+
+    tokens = TokenSource(fetch, SystemClock())
+    async with serve() as server, outgoing(server.address, tokens=tokens) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary("/greenledger.auth.v1.AuthService/GetJwks")(b"")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_the_default_timeout_and_a_longer_explicit_one() -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chassis.database import Transaction
 from chassis.errors import DomainError, FailedPrecondition
 from chassis.ids import SystemIds
 from chassis.money import Money
@@ -53,6 +54,27 @@ async def test_of_capture_and_void_one_wins_and_the_books_say_which(payments: Pa
     ended = await outcomes(together(payments.capture), together(payments.void))
     assert ended in ([State.CAPTURED, "PAYMENT_CAPTURED"], ["PAYMENT_VOIDED", State.VOIDED])
     await payments.ensure_books_agree()
+
+
+@pytest.mark.parametrize("first", ["capture", "void"])
+async def test_capture_and_void_that_queue_for_the_payment_decide_one_after_the_other(payments, first):
+    order_id = await payments.authorized()
+    calls = [payments.capture, payments.void] if first == "capture" else [payments.void, payments.capture]
+    async with payments.database.transaction() as tx:
+        await tx.execute("SELECT FROM payment WHERE order_id = $1 FOR UPDATE", order_id)
+        tasks = []
+        for waiting, call in enumerate(calls, 1):
+            tasks.append(asyncio.create_task(call(order_id)))
+            await eventually(lambda n=waiting: blocked(tx, n))
+    ended = await outcomes(*tasks)
+    assert ended == (
+        [State.CAPTURED, "PAYMENT_CAPTURED"] if first == "capture" else [State.VOIDED, "PAYMENT_VOIDED"]
+    )
+    await payments.ensure_books_agree()
+
+
+async def blocked(tx: Transaction, waiting: int) -> bool:
+    return await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") >= waiting
 
 
 async def test_a_capture_under_way_is_not_overtaken_by_a_void(payments: Payments):

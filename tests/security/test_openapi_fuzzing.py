@@ -1,0 +1,105 @@
+"""The edge against requests generated from its own OpenAPI document (schemathesis).
+
+The fleet is one of its own: as an operator the generator deletes, recalls and rotates whatever it finds.
+"""
+
+import asyncio
+import os
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.client import RpcEdge, Session
+from fleet.settings import PROJECT_ROOT
+from fleet.testing.running import RunningFleet, running_fleet
+from greenledger.auth.v1 import auth_pb2
+from tests.e2e.people import newcomer, open_shop
+
+DOCUMENT = PROJECT_ROOT / "gen" / "openapi" / "greenledger.json"
+SEED = 20240205
+CONFORMING = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+# It answers with one JSON object a line, which the generator takes for one broken document.
+WATCH = "OrderService_WatchOrder"
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def own_fleet() -> Iterator[RunningFleet]:
+    with running_fleet() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tokens(own_fleet: RunningFleet) -> dict[str, str]:
+    """Of a guest and of an operator who is not the first one, who others need."""
+    return asyncio.run(_tokens(own_fleet))
+
+
+@pytest.mark.parametrize("who", ["operator", "guest"])
+def test_generated_requests_find_no_server_error_and_answers_conform(
+    who: str, own_fleet: RunningFleet, tokens: dict[str, str], tmp_path: Path
+) -> None:
+    examples = {"operator": 10, "guest": 4}[who]
+    told = _generate(own_fleet, tokens[who], tmp_path, examples, CONFORMING, "--exclude-operation-id", WATCH)
+    assert told.returncode == 0, told.stdout[-8000:]
+    assert _incidents(own_fleet) == []
+
+
+def test_generated_watches_find_no_server_error(
+    own_fleet: RunningFleet, tokens: dict[str, str], tmp_path: Path
+) -> None:
+    checks = ("not_a_server_error", "status_code_conformance")
+    told = _generate(own_fleet, tokens["guest"], tmp_path, 10, checks, "--include-operation-id", WATCH)
+    assert told.returncode == 0, told.stdout[-8000:]
+    assert _incidents(own_fleet) == []
+
+
+def _generate(
+    fleet: RunningFleet, token: str, folder: Path, examples: int, checks: tuple[str, ...], *options: str
+) -> subprocess.CompletedProcess[str]:
+    program = Path(sysconfig.get_path("scripts")) / "schemathesis"
+    arguments = [
+        *("run", str(DOCUMENT), "--url", fleet.edge_url, "--header", f"Authorization: Bearer {token}"),
+        *("--phases", "examples,coverage,fuzzing", "--max-examples", str(examples), "--seed", str(SEED)),
+        *("--workers", "2", "--checks", ",".join(checks), "--warnings", "off", "--no-color"),
+        *("--request-timeout", "20", "--continue-on-failure", *options),
+    ]
+    return subprocess.run(
+        [str(program), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        # The edge is addressed directly, whatever proxy the machine has for the outside world.
+        env={**os.environ, "NO_PROXY": "127.0.0.1"},
+        timeout=300,
+        check=False,
+    )
+
+
+def _incidents(fleet: RunningFleet) -> list[str]:
+    """Faults that the services logged; none may hide behind a good answer."""
+    lines = (line for path in fleet.settings.logs_dir.glob("*.log") for line in path.open(errors="replace"))
+    return [line[:2000] for line in lines if '"event":"incident"' in line]
+
+
+async def _tokens(fleet: RunningFleet) -> dict[str, str]:
+    async with RpcEdge(fleet.edge_url) as edge:
+        shop = await open_shop(edge, portions=1000)
+        _, guest = await newcomer(edge, "guest")
+        person, _ = await newcomer(edge, "guest")
+        first = await Session.open(edge, fleet.operator)
+        request = auth_pb2.SetRolesRequest(user_id=person.user_id, roles=["operator"])
+        await edge.call(edge.auth.SetRoles, request, first)
+        operator = await Session.open(edge, person.credentials)
+        assert shop.menu_item_id, "there is something to find"
+        return {"operator": await operator.bearer(), "guest": await guest.bearer()}
