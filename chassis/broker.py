@@ -30,7 +30,8 @@ class BrokerSettings:
         partitions: of a topic made by us; default 2. Do not raise it on a live topic: a key would move
             to another partition while its earlier events still wait in the old one.
         replication: copies of each partition; default -1, the broker's own default.
-        retention: how long the broker keeps events; default 7 days. The outbox keeps them for ever.
+        retention: how long the broker keeps events; default None, for ever: a consumer that joins late, or
+            was away for long, has nowhere else to read the beginning.
         fetch_wait_ms: how long the broker may hold a consumer's request when it has nothing; default 20.
             Apache Kafka answers as soon as something arrives, so 500 costs nothing there; Tansu
             answers when the time is over, so this is most of an event's latency, and costs its idle CPU
@@ -43,7 +44,7 @@ class BrokerSettings:
     bootstrap: str
     partitions: int = 2
     replication: int = -1
-    retention: timedelta = timedelta(days=7)
+    retention: timedelta | None = None
     fetch_wait_ms: int = 20
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,7 +111,8 @@ class Broker:
         """
         missing = sorted(set(topics) - self._topics)
         if missing:
-            retention_ms = int(self.settings.retention.total_seconds() * 1000)
+            retention = self.settings.retention
+            retention_ms = int(retention.total_seconds() * 1000) if retention else -1
             await self._call(self._create, missing, self.settings.partitions, retention_ms)
             self._topics.update(missing)
 

@@ -91,6 +91,10 @@ class Quantity:
         converted = (self.amount * factor / other_factor).quantize(PLACES, ROUND_HALF_EVEN)
         return Quantity(converted, unit)
 
+    def comparable(self, unit: str) -> bool:
+        """Whether the unit measures the same: mass, volume or count."""
+        return unit in _UNITS and _UNITS[unit][0] == _UNITS[self.unit][0]
+
     def __add__(self, other: "Quantity") -> "Quantity":
         return Quantity(self.amount + other.to(self.unit).amount, self.unit)
 

@@ -7,10 +7,12 @@ supervises it starts it anew.
 """
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol, cast
 
 import grpc.aio
@@ -20,6 +22,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from chassis import crashpoints
+from chassis.background import Every
 from chassis.broker import Broker, BrokerSettings
 from chassis.channels import SERVER_OPTIONS, Channels
 from chassis.clock import Clock, SystemClock
@@ -41,6 +44,9 @@ from chassis.telemetry.tracing import Tracing
 
 _log = structlog.get_logger(__name__)
 _DATABASE_PATIENCE_S = 30.0
+_PURGE_INTERVAL = timedelta(hours=1)
+_PURGE_BATCH = 1000
+_SAGAS_KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,10 @@ class _Process:
             tracing=tracing,
             idempotency=IdempotencyStore(database, self._clock),
         )
-        service = self._wire(runtime)
+        try:
+            service = self._wire(runtime)
+        except SettingsError as error:
+            return _complain(str(error))
         consumers = (
             [Consumer(database, broker, settings.service, service.subscriptions)]
             if service.subscriptions
@@ -163,6 +172,7 @@ class _Process:
             *consumers,
             *([service.sagas] if service.sagas else []),
             *service.background,
+            Every("runtime.purge", lambda: _purge(runtime, service.sagas), _PURGE_INTERVAL),
         ]
         operations = OperationsServicer(runtime, relay, consumers, service.sagas)
         server, health, admission = self._server(runtime, service, operations)
@@ -170,6 +180,9 @@ class _Process:
         await server.start()
         for background in (relay, *loops):
             self._spawn(background)
+        # What was made by now stays: the collector need not look at it again at every full pass.
+        gc.collect()
+        gc.freeze()
         health.set_all(SERVING)
         _log.info("service.serving", listen=settings.listen)
         await self._stop.wait()
@@ -237,6 +250,8 @@ class _Process:
         grace_s = self._settings.drain_timeout.total_seconds()
         _log.info("service.draining", grace_s=grace_s)
         health.set_all(NOT_SERVING)
+        # Until health checks have seen it, callers still come here, and not every call may be repeated.
+        await asyncio.sleep(self._settings.drain_notice.total_seconds())
         admission.drain()
         admission.end_streams()
         health.end_watches()
@@ -246,6 +261,13 @@ class _Process:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _purge(runtime: Runtime, sagas: SagaEngine | None) -> bool:
+    """Forget what has served its time; whether there may be more."""
+    if await runtime.database.fetchval("SELECT to_regclass('idempotency') IS NOT NULL"):
+        await runtime.idempotency.purge()
+    return sagas is not None and await sagas.purge(_SAGAS_KEPT, _PURGE_BATCH) == _PURGE_BATCH
 
 
 async def _bounded(work: Awaitable[Any], limit_s: float, name: str) -> None:

@@ -34,6 +34,8 @@ class Settings:
         log_level: default INFO.
         database_pool_size: connections to PostgreSQL. Default 8; more is slower on few cores.
         drain_timeout: how long in-flight calls may take to finish on SIGTERM. Default 10 s.
+        drain_notice: how long calls are still taken after health says NOT_SERVING; at least the interval of
+            whoever checks health. Default 0, for a single instance that nobody can avoid.
         recovery_interval: how often expired leases and reservations are looked for. Default 1 s.
         saga_lease: a saga whose engine died is taken over after this long. Default 5 s.
     """
@@ -53,6 +55,7 @@ class Settings:
     log_level: str = "INFO"
     database_pool_size: int = 8
     drain_timeout: timedelta = timedelta(seconds=10)
+    drain_notice: timedelta = timedelta(0)
     recovery_interval: timedelta = timedelta(seconds=1)
     saga_lease: timedelta = timedelta(seconds=5)
 
@@ -94,12 +97,13 @@ class Settings:
             log_level=optional("LOG_LEVEL", "INFO"),
             database_pool_size=_integer("DATABASE_POOL_SIZE", optional("DATABASE_POOL_SIZE", "8")),
             drain_timeout=timedelta(seconds=_integer("DRAIN_TIMEOUT_S", optional("DRAIN_TIMEOUT_S", "10"))),
+            drain_notice=timedelta(
+                milliseconds=_integer("DRAIN_NOTICE_MS", optional("DRAIN_NOTICE_MS", "0"), least=0)
+            ),
             recovery_interval=timedelta(
                 milliseconds=_integer("RECOVERY_INTERVAL_MS", optional("RECOVERY_INTERVAL_MS", "1000"))
             ),
-            saga_lease=timedelta(
-                milliseconds=_integer("SAGA_LEASE_MS", optional("SAGA_LEASE_MS", "5000"))
-            ),
+            saga_lease=timedelta(milliseconds=_integer("SAGA_LEASE_MS", optional("SAGA_LEASE_MS", "5000"))),
         )
 
     def secret(self, name: str) -> str:
@@ -126,11 +130,11 @@ def _peers(text: str) -> dict[str, str]:
     return peers
 
 
-def _integer(name: str, text: str) -> int:
+def _integer(name: str, text: str, least: int = 1) -> int:
     try:
         value = int(text)
     except ValueError:
         raise SettingsError(f"{PREFIX}{name} is {text!r}; expected a whole number") from None
-    if value <= 0:
-        raise SettingsError(f"{PREFIX}{name} is {value}; it must be positive")
+    if value < least:
+        raise SettingsError(f"{PREFIX}{name} is {value}; it must be at least {least}")
     return value

@@ -45,7 +45,7 @@ def domain_error(error: grpc.RpcError) -> DomainError:
     info: Any = found.get("ErrorInfo")
     reason = info.reason if info is not None else ""
     kind = _KINDS.get(code)
-    if kind is None or reason in _OUR_CREDENTIALS or (kind is errors.Unauthenticated and not reason):
+    if kind is None or reason in _OUR_CREDENTIALS or kind is errors.Unauthenticated:
         return _broken(code, reason)
     message = error.details() if isinstance(error, grpc.aio.AioRpcError) else None
     if kind is errors.Unavailable and not reason:

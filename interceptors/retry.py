@@ -8,6 +8,7 @@ Source: gRFC A6 (client retries).
 
 import importlib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from greenledger.options.v1 import options_pb2
 
-_READS = ("Get", "List", "BatchGet", "Search", "Watch", "Check", "Trace")
+_READS = re.compile(r"(Get|List|BatchGet|Search|Watch|Trace)(?=[A-Z]|$)")
 _SHARED_CONTRACTS = ("greenledger.operations.v1.operations_pb2",)
 
 _POLICY = {
@@ -75,7 +76,7 @@ def repeatable(method: MethodDescriptor) -> bool:
     """
     if method.client_streaming:
         return False
-    if method.name.startswith(_READS):
+    if _READS.match(method.name) and "request_id" not in method.input_type.fields_by_name:
         return True
     options = method.GetOptions()
     if not options.HasExtension(options_pb2.policy):

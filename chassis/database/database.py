@@ -1,6 +1,6 @@
 """A service's database: its pool and the ambient transaction."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -10,6 +10,9 @@ from chassis.database import transaction as transactions
 from chassis.database.errors import DRIVER_ERRORS, translate
 from chassis.database.pool import Connection, Pool
 from chassis.database.transaction import Transaction
+
+_CONNECT_S = 5.0
+_COMMAND_S = 30.0
 
 
 class Database:
@@ -36,8 +39,21 @@ class Database:
         Raises:
             Unavailable: nobody answers at the DSN.
         """
-        settings = {"application_name": application_name, "jit": "off", "timezone": "UTC"}
-        database = cls(Pool(lambda: asyncpg.connect(dsn, server_settings=settings), pool_size), dsn)
+        settings = {
+            "application_name": application_name,
+            "jit": "off",
+            "timezone": "UTC",
+            # A process whose machine vanished must not hold locks, and with them the watermark, for hours.
+            "idle_in_transaction_session_timeout": "60s",
+        }
+
+        def connect() -> Awaitable[Connection]:
+            # Without limits a half-open connection would hang its loop while health says SERVING.
+            return asyncpg.connect(
+                dsn, timeout=_CONNECT_S, command_timeout=_COMMAND_S, server_settings=settings
+            )
+
+        database = cls(Pool(connect, pool_size), dsn)
         database._pool.release(await database._acquire())
         return database
 

@@ -38,6 +38,13 @@ DRIVER_ERRORS: tuple[type[Exception], ...] = (
 """What to catch before asking `translate`."""
 
 
+class DatabaseUnavailable(Unavailable):
+    """Our own database cannot be reached; a peer that says UNAVAILABLE is another matter."""
+
+    def __init__(self) -> None:
+        super().__init__("UNAVAILABLE", "The database cannot be reached.")
+
+
 class TransactionFailedError(RuntimeError):
     """A part of the transaction failed and its error was swallowed: a mistake in the code around it."""
 
@@ -50,7 +57,7 @@ def translate(error: Exception) -> Exception:
 
     Returns:
         `Aborted` for deadlock, serialization failure and lock timeout (repeat the transaction);
-        `Unavailable` for a lost or refused connection; `DeadlineExceeded` for a cancelled statement;
+        `DatabaseUnavailable` for a lost or refused connection; `DeadlineExceeded` for a cancelled statement;
         `InvalidArgument` for text with a NUL character, which no database here can hold;
         the error itself when it is about the data or a programming mistake.
     """
@@ -63,8 +70,16 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, _UNSTORABLE):
         return InvalidArgument("VALIDATION_FAILED", "Text must not contain the NUL character.")
     if isinstance(error, _LOST) or _says_closed(error):
-        return Unavailable("UNAVAILABLE", "The database cannot be reached.")
+        return DatabaseUnavailable()
     return error
+
+
+def summary(error: asyncpg.PostgresError) -> str:
+    """What failed, without the row that it failed on: PostgreSQL's DETAIL quotes values, some personal."""
+    constraint = getattr(error, "constraint_name", None)
+    return f"{type(error).__name__} {error.sqlstate}: {error.args[0]}" + (
+        f" ({constraint})" if constraint else ""
+    )
 
 
 def _says_closed(error: Exception) -> bool:

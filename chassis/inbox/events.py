@@ -179,8 +179,9 @@ def _event(envelope: Event, payload_type: type[Message]) -> tuple[ReceivedEvent[
 
 
 def as_text(content: bytes | str | None) -> str:
-    """A key or header of a record."""
-    return content.decode(errors="replace") if isinstance(content, bytes) else content or ""
+    """A key or header of a record, as far as PostgreSQL can hold it: it has no NUL."""
+    text = content.decode(errors="replace") if isinstance(content, bytes) else content or ""
+    return text.replace("\0", "\ufffd")
 
 
 def _time(timestamp: Timestamp) -> datetime:

@@ -5,6 +5,7 @@ from enum import Enum
 import asyncpg
 
 from chassis.database import translate
+from chassis.database.errors import DatabaseUnavailable, summary
 from chassis.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
 
 _LONGEST_REASON = 1000
@@ -25,11 +26,11 @@ def classify(error: Exception) -> Failure:
     """The kind of a failure.
 
     A bare OSError (TimeoutError and ConnectionError are among them) comes from the handler itself: the
-    database layer has turned its own into DATABASE_UNAVAILABLE already.
+    database layer has turned its own into DatabaseUnavailable already.
     """
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
         error = translate(error)
-    if isinstance(error, Unavailable) and error.reason == "DATABASE_UNAVAILABLE":
+    if isinstance(error, DatabaseUnavailable):
         return Failure.INFRASTRUCTURE
     if isinstance(error, Unavailable | Aborted | DeadlineExceeded | OSError):
         return Failure.TRANSIENT
@@ -42,11 +43,13 @@ def reason_of(error: Exception) -> str:
 
 
 def describe(error: Exception) -> str:
-    """One line for an operator."""
+    """One line for an operator, without the data that a statement failed on, and storable."""
+    if isinstance(error, asyncpg.PostgresError):
+        return summary(error)[:_LONGEST_REASON]
     kind = (
         f"{type(error).__name__}({error.reason})" if isinstance(error, DomainError) else type(error).__name__
     )
     text = str(error) or (
         "it took longer than its time limit" if isinstance(error, TimeoutError) else "no message"
     )
-    return f"{kind}: {text}"[:_LONGEST_REASON]
+    return f"{kind}: {text}".replace("\0", "\ufffd")[:_LONGEST_REASON]

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from asyncpg import PostgresError
+
 from chassis import errors
+from chassis.database.errors import summary
 from chassis.saga.encoding import encode_object, storable
 
 
@@ -88,7 +91,9 @@ def outcome_of(error: Exception, step: str) -> Refused | Faulted:
     """Sort an error that an action raised."""
     if isinstance(error, REFUSALS):
         return Refused(error.reason, storable(error.message), _storable_facts(error.metadata))
-    detail = storable(f"{type(error).__name__}: {error}")
+    detail = storable(
+        summary(error) if isinstance(error, PostgresError) else f"{type(error).__name__}: {error}"
+    )
     if isinstance(error, errors.DomainError):
         facts = _storable_facts(error.metadata)
         return Faulted(error.reason, storable(error.message), detail, facts, error.retry_after)

@@ -1,7 +1,6 @@
 """Where the objects of auth meet."""
 
-from datetime import timedelta
-
+from chassis.background import Every
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from greenledger.auth.v1 import auth_pb2_grpc
@@ -9,7 +8,6 @@ from services.auth.adapters.db import PostgresAccounts, PostgresAttempts, Postgr
 from services.auth.adapters.grpc import AuthServicer, UseCases
 from services.auth.adapters.kafka import AuthEvents, user_deleted
 from services.auth.adapters.keys import KeyRing
-from services.auth.adapters.loops import Every
 from services.auth.adapters.passwords import Argon2Passwords
 from services.auth.adapters.sealing import Seal
 from services.auth.adapters.secrets import RandomTokens, ServiceAccountFile, operator_credentials
@@ -81,7 +79,7 @@ def wire(runtime: Runtime, settings: AuthSettings | None = None) -> Service:
             )
         ],
         subscriptions=[user_deleted(revoke)],
-        background=[Every(keep_house, timedelta(minutes=1))],
+        background=[Every("auth.housekeeping", keep_house)],
         jwks=ring.jwks,
         on_start=on_start,
     )

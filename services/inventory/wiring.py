@@ -1,11 +1,11 @@
 """Where the objects of inventory meet."""
 
+from chassis.background import Every
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from greenledger.inventory.v1 import inventory_pb2_grpc
 from services.inventory.adapters.clients import CatalogClient, CropsClient
 from services.inventory.adapters.db import PostgresReservations, PostgresStock
-from services.inventory.adapters.expiry import ExpiryLoop
 from services.inventory.adapters.grpc import InventoryServicer
 from services.inventory.adapters.kafka import InventoryEvents, recalls
 from services.inventory.application.quarantine import QuarantineLot
@@ -38,5 +38,5 @@ def wire(runtime: Runtime) -> Service:
             )
         ],
         subscriptions=[recalls(QuarantineLot(database, stock, events))],
-        background=[ExpiryLoop(reservations, runtime.settings.recovery_interval)],
+        background=[Every("inventory.expiry", reservations.expire, runtime.settings.recovery_interval)],
     )

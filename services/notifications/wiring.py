@@ -1,12 +1,14 @@
 """Where the objects of notifications meet."""
 
+from datetime import timedelta
+
+from chassis.background import Every
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from chassis.settings import SettingsError
 from chassis.wakeup import Wakeup
 from greenledger.notifications.v1 import notifications_pb2_grpc
 from services.notifications.adapters.db import PostgresContacts, PostgresNotifications
-from services.notifications.adapters.delivery import DeliveryLoop
 from services.notifications.adapters.grpc import MailboxServicer, NotificationServicer
 from services.notifications.adapters.kafka import NotificationEvents, Subscriptions
 from services.notifications.adapters.mailbox import Maildir
@@ -14,6 +16,8 @@ from services.notifications.adapters.smtp import SmtpMail
 from services.notifications.application.deliver import DeliverNotifications
 from services.notifications.application.queries import MailboxQueries, NotificationQueries
 from services.notifications.application.schedule import ScheduleNotification
+
+_POLL = timedelta(milliseconds=500)
 
 
 def wire(runtime: Runtime) -> Service:
@@ -53,5 +57,5 @@ def wire(runtime: Runtime) -> Service:
             ),
         ],
         subscriptions=Subscriptions(contacts, schedule).all(),
-        background=[DeliveryLoop(deliver, wakeup)],
+        background=[Every("notifications.delivery", deliver, _POLL, wakeup)],
     )

@@ -1,5 +1,8 @@
 """Where the objects of payments meet."""
 
+from datetime import timedelta
+
+from chassis.background import Every
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from greenledger.payments.v1 import payments_pb2_grpc
@@ -20,12 +23,13 @@ def wire(runtime: Runtime) -> Service:
     payments = PostgresPayments(database)
     provider = SimulatedProvider(database)
     events = PaymentEvents(database, runtime.outbox)
+    refund = RefundPayment(database, payments, provider, events, clock)
     servicer = PaymentServicer(
         provider,
         AuthorizePayment(database, payments, provider, events, clock, ids),
         CapturePayment(database, payments, provider, events, clock),
         VoidPayment(database, payments, provider, events, clock, ids),
-        RefundPayment(database, payments, provider, events, clock),
+        refund,
         PaymentQueries(payments),
         runtime.page_tokens,
     )
@@ -36,5 +40,6 @@ def wire(runtime: Runtime) -> Service:
                 payments_pb2_grpc.add_PaymentServiceServicer_to_server,
                 servicer,
             )
-        ]
+        ],
+        background=[Every("payments.refunds", refund.keep_promises, timedelta(seconds=15))],
     )

@@ -15,19 +15,19 @@ from services.crops.domain.lot import Lot, replay
 
 LOT_CODE_V1 = """
 CREATE TABLE lot_code (
-    grower_id text NOT NULL,
+    assigner_id text NOT NULL,
     lot_code text NOT NULL,
     lot_id text NOT NULL UNIQUE,
     parent_lot_id text,
-    PRIMARY KEY (grower_id, lot_code)
+    PRIMARY KEY (assigner_id, lot_code)
 );
 CREATE INDEX lot_code_parent_idx ON lot_code (parent_lot_id) WHERE parent_lot_id IS NOT NULL;
 """
 _REGISTER = """
-INSERT INTO lot_code (grower_id, lot_code, lot_id, parent_lot_id)
+INSERT INTO lot_code (assigner_id, lot_code, lot_id, parent_lot_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
 ORDER BY 1, 2
-ON CONFLICT (grower_id, lot_code) DO NOTHING
+ON CONFLICT (assigner_id, lot_code) DO NOTHING
 RETURNING lot_id
 """
 # UNION, not UNION ALL: each lot is visited once, so even a corrupt circle would end. LATERAL with OFFSET 0
@@ -76,7 +76,8 @@ class EventSourcedLots:
             return
         rows = await self._database.fetch(
             _REGISTER,
-            [lot.grower_id for lot in minted],
+            # Whoever makes a lot assigns its code: the grower a harvest's, the owner that of a part.
+            [lot.owner_id for lot in minted],
             [lot.lot_code for lot in minted],
             [lot.lot_id for lot in minted],
             [lot.parent_lot_id for lot in minted],
@@ -86,7 +87,7 @@ class EventSourcedLots:
         if taken:
             raise AlreadyExists(
                 "LOT_CODE_TAKEN",
-                f"The grower has a lot with the code {taken[0]!r} already.",
+                f"You have given the code {taken[0]!r} to another lot already.",
                 metadata={"lot_code": taken[0]},
             )
 

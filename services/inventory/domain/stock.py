@@ -79,10 +79,10 @@ def allocate(needs: Sequence[Need], stock: Sequence[StockItem], at: datetime) ->
     allocations: list[Allocation] = []
     for need in needs:
         missing = need.quantity
-        for item in order:
+        for item in _of_use(need, order):
             if missing.is_zero:
                 break
-            if not need.served_by(item) or left[item.stock_item_id].is_zero:
+            if left[item.stock_item_id].is_zero:
                 continue
             wanted = missing.to(item.on_hand.unit)
             taken = wanted if wanted <= left[item.stock_item_id] else left[item.stock_item_id]
@@ -95,6 +95,19 @@ def allocate(needs: Sequence[Need], stock: Sequence[StockItem], at: datetime) ->
         if not missing.is_zero:
             raise _out_of_stock(need, missing)
     return tuple(allocations)
+
+
+def _of_use(need: Need, order: Sequence[StockItem]) -> Sequence[StockItem]:
+    """Stock of the right kind that is counted in what the need is counted in.
+
+    Raises:
+        InvalidArgument: UNIT_MISMATCH, all there is of the kind is counted in something else.
+    """
+    right = [item for item in order if need.served_by(item)]
+    usable = [item for item in right if need.quantity.comparable(item.on_hand.unit)]
+    if right and not usable:
+        need.quantity.to(right[0].on_hand.unit)
+    return usable
 
 
 def _out_of_stock(need: Need, missing: Quantity) -> FailedPrecondition:

@@ -140,6 +140,14 @@ class PostgresContacts:
             """,
             user_id,
         )
+        await self._database.execute(
+            """
+            UPDATE notification SET email = '', subject = '', text = '',
+                state = CASE WHEN state = 'SCHEDULED' THEN 'SUPPRESSED' ELSE state END
+            WHERE user_id = $1
+            """,
+            user_id,
+        )
 
 
 def _notification(row: asyncpg.Record) -> Notification:

@@ -100,8 +100,16 @@ class CheckoutSteps:
 
     async def refund(self, ctx: StepContext) -> None:
         if ctx.data["recalled"]:
-            await self._payments.refund(ctx.idempotency_key, ctx.data["order_id"], "lot recalled")
+            await self._give_back(ctx)
             await self._inventory.release(ctx.idempotency_key, ctx.data["order_id"])
+
+    async def _give_back(self, ctx: StepContext) -> None:
+        try:
+            await self._payments.refund(ctx.idempotency_key, ctx.data["order_id"], "lot recalled")
+        except FailedPrecondition as refusal:
+            # An operator was quicker: all of it is given back.
+            if refusal.reason != "REFUND_EXCEEDS_CAPTURE":
+                raise
 
     async def finish(self, ctx: StepContext) -> None:
         data = CheckoutData.from_json(ctx.data)

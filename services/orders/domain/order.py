@@ -9,6 +9,8 @@ from chassis.errors import FailedPrecondition
 from chassis.money import Money
 from chassis.quantity import Quantity
 
+MOST_NEEDS = 500  # lines of one reservation, by inventory's contract
+
 
 class State(StrEnum):
     """PENDING -> CONFIRMED -> PAID -> FULFILLED; FAILED from any of them but the last."""
@@ -133,7 +135,7 @@ def draft(wanted: Iterable[tuple[MenuItem, int]]) -> Draft:
         wanted: items with how many of each; not empty.
 
     Raises:
-        FailedPrecondition: CART_EMPTY, CART_OTHER_VENUE, MENU_ITEM_UNAVAILABLE, CURRENCY_MIXED.
+        FailedPrecondition: CART_EMPTY, CART_OTHER_VENUE, CART_FULL, MENU_ITEM_UNAVAILABLE, CURRENCY_MIXED.
     """
     chosen = list(wanted)
     if not chosen:
@@ -149,6 +151,9 @@ def draft(wanted: Iterable[tuple[MenuItem, int]]) -> Draft:
                 f"{item.name} is not available now",
                 metadata={"menu_item_id": item.menu_item_id},
             )
+    needs = sum(len(item.ingredients) for item, _ in chosen)
+    if needs > MOST_NEEDS:
+        raise FailedPrecondition("CART_FULL", f"the items use {needs} ingredients; an order has {MOST_NEEDS}")
     total = Money(0, chosen[0][0].price.currency)
     for item, count in chosen:
         total += item.price.times(count)

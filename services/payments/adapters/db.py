@@ -1,6 +1,7 @@
 """Payments in PostgreSQL."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import asyncpg
 
@@ -76,18 +77,20 @@ class PostgresPayments:
         )
         return bool(added)
 
+    async def unkept_refunds(self, older_than: timedelta, limit: int) -> Sequence[Refund]:
+        rows = await self._database.fetch(
+            """
+            SELECT * FROM refund WHERE NOT done AND promised_at < now() - $1::interval
+            ORDER BY promised_at LIMIT $2
+            """,
+            older_than,
+            limit,
+        )
+        return [_refund(row) for row in rows]
+
     async def refund(self, request_id: str) -> Refund | None:
         row = await self._database.fetchrow("SELECT * FROM refund WHERE request_id = $1", request_id)
-        if row is None:
-            return None
-        return Refund(
-            request_id=str(row["request_id"]),
-            order_id=str(row["order_id"]),
-            amount=Money(row["amount_minor"], row["currency"]),
-            asked=None if row["asked_minor"] is None else Money(row["asked_minor"], row["asked_currency"]),
-            reason=row["reason"],
-            done=row["done"],
-        )
+        return _refund(row) if row else None
 
     async def refund_done(self, request_id: str) -> Money | None:
         # Both parts see the state before the statement, so the one that is kept now is added.
@@ -137,4 +140,15 @@ def _payment(row: asyncpg.Record) -> Payment:
         updated_at=row["updated_at"],
         decline_code=row["decline_code"],
         refunded_minor=row["refunded_minor"],
+    )
+
+
+def _refund(row: asyncpg.Record) -> Refund:
+    return Refund(
+        request_id=str(row["request_id"]),
+        order_id=str(row["order_id"]),
+        amount=Money(row["amount_minor"], row["currency"]),
+        asked=None if row["asked_minor"] is None else Money(row["asked_minor"], row["asked_currency"]),
+        reason=row["reason"],
+        done=row["done"],
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from chassis.money import Money
@@ -33,6 +34,10 @@ class Payments(Protocol):
 
     async def add_refund(self, refund: Refund) -> bool:
         """Store a promise; False when its request made one already."""
+        ...
+
+    async def unkept_refunds(self, older_than: timedelta, limit: int) -> Sequence[Refund]:
+        """Promises that nobody has kept since, oldest first."""
         ...
 
     async def refund(self, request_id: str) -> Refund | None:

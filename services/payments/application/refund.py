@@ -1,5 +1,7 @@
 """Give captured money back."""
 
+from datetime import timedelta
+
 from chassis.clock import Clock
 from chassis.crashpoints import crashpoint, declare
 from chassis.errors import AlreadyExists, NotFound
@@ -8,6 +10,9 @@ from services.payments.application.authorize import provider_timeout
 from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout, Transactions
 from services.payments.domain.events import Refunded
 from services.payments.domain.payment import Payment, Refund
+
+PATIENCE = timedelta(seconds=30)
+BATCH = 100
 
 REFUND_CRASHPOINTS = ("payments.refund.promised", "payments.refund.answered", "payments.refund.recorded")
 """Crash points: the promise is stored; the provider has kept it; that is stored."""
@@ -41,8 +46,18 @@ class RefundPayment:
             DeadlineExceeded: PROVIDER_TIMEOUT.
         """
         payment, refund = await self._promise(request_id, order_id, amount, reason)
-        if refund.done:
-            return payment
+        return payment if refund.done else await self._keep(payment, refund)
+
+    async def keep_promises(self) -> bool:
+        """Keep what was promised a while ago by requests that did not come back; whether there was any."""
+        unkept = await self._payments.unkept_refunds(PATIENCE, BATCH)
+        for refund in unkept:
+            payment = await self._payments.of_order(refund.order_id)
+            if payment is not None:
+                await self._keep(payment, refund)
+        return bool(unkept)
+
+    async def _keep(self, payment: Payment, refund: Refund) -> Payment:
         crashpoint("payments.refund.promised")
         try:
             await self._provider.refund(payment.payment_id, refund.request_id, refund.amount)
@@ -51,8 +66,8 @@ class RefundPayment:
         crashpoint("payments.refund.answered")
         async with self._transactions.transaction():
             # Locked, so that the totals that others are told of never fall.
-            payment = await self._locked(order_id)
-            total = await self._payments.refund_done(request_id)
+            payment = await self._locked(refund.order_id)
+            total = await self._payments.refund_done(refund.request_id)
             if total is not None:
                 await self._events.publish(Refunded(payment, refund.amount, total))
         crashpoint("payments.refund.recorded")

@@ -133,7 +133,7 @@ async def test_of_two_changes_of_one_revision_one_is_refused(stub, ann):
     [
         ({"price": Money(currency_code="USD")}, "PRICE_INVALID"),
         ({"price": Money(currency_code="USD", units=-1)}, "AMOUNT_INVALID"),
-        ({"price": Money(currency_code="USD", nanos=1)}, "AMOUNT_INVALID"),
+        ({"price": Money(currency_code="USD", nanos=1)}, "PRICE_INVALID"),
         ({"name": ""}, "VALIDATION_FAILED"),
         ({"ingredients": []}, "VALIDATION_FAILED"),
         (

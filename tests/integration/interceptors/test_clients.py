@@ -226,7 +226,7 @@ async def received(error: Exception) -> DomainError:
     return caught.value
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not errors.Unauthenticated])
 async def test_a_callees_error_is_the_same_error_here(kind: type[DomainError]) -> None:
     sent = kind(
         "LOT_ODD",
@@ -244,6 +244,12 @@ async def test_a_callees_error_is_the_same_error_here(kind: type[DomainError]) -
         sent.retry_after,
         sent.resource,
     )
+
+
+async def test_whatever_a_callee_does_not_believe_is_about_this_service_not_its_caller() -> None:
+    got = await received(errors.Unauthenticated("LOGIN_FAILED", "Wrong."))
+    assert isinstance(got, Unavailable)
+    assert got.metadata["callee_reason"] == "LOGIN_FAILED"
 
 
 async def test_a_broken_callee_is_unavailable_and_its_text_stays_there() -> None:

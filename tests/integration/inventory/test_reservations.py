@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from chassis.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound
+from chassis.background import Every
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.testing import eventually
 from chassis.testing.service import published
-from services.inventory.adapters.expiry import ExpiryLoop
 from services.inventory.domain.reservation import State
 from tests.integration.inventory.conftest import VENUE, Inventory, need, new_id
 
@@ -127,35 +127,10 @@ async def test_what_nobody_confirms_runs_out_and_what_is_confirmed_does_not(inve
 
 async def test_the_loop_gives_back_what_runs_out_until_it_is_stopped(inventory: Inventory):
     item = await inventory.stocked(10)
-    loop = ExpiryLoop(inventory.reservations, timedelta(milliseconds=5))
+    loop = Every("expiry", inventory.reservations.expire, timedelta(milliseconds=5))
     running = asyncio.create_task(loop.run())
     await inventory.reserved(need(4))
     inventory.clock.advance(timedelta(minutes=16))
-
-    async def free() -> bool:
-        return await inventory.amounts(item) == ("10", "0")
-
-    await eventually(free)
-    await loop.stop()
-    await asyncio.wait_for(running, 5)
-
-
-async def test_the_loop_outlives_a_conflict(inventory: Inventory):
-    class Once(type(inventory.reservations)):
-        failures = 1
-
-        async def expire(self) -> int:
-            if Once.failures:
-                Once.failures = 0
-                raise DomainError("CONCURRENT_CHANGE", "a deadlock")
-            return await super().expire()
-
-    item = await inventory.stocked(10)
-    await inventory.reserved(need(4))
-    inventory.clock.advance(timedelta(minutes=16))
-    inventory.reservations.__class__ = Once
-    loop = ExpiryLoop(inventory.reservations, timedelta(milliseconds=5))
-    running = asyncio.create_task(loop.run())
 
     async def free() -> bool:
         return await inventory.amounts(item) == ("10", "0")

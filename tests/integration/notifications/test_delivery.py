@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from chassis.background import Every
 from chassis.testing import eventually
 from chassis.wakeup import Wakeup
-from services.notifications.adapters.delivery import DeliveryLoop
 from services.notifications.application.deliver import BATCH, LEASE
 from services.notifications.domain.notification import LONGEST_PAUSE, MAX_ATTEMPTS, Contact, State
 from tests.integration.notifications.conftest import ADDRESS, ANN, MailServer, Notifications
@@ -206,7 +206,7 @@ async def test_older_news_of_a_person_is_ignored(notifications):
 async def test_the_loop_sends_what_is_scheduled_until_it_is_stopped(notifications, mail_server):
     await notifications.knows_ann()
     wakeup = Wakeup()
-    loop = DeliveryLoop(notifications.deliver, wakeup)
+    loop = Every("delivery", notifications.deliver, wakeup=wakeup)
     running = asyncio.create_task(loop.run())
     await notifications.welcome()
     wakeup.notify()

@@ -217,3 +217,15 @@ async def test_pages_join_without_gap_or_repetition_newest_first(payments: Payme
 
 def auditor() -> Principal:
     return Principal("eve", "user", permissions=frozenset({"payments.read"}))
+
+
+async def test_a_promise_whose_request_never_comes_back_is_kept(payments: Payments):
+    order_id, request_id = await payments.captured(), new_id()
+    crashpoints.arm("payments.refund.promised:throw")
+    with pytest.raises(crashpoints.CrashpointHit):
+        await payments.refund(request_id, order_id, None, "spoilt")
+    assert not await payments.refund.keep_promises()  # its own request may still be at it
+    await payments.database.execute("UPDATE refund SET promised_at = promised_at - interval '1 minute'")
+    assert await payments.refund.keep_promises()
+    assert not await payments.refund.keep_promises()
+    await payments.ensure_books_agree()

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chassis import crashpoints
 from chassis.idempotency import IDEMPOTENCY_CRASHPOINTS
 from chassis.testing import eventually
 from fleet.client import CallFailed, Credentials
@@ -22,6 +23,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 INVENTORY = [f"{point}@{hit}" for point in IDEMPOTENCY_CRASHPOINTS for hit in (1, 2, 3)]
 # A participant that is away for long is given up before the pivot, and never after it.
 GIVEN_UP = {"FULFILLED", "CHECKOUT_FAILED"}
+
+
+def test_every_crash_point_of_payments_has_its_case() -> None:
+    tried = {*AUTHORIZE_CRASHPOINTS, *CAPTURE_CRASHPOINTS, *VOID_CRASHPOINTS, *REFUND_CRASHPOINTS}
+    assert tried == {point for point in crashpoints.declared() if point.startswith("payments.")}
 
 
 @pytest.mark.parametrize("point", INVENTORY)

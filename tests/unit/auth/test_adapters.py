@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chassis.background import Every
 from chassis.settings import SettingsError
-from services.auth.adapters.loops import Every
 from services.auth.adapters.passwords import Argon2Passwords
 from services.auth.adapters.sealing import KEY_FILE, Seal
 from services.auth.adapters.secrets import ServiceAccountFile, operator_credentials
@@ -150,7 +150,7 @@ async def test_housekeeping_goes_on_after_a_failure_and_stops_when_asked():
             enough.set()
         raise RuntimeError("the database is away")
 
-    loop = Every(work, AuthSettings().key_lead / 15000)
+    loop = Every("work", work, AuthSettings().key_lead / 15000)
     running = asyncio.create_task(loop.run())
     await enough.wait()
     await loop.stop()

@@ -1,13 +1,15 @@
 """Reading records, also broken ones, and completing envelopes."""
 
+import asyncpg
 import pytest
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.database import translate
 from chassis.errors import Unavailable
-from chassis.inbox.events import Record, Subscription, decode
-from chassis.inbox.failures import Failure, classify
+from chassis.inbox.events import Record, Subscription, as_text, decode
+from chassis.inbox.failures import Failure, classify, describe
 from chassis.outbox.sender import with_key_sequence
 from greenledger.events.v1.event_pb2 import Event
 
@@ -70,8 +72,9 @@ def test_a_subscription_without_a_handler_is_refused() -> None:
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (Unavailable("DATABASE_UNAVAILABLE", ""), Failure.INFRASTRUCTURE),
-        (Unavailable("PEER_UNAVAILABLE", ""), Failure.TRANSIENT),
+        (translate(ConnectionRefusedError()), Failure.INFRASTRUCTURE),
+        (asyncpg.CannotConnectNowError("starting"), Failure.INFRASTRUCTURE),
+        (Unavailable("UNAVAILABLE", "a peer"), Failure.TRANSIENT),
         (TimeoutError(), Failure.TRANSIENT),
         (ConnectionRefusedError(), Failure.TRANSIENT),
         (ValueError("no"), Failure.PERMANENT),
@@ -79,3 +82,14 @@ def test_a_subscription_without_a_handler_is_refused() -> None:
 )
 def test_failures_are_told_apart(error: Exception, failure: Failure) -> None:
     assert classify(error) is failure
+
+
+def test_a_key_keeps_its_place_though_the_database_cannot_hold_it_as_it_is() -> None:
+    assert as_text(b"\0\0\0\5") == "\ufffd\ufffd\ufffd\5"
+
+
+def test_what_an_operator_is_told_does_not_quote_the_row() -> None:
+    error = asyncpg.UniqueViolationError("duplicate key value")
+    error.detail = "Key (email)=(ann@example.org) already exists."
+    assert "ann@example.org" not in describe(error)
+    assert "\0" not in describe(ValueError("a\0b"))

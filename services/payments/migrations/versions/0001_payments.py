@@ -31,8 +31,10 @@ CREATE TABLE refund (
     asked_minor bigint,
     asked_currency text,
     reason text NOT NULL,
-    done boolean NOT NULL
+    done boolean NOT NULL,
+    promised_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX refund_promised_idx ON refund (promised_at) WHERE NOT done;
 CREATE INDEX refund_order_idx ON refund (order_id);
 CREATE TABLE simulated_charge (
     key text PRIMARY KEY,

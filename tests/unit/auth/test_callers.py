@@ -1,0 +1,44 @@
+"""The table of service scopes against what the services' own clients call."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+
+from greenledger.options.v1 import options_pb2
+from services.auth.domain.roles import SERVICE_SCOPES
+
+SERVICES = Path(__file__).parents[3] / "services"
+CLIENTS = sorted(SERVICES.glob("*/adapters/clients.py"))
+
+
+@pytest.mark.parametrize("clients", CLIENTS, ids=lambda path: path.parts[-3])
+def test_a_service_may_call_what_its_clients_call(clients: Path) -> None:
+    service = clients.parts[-3]
+    called = _called(ast.parse(clients.read_text()))
+    assert called, f"no call was found in {clients}"
+    wanted = {method.name: policy.permission for method in called if (policy := _policy(method)).permission}
+    scopes = SERVICE_SCOPES.get(service, frozenset())
+    assert not {name: permission for name, permission in wanted.items() if permission not in scopes}
+
+
+def _called(module: ast.Module) -> list[MethodDescriptor]:
+    """Methods of the contracts that a class with a `..._pb2_grpc.<Service>Stub` calls."""
+    found = []
+    for owner in (node for node in module.body if isinstance(node, ast.ClassDef)):
+        attributes = [node for node in ast.walk(owner) if isinstance(node, ast.Attribute)]
+        names = {node.attr for node in attributes}
+        for stub in (node for node in attributes if node.attr.endswith("ServiceStub")):
+            assert isinstance(stub.value, ast.Name)
+            context = stub.value.id.removesuffix("_pb2_grpc")
+            contract = importlib.import_module(f"greenledger.{context}.v1.{context}_pb2")
+            methods = contract.DESCRIPTOR.services_by_name[stub.attr.removesuffix("Stub")].methods
+            found += [method for method in methods if method.name in names]
+    return found
+
+
+def _policy(method: MethodDescriptor) -> options_pb2.MethodPolicy:
+    policy: options_pb2.MethodPolicy = method.GetOptions().Extensions[options_pb2.policy]
+    return policy
