@@ -3,7 +3,8 @@
 import secrets
 from dataclasses import dataclass
 
-from fleet.client import Credentials, JsonEdge, RpcEdge, Session
+from fleet.client import Credentials, RpcEdge, Session
+from fleet.client.json_edge import JsonEdge
 from fleet.demo.requests import as_json, new_request_id
 from greenledger.users.v1 import users_pb2
 

@@ -3,7 +3,8 @@
 import secrets
 from datetime import UTC, datetime
 
-from fleet.client import CallFailed, Credentials, JsonEdge, RpcEdge, Session
+from fleet.client import CallFailed, Credentials, RpcEdge, Session
+from fleet.client.json_edge import JsonEdge
 from fleet.demo.growing import lots_are_grown, people_register
 from fleet.demo.recalling import lot_is_recalled, reach_is_known
 from fleet.demo.selling import guests_order, venues_open

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from fleet.client import JsonEdge, RpcEdge, Session
+from fleet.client import RpcEdge, Session
+from fleet.client.json_edge import JsonEdge
 from fleet.demo.people import Person
 from greenledger.crops.v1 import crops_pb2
 from greenledger.trace.v1 import trace_pb2

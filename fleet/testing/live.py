@@ -18,7 +18,7 @@ import grpc.aio
 
 from chassis import crashpoints
 from chassis.testing import eventually
-from fleet.client import Credentials, RpcEdge
+from fleet.client import Credentials, RpcEdge, Session
 from fleet.component import Component, RestartPolicy, Runner
 from fleet.databases import prepare_databases
 from fleet.health import NotServing, check_serving
@@ -57,15 +57,21 @@ class Process:
     ended: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Token:
-    """A bearer token with the interface of `fleet.client.Session`, for a service's own account."""
+class ServiceSession(Session):
+    """A service's own account; its token lasts longer than a test, so it is never renewed.
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+    Args:
+        account: name of the service.
+        token: as auth issued it.
+    """
+
+    def __init__(self, account: str, token: str) -> None:
+        self.user_id = account
+        self._token = token
 
     async def bearer(self) -> str:
         """The token."""
-        return self._value
+        return self._token
 
 
 class LiveFleet:
@@ -196,13 +202,14 @@ class LiveFleet:
             self._edges[key] = RpcEdge(self.address(name), timeout_s=25.0)
         return self._edges[key]
 
-    async def token_of(self, account: str) -> Token:
+    async def token_of(self, account: str) -> ServiceSession:
         """A token of a service's own account."""
         auth = self.rpc("auth")
         request = auth_pb2.IssueServiceTokenRequest(
             account=account, secret=self._secrets.service_accounts[account]
         )
-        return Token((await auth.call(auth.auth.IssueServiceToken, request)).access_token)
+        issued = await auth.call(auth.auth.IssueServiceToken, request)
+        return ServiceSession(account, issued.access_token)
 
     async def fetch(self, service: str, sql: str, *args: object) -> list[asyncpg.Record]:
         """Look into a service's database, as nobody else may."""

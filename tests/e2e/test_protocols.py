@@ -5,7 +5,8 @@ import json
 
 import httpx
 
-from fleet.client import JsonEdge, RpcEdge
+from fleet.client import RpcEdge
+from fleet.client.json_edge import JsonEdge
 from fleet.demo.requests import new_request_id
 from fleet.testing.running import RunningFleet
 from greenledger.orders.v1 import orders_pb2

@@ -4,7 +4,8 @@ import asyncio
 from collections import Counter
 from decimal import Decimal
 
-from fleet.client import CallFailed, JsonEdge, RpcEdge, Session
+from fleet.client import CallFailed, RpcEdge, Session
+from fleet.client.json_edge import JsonEdge
 from fleet.demo.requests import new_request_id
 from fleet.testing.running import RunningFleet
 from greenledger.inventory.v1 import inventory_pb2

@@ -30,7 +30,9 @@ class CommandLine:
             stderr=asyncio.subprocess.STDOUT,
             env={
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join([str(self.project), str(PROJECT_ROOT)]),
+                "PYTHONPATH": os.pathsep.join(
+                    [str(self.project), str(PROJECT_ROOT), str(PROJECT_ROOT / "gen" / "python")]
+                ),
                 "GREENLEDGER_PROJECT_ROOT": str(self.project),
                 "GREENLEDGER_STATE_DIR": str(self.settings.state_dir),
                 "GREENLEDGER_EDGE_PORT": str(self.settings.edge_port),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chassis import crashpoints
 from chassis.context import Principal
 from chassis.errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound
 from chassis.ids import SystemIds
@@ -220,7 +221,7 @@ def auditor() -> Principal:
 
 
 async def test_a_promise_whose_request_never_comes_back_is_kept(payments: Payments):
-    order_id, request_id = await payments.captured(), new_id()
+    order_id, request_id = await payments.captured(), SystemIds().uuid7()
     crashpoints.arm("payments.refund.promised:throw")
     with pytest.raises(crashpoints.CrashpointHit):
         await payments.refund(request_id, order_id, None, "spoilt")
