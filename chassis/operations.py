@@ -79,22 +79,24 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             _FROM_PROTO.get(request.state), before=cursor["before"] if cursor else None, limit=size + 1
         )
         page, token = tokens.cut(found, size, lambda last: {"before": last.saga_id}, query)
-        return pb.ListSagasResponse(sagas=map(_saga, page), next_page_token=token)
+        return pb.ListSagasResponse(sagas=map(self._shown, page), next_page_token=token)
 
     async def GetSaga(self, request: pb.GetSagaRequest, context: Context) -> pb.SagaInstance:
-        return _saga(await self._sagas().get(request.saga_id))
+        return self._shown(await self._sagas().get(request.saga_id))
 
     async def RetrySaga(self, request: pb.RetrySagaRequest, context: Context) -> pb.SagaInstance:
-        return _saga(await self._sagas().retry(request.saga_id, caller().subject, request.why))
+        return self._shown(await self._sagas().retry(request.saga_id, caller().subject, request.why))
 
     async def SkipSagaStep(self, request: pb.SkipSagaStepRequest, context: Context) -> pb.SagaInstance:
         who = caller().subject
-        return _saga(await self._sagas().skip(request.saga_id, request.step, who, request.why))
+        return self._shown(await self._sagas().skip(request.saga_id, request.step, who, request.why))
 
     async def ForceCompensateSaga(
         self, request: pb.ForceCompensateSagaRequest, context: Context
     ) -> pb.SagaInstance:
-        return _saga(await self._sagas().force_compensate(request.saga_id, caller().subject, request.why))
+        return self._shown(
+            await self._sagas().force_compensate(request.saga_id, caller().subject, request.why)
+        )
 
     async def ListParkedEvents(
         self, request: pb.ListParkedEventsRequest, context: Context
@@ -123,6 +125,9 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         await parked.discard(request.topic, request.key, request.event_id, who=who, why=request.why)
         return Empty()
 
+    def _shown(self, instance: Instance) -> pb.SagaInstance:
+        return _saga(instance, self._sagas().visible(instance))
+
     def _sagas(self) -> SagaOperator:
         if self._engine is None:
             raise FailedPrecondition("NO_SAGAS", "this service orchestrates no sagas")
@@ -147,13 +152,13 @@ def _version() -> str:
         return "unpackaged"
 
 
-def _saga(instance: Instance) -> pb.SagaInstance:
+def _saga(instance: Instance, data: dict[str, Any]) -> pb.SagaInstance:
     proto = pb.SagaInstance(
         saga_id=instance.saga_id,
         name=instance.name,
         version=instance.version,
         state=_STATES[instance.state],
-        data=ParseDict(instance.data, Struct()),
+        data=ParseDict(data, Struct()),
         create_time=timestamp_to_proto(instance.created_at),
         update_time=timestamp_to_proto(instance.updated_at),
         deadline_time=timestamp_to_proto(instance.deadline_at),

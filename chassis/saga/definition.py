@@ -153,6 +153,7 @@ class Saga:
             Keep the old definition registered until its instances have ended.
         steps: in order.
         deadline: from start until the pivot begins; when it passes, the saga turns back.
+        hidden: keys of the data that operators do not see, such as tickets and payment methods. Default none.
         on_failed: runs after the compensation, with `StepContext.failure` set; retried for ever.
 
     Raises:
@@ -166,6 +167,7 @@ class Saga:
     steps: tuple[Step, ...]
     deadline: timedelta = timedelta(minutes=15)
     on_failed: Step | None = None
+    hidden: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.steps))

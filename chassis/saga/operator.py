@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from chassis.clock import Clock
 from chassis.database import Database, Transaction
@@ -13,6 +14,7 @@ from chassis.saga.instance import Instance, Move, State, StepRecord, StepState
 from chassis.saga.store import SagaStore
 from chassis.saga.transitions import Course
 
+HIDDEN = "[hidden]"
 _NOW = timedelta(0)
 
 
@@ -86,6 +88,14 @@ class SagaOperator:
         if instance is None:
             raise _not_found(saga_id)
         return instance
+
+    def visible(self, instance: Instance) -> dict[str, Any]:
+        """An instance's data without what its definition hides; all of it is hidden without a definition."""
+        saga = self._sagas.get((instance.name, instance.version))
+        return {
+            key: HIDDEN if saga is None or key in saga.hidden else value
+            for key, value in instance.data.items()
+        }
 
     async def actions(self, saga_id: str) -> Sequence[OperatorAction]:
         """What operators did to an instance, oldest first."""

@@ -47,6 +47,7 @@ class CheckoutSteps:
             NAME,
             version=1,
             deadline=timedelta(minutes=5),
+            hidden=frozenset({"payment_method"}),
             steps=(
                 Step("reserve", self.reserve, undo=self.release, retry=quick),
                 Step("authorize", self.authorize, undo=self.void, retry=quick),

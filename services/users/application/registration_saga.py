@@ -46,6 +46,7 @@ class RegistrationSteps:
                 Step("welcome", self.welcome, retry=FOREVER),
             ),
             on_failed=Step("fail", self.fail, local=True),
+            hidden=frozenset({"ticket"}),
         )
 
     async def create_credentials(self, ctx: StepContext) -> None:

@@ -1,7 +1,7 @@
 """What operators can see and do, and that it is recorded."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -230,3 +230,13 @@ async def test_the_list_is_paged_from_the_newest_without_gaps(world):
     while page := await engine.operator.list(before=seen[-1] if seen else None, limit=3):
         seen += [instance.saga_id for instance in page]
     assert seen == sorted(ids, reverse=True)
+
+
+async def test_what_a_definition_hides_is_not_shown(world):
+    steps = (Step("place", world.local.act, local=True),)
+    engine = await world.run(Saga("order", 1, steps, hidden=frozenset({"card"})))
+    saga_id = await world.start(engine, card="pm_secret", venue="v")
+    instance = await engine.outcome(saga_id, timedelta(seconds=10))
+    shown = engine.operator.visible(instance)
+    assert (shown["card"], shown["venue"]) == ("[hidden]", "v")
+    assert set(engine.operator.visible(replace(instance, version=2)).values()) == {"[hidden]"}
