@@ -47,6 +47,13 @@ async def wait_for_its_death(live: LiveFleet, service: str) -> None:
     assert await live.died(service, 30.0) == -signal.SIGKILL
 
 
+async def keep_dying(live: LiveFleet, service: str, point: str, times: int) -> None:
+    """Start a dead service armed, and let it die in its recovery, so many times; it stays dead."""
+    for _ in range(times):
+        await live.start_service(service, point)
+        await wait_for_its_death(live, service)
+
+
 async def _answer(call: Awaitable[Any]) -> Any:
     try:
         return await call

@@ -8,7 +8,12 @@ from chassis.saga import ENGINE_CRASHPOINTS
 from fleet.testing.live import LiveFleet
 from services.orders.application.checkout_saga import CheckoutSteps
 from tests.resilience.fleet import invariants, steps
-from tests.resilience.fleet.crashes import killed_by_its_crash_point, points_by_step, wait_for_its_death
+from tests.resilience.fleet.crashes import (
+    keep_dying,
+    killed_by_its_crash_point,
+    points_by_step,
+    wait_for_its_death,
+)
 from tests.resilience.fleet.market import DECLINED_CARD, Market, new_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -104,6 +109,18 @@ async def test_an_order_survives_an_orchestrator_killed_as_it_claims_it(
     await wait_for_its_death(live, "orders")
     await live.start_service("orders")
     assert await market.outcome(request_id) == "FULFILLED"
+    await invariants.check(live)
+
+
+@pytest.mark.parametrize("step", ["reserve", "authorize"])
+async def test_an_order_whose_orchestrator_always_dies_at_one_step_is_given_up_and_undone(
+    market: Market, live: LiveFleet, step: str
+) -> None:
+    point = f"saga.checkout.{step}.action.after_effect"
+    request_id = await steps.order_killed_at(market, point)
+    await keep_dying(live, "orders", point, times=4)
+    await live.start_service("orders")
+    assert await market.outcome(request_id) == "CHECKOUT_FAILED"
     await invariants.check(live)
 
 

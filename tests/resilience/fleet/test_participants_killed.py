@@ -25,7 +25,7 @@ INVENTORY = [f"{point}@{hit}" for point in IDEMPOTENCY_CRASHPOINTS for hit in (1
 GIVEN_UP = {"FULFILLED", "CHECKOUT_FAILED"}
 
 
-def test_every_crash_point_of_payments_has_its_case() -> None:
+async def test_every_crash_point_of_payments_has_its_case() -> None:
     tried = {*AUTHORIZE_CRASHPOINTS, *CAPTURE_CRASHPOINTS, *VOID_CRASHPOINTS, *REFUND_CRASHPOINTS}
     assert tried == {point for point in crashpoints.declared() if point.startswith("payments.")}
 

@@ -9,7 +9,12 @@ from fleet.testing.live import LiveFleet
 from services.users.application.register import REGISTER_CRASHPOINTS
 from services.users.application.registration_saga import RegistrationSteps
 from tests.resilience.fleet import invariants, steps
-from tests.resilience.fleet.crashes import killed_by_its_crash_point, points_by_step, wait_for_its_death
+from tests.resilience.fleet.crashes import (
+    keep_dying,
+    killed_by_its_crash_point,
+    points_by_step,
+    wait_for_its_death,
+)
 from tests.resilience.fleet.market import Market
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -59,6 +64,22 @@ async def test_a_registration_survives_an_orchestrator_killed_as_it_claims_it(
     await live.start_service("users", CLAIMED)
     await wait_for_its_death(live, "users")
     await live.start_service("users")
+    await steps.registered(market, request)
+
+
+async def test_a_registration_whose_orchestrator_always_dies_at_one_step_is_given_up_and_undone(
+    market: Market, live: LiveFleet
+) -> None:
+    request, point = market.registration(), "saga.register_user.create_credentials.action.after_effect"
+    await live.restart("users", point)
+    await killed_by_its_crash_point(live, "users", steps.create_user(live, request))
+    user_id = await steps.user_id_of(live, request.email)
+    await keep_dying(live, "users", point, times=4)
+    account = "SELECT state FROM account WHERE user_id = $1"
+    assert await live.fetchval("auth", account, user_id) == "ACTIVE"
+    await live.start_service("users")
+    await invariants.check(live)
+    assert await live.fetchval("auth", account, user_id) == "REVOKED"
     await steps.registered(market, request)
 
 
