@@ -51,7 +51,8 @@ check: $(STAMP) ## Format, lint, types, import rules, contracts, drift, fast tes
 
 .PHONY: test
 test: check ## All checks and all tests
-	@$(BIN)/pytest -q tests/integration tests/security tests/resilience tests/e2e
+	@$(BIN)/pytest -q -n 3 --dist loadfile tests/integration
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/security tests/resilience tests/e2e
 
 .PHONY: gen
 gen: $(STAMP) ## Generate gen/ and docs/contracts/ from proto/

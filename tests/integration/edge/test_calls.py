@@ -12,7 +12,7 @@ from tests.integration.edge.harness import Edge
 from tests.integration.edge.services import MISSING
 from tests.integration.edge.shape import error_of, reason_of, web_frame, web_frames
 
-ID = str(uuid.uuid4())
+ID = "6f0e1f5e-8a52-4d5b-9f55-3d3c2b1a0f9e"
 
 
 def checkout() -> dict[str, object]:

@@ -1,7 +1,6 @@
 """Every reply that Envoy makes by itself has the shape of all errors, in JSON and in gRPC."""
 
 import socket
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from tests.integration.edge.harness import Edge, running_edge, wait_until
 from tests.integration.edge.services import CRASHING, SLOW
 from tests.integration.edge.shape import error_of, grpc_error, reason_of
 
-ID = str(uuid.uuid4())
+ID = "6f0e1f5e-8a52-4d5b-9f55-3d3c2b1a0f9e"
 ORDERS = "/greenledger.orders.v1.OrderService"
 
 
@@ -133,7 +132,10 @@ class TestLimits:
         request = orders_pb2.GetOrderRequest(order_id=SLOW).SerializeToString()
 
         def timed_out() -> bool:
-            found = grpc_error(small.target, f"{ORDERS}/GetOrder", request, small.services.token)
+            try:
+                found = grpc_error(small.target, f"{ORDERS}/GetOrder", request, small.services.token)
+            except AssertionError:
+                return False  # the service's gRPC runtime was quicker than the edge; its status has no details
             return found == ("DEADLINE_EXCEEDED", "DEADLINE_EXPIRED")
 
         wait_until(timed_out)

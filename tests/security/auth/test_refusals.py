@@ -1,7 +1,6 @@
 """Every RPC of auth and users against callers who must not get through."""
 
 import io
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +27,7 @@ from tests.integration.auth.process import ACCOUNTS, OPERATOR
 from tests.integration.users.fleet import PASSWORD, Fleet, serving
 
 ID = "0192e0a0-0000-7000-8000-000000000001"
-SOMEBODY = str(uuid.uuid4())
+SOMEBODY = "6f0e1f5e-8a52-4d5b-9f55-3d3c2b1a0f9e"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 METHODS = [

@@ -11,7 +11,7 @@ from tests.integration.edge.harness import Edge
 from tests.integration.edge.services import CRASHING
 from tests.integration.edge.shape import error_of, grpc_error, reason_of, violations_of
 
-ID = str(uuid.uuid4())
+ID = "6f0e1f5e-8a52-4d5b-9f55-3d3c2b1a0f9e"
 
 IDENTITY = {
     "x-greenledger-principal": "operator",
