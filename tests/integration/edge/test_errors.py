@@ -135,7 +135,9 @@ class TestLimits:
             try:
                 found = grpc_error(small.target, f"{ORDERS}/GetOrder", request, small.services.token)
             except AssertionError:
-                return False  # the service's gRPC runtime was quicker than the edge; its status has no details
+                return (
+                    False  # the service's gRPC runtime was quicker than the edge; its status has no details
+                )
             return found == ("DEADLINE_EXCEEDED", "DEADLINE_EXPIRED")
 
         wait_until(timed_out)
