@@ -2,9 +2,10 @@
 
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
+from chassis.wakeup import Watchers
 from greenledger.orders.v1 import orders_pb2_grpc
 from services.orders.adapters.clients import CatalogClient, InventoryClient, PaymentsClient
-from services.orders.adapters.db import OrderChanges, PostgresCarts, PostgresOrders
+from services.orders.adapters.db import PostgresCarts, PostgresOrders
 from services.orders.adapters.grpc import OrderServicer
 from services.orders.adapters.kafka import OrderEvents
 from services.orders.adapters.sagas import EngineCheckouts
@@ -17,7 +18,7 @@ from services.orders.application.queries import OrderQueries
 def wire(runtime: Runtime) -> Service:
     """The service on a runtime."""
     database, clock = runtime.database, runtime.clock
-    changes = OrderChanges()
+    changes = Watchers()
     orders = PostgresOrders(database, changes)
     carts = PostgresCarts(database)
     events = OrderEvents(database, runtime.outbox)

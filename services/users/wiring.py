@@ -2,9 +2,10 @@
 
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
+from chassis.wakeup import Watchers
 from greenledger.users.v1 import users_pb2_grpc
 from services.users.adapters.clients import AuthClient, NotificationsClient
-from services.users.adapters.db import PostgresUsers, UserChanges
+from services.users.adapters.db import PostgresUsers
 from services.users.adapters.grpc import UserServicer
 from services.users.adapters.kafka import UserEvents
 from services.users.adapters.sagas import EngineRegistrations
@@ -16,7 +17,7 @@ from services.users.application.registration_saga import RegistrationSteps
 def wire(runtime: Runtime) -> Service:
     """The service on a runtime."""
     database, clock = runtime.database, runtime.clock
-    changes = UserChanges()
+    changes = Watchers()
     users = PostgresUsers(database, changes)
     events = UserEvents(database, runtime.outbox)
     auth = AuthClient(runtime.channels.get("auth"))

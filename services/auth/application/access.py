@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from chassis.context import Principal
 from chassis.errors import NotFound, PermissionDenied
-from services.auth.application.ports import Accounts, Events, Transactions
+from chassis.transactions import Transactions
+from services.auth.application.ports import Accounts, Events
 from services.auth.domain.account import Account
 from services.auth.domain.events import RolesAssigned
 from services.auth.domain.roles import ROLES, Role, require_known

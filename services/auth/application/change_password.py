@@ -2,7 +2,8 @@
 
 from chassis.clock import Clock
 from chassis.context import Principal
-from services.auth.application.ports import Accounts, Attempts, Logins, Passwords, Transactions
+from chassis.transactions import Transactions
+from services.auth.application.ports import Accounts, Attempts, Logins, Passwords
 from services.auth.application.verify import VerifyPassword, credentials_invalid
 from services.auth.domain.logins import digest
 from services.auth.domain.passwords import require_strong

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from chassis.clock import Clock
 from chassis.errors import AlreadyExists, DomainError, FailedPrecondition
+from chassis.transactions import Transactions
 from services.auth.application.ports import (
     Accounts,
     Binding,
@@ -13,7 +14,6 @@ from services.auth.application.ports import (
     OpaqueTokens,
     Passwords,
     PreparedCredentials,
-    Transactions,
 )
 from services.auth.domain.account import Account, Prepared
 from services.auth.domain.events import RolesAssigned

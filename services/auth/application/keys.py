@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from chassis.clock import Clock
 from chassis.logging import get_logger
-from services.auth.application.ports import Keys, Transactions
+from chassis.transactions import Transactions
+from services.auth.application.ports import Keys
 from services.auth.domain.keys import SigningKey, retirement, signer
 from services.auth.domain.logins import Lifetimes
 

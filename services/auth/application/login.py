@@ -1,6 +1,7 @@
 """From an address and a password to tokens."""
 
-from services.auth.application.ports import Accounts, Attempts, Passwords, Transactions
+from chassis.transactions import Transactions
+from services.auth.application.ports import Accounts, Attempts, Passwords
 from services.auth.application.tokens import TokenMaker, TokenPair
 from services.auth.application.verify import VerifyPassword, credentials_invalid
 

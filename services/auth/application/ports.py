@@ -1,7 +1,6 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -11,12 +10,6 @@ from services.auth.domain.events import AuthEvent
 from services.auth.domain.keys import SigningKey
 from services.auth.domain.logins import Login, RefreshToken
 from services.auth.domain.throttle import Failures
-
-
-class Transactions(Protocol):
-    """Starts or joins the transaction of the running task."""
-
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
 
 
 class Passwords(Protocol):

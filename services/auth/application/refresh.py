@@ -3,7 +3,8 @@
 from chassis.clock import Clock
 from chassis.errors import Unauthenticated
 from chassis.logging import get_logger
-from services.auth.application.ports import Accounts, Events, Logins, Transactions
+from chassis.transactions import Transactions
+from services.auth.application.ports import Accounts, Events, Logins
 from services.auth.application.tokens import TokenMaker, TokenPair
 from services.auth.domain.events import TokenReuseDetected
 from services.auth.domain.logins import Login, Verdict, digest, judge

@@ -2,7 +2,8 @@
 
 from chassis.ids import IdSource
 from chassis.logging import get_logger
-from services.auth.application.ports import Accounts, Events, Passwords, Transactions
+from chassis.transactions import Transactions
+from services.auth.application.ports import Accounts, Events, Passwords
 from services.auth.domain.account import Account
 from services.auth.domain.events import RolesAssigned
 from services.auth.domain.roles import OPERATOR

@@ -7,7 +7,8 @@ from chassis.clock import Clock
 from chassis.errors import Aborted, InvalidArgument, NotFound, Violation
 from chassis.ids import IdSource
 from chassis.money import Money
-from services.catalog.application.ports import Events, MenuItems, Transactions
+from chassis.transactions import Transactions
+from services.catalog.application.ports import Events, MenuItems
 from services.catalog.application.venues import VenueQueries
 from services.catalog.domain.menu_item import CHANGEABLE, Ingredient, MenuItem, PriceChange
 

@@ -1,17 +1,10 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from services.catalog.domain.menu_item import MenuItem, PriceChange
 from services.catalog.domain.venue import Venue
-
-
-class Transactions(Protocol):
-    """Starts or joins the transaction of the running task."""
-
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
 
 
 class Venues(Protocol):

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from chassis.clock import Clock
 from chassis.errors import NotFound
 from chassis.ids import IdSource
-from services.catalog.application.ports import Events, Transactions, Venues
+from chassis.transactions import Transactions
+from services.catalog.application.ports import Events, Venues
 from services.catalog.domain.venue import Address, Venue
 
 

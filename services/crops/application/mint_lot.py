@@ -3,7 +3,8 @@
 from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.ids import IdSource
-from services.crops.application.ports import Change, Lots, Transactions
+from chassis.transactions import Transactions
+from services.crops.application.ports import Change, Lots
 from services.crops.application.views import LotView
 from services.crops.domain.harvest import Harvest, mint
 from services.crops.domain.lot import evolve

@@ -1,7 +1,6 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -9,20 +8,6 @@ from typing import Protocol
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
 from services.crops.domain.events import LotEvent
 from services.crops.domain.lot import Lot
-
-
-class Transaction(Protocol):
-    """The running transaction."""
-
-    def savepoint(self) -> AbstractAsyncContextManager[object]:
-        """A part that may fail alone."""
-        ...
-
-
-class Transactions(Protocol):
-    """Starts or joins the transaction of the running task."""
-
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.errors import Aborted
-from services.crops.application.ports import Change, Lots, Transactions
+from chassis.transactions import Transactions
+from services.crops.application.ports import Change, Lots
 from services.crops.application.views import LotView
 from services.crops.domain.events import RecallClass
 from services.crops.domain.lot import evolve

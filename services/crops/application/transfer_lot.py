@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID, uuid5
 
 from chassis.clock import Clock
-from chassis.context import Principal, current
+from chassis.context import Principal
 from chassis.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -15,11 +15,11 @@ from chassis.errors import (
     PermissionDenied,
     Unavailable,
 )
-from services.crops.application.ports import Lots, Progress, Refusal, Transactions, Transfer, Transfers
+from chassis.transactions import Transactions
+from chassis.waiting import patience
+from services.crops.application.ports import Lots, Progress, Refusal, Transfer, Transfers
 from services.crops.application.views import LotView
 
-LONGEST_WAIT = timedelta(seconds=30)
-ANSWER_MARGIN_S = 0.25
 ATTEMPTS = 8
 """How often one request_id may be used to try again after a refusal; then the last refusal stands."""
 
@@ -78,7 +78,7 @@ class TransferLot:
             if progress.refusal is None:
                 break
         if progress.refusal is None and progress.visible_version is None:
-            progress = await self._transfers.outcome(transfer_id, self._patience())
+            progress = await self._transfers.outcome(transfer_id, patience(self._clock))
         return await self._answer(lot_id, progress)
 
     async def _answer(self, lot_id: str, progress: Progress) -> LotView:
@@ -91,13 +91,6 @@ class TransferLot:
                 resource=("lot", lot_id),
             )
         return LotView.of(await self._lots.load(lot_id, at_version=progress.visible_version))
-
-    def _patience(self) -> timedelta:
-        deadline = current().deadline
-        if deadline is None:
-            return LONGEST_WAIT
-        left_s = deadline - self._clock.monotonic() - ANSWER_MARGIN_S
-        return min(LONGEST_WAIT, timedelta(seconds=max(left_s, 0.0)))
 
 
 def _error(refusal: Refusal) -> DomainError:

@@ -1,7 +1,6 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -10,12 +9,6 @@ from services.inventory.domain.events import StockEvent
 from services.inventory.domain.receipt import Lot
 from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.stock import Need, StockItem
-
-
-class Transactions(Protocol):
-    """Starts or joins the transaction of the running task."""
-
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
 
 
 class Stock(Protocol):

@@ -1,6 +1,7 @@
 """Block the stock of a recalled lot."""
 
-from services.inventory.application.ports import Events, Stock, Transactions
+from chassis.transactions import Transactions
+from services.inventory.application.ports import Events, Stock
 from services.inventory.domain.events import Quarantined
 
 

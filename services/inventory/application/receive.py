@@ -6,7 +6,8 @@ from decimal import Decimal
 from chassis.clock import Clock
 from chassis.ids import IdSource
 from chassis.quantity import Quantity
-from services.inventory.application.ports import Catalog, Crops, Events, Stock, Transactions
+from chassis.transactions import Transactions
+from services.inventory.application.ports import Catalog, Crops, Events, Stock
 from services.inventory.domain.events import Received
 from services.inventory.domain.receipt import ensure_receivable
 from services.inventory.domain.stock import StockItem

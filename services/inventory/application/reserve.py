@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from chassis.clock import Clock
 from chassis.errors import InvalidArgument, NotFound
-from services.inventory.application.ports import Events, Reservations, Stock, Transactions
+from chassis.transactions import Transactions
+from services.inventory.application.ports import Events, Reservations, Stock
 from services.inventory.domain.events import Consumed, Released, Reserved
 from services.inventory.domain.reservation import Reservation, State
 from services.inventory.domain.stock import Need, allocate

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from chassis.clock import Clock
+from chassis.transactions import Transactions
 from services.notifications.application.ports import (
     Contacts,
     Events,
@@ -11,7 +12,6 @@ from services.notifications.application.ports import (
     MailRefused,
     MailUnavailable,
     Notifications,
-    Transactions,
 )
 from services.notifications.domain.notification import MAX_ATTEMPTS, Notification, State
 

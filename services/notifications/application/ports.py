@@ -1,18 +1,11 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.notifications.domain.notification import Contact, Notification, State
-
-
-class Transactions(Protocol):
-    """Starts or joins the transaction of the running task."""
-
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
 
 
 class Notifications(Protocol):

@@ -1,8 +1,7 @@
 """Orders and carts in PostgreSQL."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,39 +10,15 @@ import asyncpg
 
 from chassis.database import Database
 from chassis.money import Money
-from chassis.wakeup import Wakeup
+from chassis.wakeup import Watchers
 from services.orders.domain.cart import Cart
 from services.orders.domain.order import Line, Order, State
-
-
-class OrderChanges:
-    """Implements `Changes` for the orders that this process writes."""
-
-    def __init__(self) -> None:
-        self._watchers: dict[str, set[Wakeup]] = {}
-
-    @asynccontextmanager
-    async def watch(self, order_id: str) -> AsyncIterator[Wakeup]:
-        watcher = Wakeup()
-        self._watchers.setdefault(order_id, set()).add(watcher)
-        try:
-            yield watcher
-        finally:
-            left = self._watchers[order_id]
-            left.discard(watcher)
-            if not left:
-                del self._watchers[order_id]
-
-    def changed(self, order_id: str) -> None:
-        """Wake who watches the order."""
-        for watcher in self._watchers.get(order_id, ()):
-            watcher.notify()
 
 
 class PostgresOrders:
     """Implements `Orders`."""
 
-    def __init__(self, database: Database, changes: OrderChanges) -> None:
+    def __init__(self, database: Database, changes: Watchers) -> None:
         self._database = database
         self._changes = changes
 

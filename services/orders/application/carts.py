@@ -1,7 +1,8 @@
 """Reading and changing a cart."""
 
 from chassis.clock import Clock
-from services.orders.application.ports import Carts, Catalog, Transactions
+from chassis.transactions import Transactions
+from services.orders.application.ports import Carts, Catalog
 from services.orders.domain.cart import Cart
 from services.orders.domain.order import draft
 

@@ -2,20 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 from hashlib import sha256
 
 from chassis.clock import Clock
-from chassis.context import current
 from chassis.errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, NotFound
 from chassis.ids import IdSource
+from chassis.transactions import Transactions
+from chassis.waiting import patience
 from services.orders.application.checkout_data import CheckoutData
-from services.orders.application.ports import Carts, Catalog, CheckoutSagas, Events, Orders, Transactions
+from services.orders.application.ports import Carts, Catalog, CheckoutSagas, Events, Orders
 from services.orders.domain.events import Placed
 from services.orders.domain.order import Order, State, draft
-
-LONGEST_WAIT = timedelta(seconds=30)
-ANSWER_MARGIN_S = 0.25
 
 _MESSAGES = {
     "OUT_OF_STOCK": "the venue has not enough in stock for this order",
@@ -117,7 +114,7 @@ class Checkout:
         return order
 
     async def _await_end(self, order_id: str) -> Order:
-        await self._sagas.ended(order_id, self._patience())
+        await self._sagas.ended(order_id, patience(self._clock))
         order = await self._orders.get(order_id)
         if order is None:
             raise NotFound("ORDER_NOT_FOUND", "there is no such order")
@@ -128,13 +125,6 @@ class Checkout:
                 metadata={"order_id": order_id},
             )
         return order
-
-    def _patience(self) -> timedelta:
-        deadline = current().deadline
-        if deadline is None:
-            return LONGEST_WAIT
-        left_s = deadline - self._clock.monotonic() - ANSWER_MARGIN_S
-        return min(LONGEST_WAIT, timedelta(seconds=max(left_s, 0.0)))
 
 
 def merged(items: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:

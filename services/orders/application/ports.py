@@ -1,7 +1,7 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -9,12 +9,6 @@ from chassis.money import Money
 from services.orders.domain.cart import Cart
 from services.orders.domain.events import OrderEvent
 from services.orders.domain.order import MenuItem, Need, Order, State
-
-
-class Transactions(Protocol):
-    """Starts or joins the transaction of the running task."""
-
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
 
 
 class Orders(Protocol):
@@ -71,7 +65,7 @@ class Watcher(Protocol):
 class Changes(Protocol):
     """Hears of orders that this process changes."""
 
-    def watch(self, order_id: str) -> AbstractAsyncContextManager[Watcher]: ...
+    def watch(self, order_id: str) -> AbstractContextManager[Watcher]: ...
 
 
 class Catalog(Protocol):

@@ -56,7 +56,7 @@ class OrderQueries:
         Who may watch was checked by `get`.
         """
         quiet_s = 0.0
-        async with self._changes.watch(order_id) as changed:
+        with self._changes.watch(order_id) as changed:
             while True:
                 news = await self._orders.history(order_id, after_revision)
                 for order in news:

@@ -5,13 +5,13 @@ from chassis.crashpoints import crashpoint, declare
 from chassis.errors import Aborted, DeadlineExceeded, FailedPrecondition, InvalidArgument
 from chassis.ids import IdSource
 from chassis.money import Money
+from chassis.transactions import Transactions
 from services.payments.application.ports import (
     Approved,
     Events,
     Payments,
     Provider,
     ProviderTimeout,
-    Transactions,
 )
 from services.payments.domain.events import Declined
 from services.payments.domain.payment import GIVEN_UP, Payment, State

@@ -5,8 +5,9 @@ from dataclasses import replace
 from chassis.clock import Clock
 from chassis.crashpoints import crashpoint, declare
 from chassis.errors import NotFound
+from chassis.transactions import Transactions
 from services.payments.application.authorize import provider_timeout
-from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout, Transactions
+from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout
 from services.payments.domain.events import Succeeded
 from services.payments.domain.payment import Payment, State
 

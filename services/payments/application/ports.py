@@ -1,7 +1,6 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -9,12 +8,6 @@ from typing import Protocol
 from chassis.money import Money
 from services.payments.domain.events import PaymentEvent
 from services.payments.domain.payment import Payment, Refund, Status
-
-
-class Transactions(Protocol):
-    """Starts or joins the transaction of the running task."""
-
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
 
 
 class Payments(Protocol):

@@ -6,8 +6,9 @@ from chassis.clock import Clock
 from chassis.crashpoints import crashpoint, declare
 from chassis.errors import AlreadyExists, NotFound
 from chassis.money import Money
+from chassis.transactions import Transactions
 from services.payments.application.authorize import provider_timeout
-from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout, Transactions
+from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout
 from services.payments.domain.events import Refunded
 from services.payments.domain.payment import Payment, Refund
 

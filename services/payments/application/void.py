@@ -6,8 +6,9 @@ from chassis.clock import Clock
 from chassis.crashpoints import crashpoint, declare
 from chassis.errors import Aborted
 from chassis.ids import IdSource
+from chassis.transactions import Transactions
 from services.payments.application.authorize import provider_timeout
-from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout, Transactions
+from services.payments.application.ports import Events, Payments, Provider, ProviderTimeout
 from services.payments.domain.events import Voided
 from services.payments.domain.payment import Payment, State
 

@@ -1,43 +1,18 @@
 """People in PostgreSQL."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 import asyncpg
 
 from chassis.database import Database
-from chassis.wakeup import Wakeup
+from chassis.wakeup import Watchers
 from services.users.domain.user import Preferences, Refusal, State, User
-
-
-class UserChanges:
-    """Implements `Changes` for the users that this process writes."""
-
-    def __init__(self) -> None:
-        self._watchers: dict[str, set[Wakeup]] = {}
-
-    @asynccontextmanager
-    async def watch(self, user_id: str) -> AsyncIterator[Wakeup]:
-        watcher = Wakeup()
-        self._watchers.setdefault(user_id, set()).add(watcher)
-        try:
-            yield watcher
-        finally:
-            left = self._watchers[user_id]
-            left.discard(watcher)
-            if not left:
-                del self._watchers[user_id]
-
-    def changed(self, user_id: str) -> None:
-        """Wake who watches the user."""
-        for watcher in self._watchers.get(user_id, ()):
-            watcher.notify()
 
 
 class PostgresUsers:
     """Implements `Users`."""
 
-    def __init__(self, database: Database, changes: UserChanges) -> None:
+    def __init__(self, database: Database, changes: Watchers) -> None:
         self._database = database
         self._changes = changes
 

@@ -1,17 +1,11 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from services.users.domain.events import UserEvent
 from services.users.domain.user import User
-
-
-class Transactions(Protocol):
-    """Starts or joins the transaction of the running task."""
-
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
 
 
 class Users(Protocol):
@@ -45,7 +39,7 @@ class Watcher(Protocol):
 class Changes(Protocol):
     """Hears of users that this process changes."""
 
-    def watch(self, user_id: str) -> AbstractAsyncContextManager[Watcher]: ...
+    def watch(self, user_id: str) -> AbstractContextManager[Watcher]: ...
 
 
 class Credentials(Protocol):

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.errors import PermissionDenied
-from services.users.application.ports import Events, Transactions, Users
+from chassis.transactions import Transactions
+from services.users.application.ports import Events, Users
 from services.users.domain.events import Deleted, Updated
 from services.users.domain.user import Change, State, User, user_not_found
 

@@ -2,19 +2,17 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from hashlib import sha256
 
 from chassis.clock import Clock
-from chassis.context import current
 from chassis.crashpoints import crashpoint, declare
 from chassis.errors import AlreadyExists, DeadlineExceeded, DomainError, InvalidArgument, Unavailable
 from chassis.ids import IdSource
-from services.users.application.ports import Changes, Credentials, RegistrationSagas, Transactions, Users
+from chassis.transactions import Transactions
+from chassis.waiting import patience
+from services.users.application.ports import Changes, Credentials, RegistrationSagas, Users
 from services.users.domain.user import Preferences, Refusal, State, User, clean_name
 
-LONGEST_WAIT = timedelta(seconds=30)
-ANSWER_MARGIN_S = 0.25
 POLL_S = 0.5
 
 REGISTER_CRASHPOINTS = ("users.register.prepared",)
@@ -117,8 +115,8 @@ class Register:
         return other
 
     async def _await_end(self, user: User) -> User:
-        until = self._clock.monotonic() + self._patience_s()
-        async with self._changes.watch(user.user_id) as changed:
+        until = self._clock.monotonic() + patience(self._clock).total_seconds()
+        with self._changes.watch(user.user_id) as changed:
             while True:
                 found = await self._users.get(user.user_id)
                 if found is not None and found.state is not State.PENDING:
@@ -132,12 +130,6 @@ class Register:
                     )
                 # The poll finds what another replica changed; the wake-up what this one did.
                 await changed.wait(min(POLL_S, left_s))
-
-    def _patience_s(self) -> float:
-        longest_s, deadline = LONGEST_WAIT.total_seconds(), current().deadline
-        if deadline is None:
-            return longest_s
-        return min(longest_s, max(deadline - self._clock.monotonic() - ANSWER_MARGIN_S, 0.0))
 
 
 def _answer(user: User) -> User:
