@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +12,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from chassis.broker_options import BrokerOptions, BrokerOptionsError
 from chassis.errors import Unavailable
 from chassis.ids import IdSource, SystemIds
 
@@ -36,6 +37,8 @@ class BrokerSettings:
             Apache Kafka answers as soon as something arrives, so 500 costs nothing there; Tansu
             answers when the time is over, so this is most of an event's latency, and costs its idle CPU
             (about 3 % of a core per consumer at 20 ms, 2 % at 50 ms).
+        max_message_bytes: the largest record; default 1,000,000. The broker's own limit must not be less
+            (message.max.bytes of Apache Kafka, 1,048,588 by default), nor the outbox's more.
         options: further librdkafka properties (security.protocol, sasl.*); default none.
 
     Source: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
@@ -46,7 +49,8 @@ class BrokerSettings:
     replication: int = -1
     retention: timedelta | None = None
     fetch_wait_ms: int = 20
-    options: Mapping[str, str] = field(default_factory=dict)
+    max_message_bytes: int = 1_000_000
+    options: BrokerOptions = field(default_factory=BrokerOptions)
 
 
 class Broker:
@@ -77,10 +81,35 @@ class Broker:
             "bootstrap.servers": self.settings.bootstrap,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1000,
+            "message.max.bytes": self.settings.max_message_bytes,
             "log_level": 2,  # lost connections are our business; they show in our own log and metrics
             **self.settings.options,
             **ours,
         }
+
+    def check_options(self) -> None:
+        """See that librdkafka accepts the options; connects to nothing.
+
+        Raises:
+            BrokerOptionsError: it knows one of them not, or not such a value. Otherwise the first
+                connection would fail, and be tried again for ever.
+        """
+        try:
+            AdminClient(self.client_options())
+        except (KafkaException, ValueError, TypeError) as error:
+            text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+            raise BrokerOptionsError(self.settings.options.without_values(text)) from None
+
+    def ask(self, timeout_s: float) -> None:
+        """Ask the broker anything, blocking, to see that it takes us for a client.
+
+        Raises:
+            Unavailable: it does not answer, or not to us.
+        """
+        try:
+            AdminClient(self.client_options()).list_topics(timeout=timeout_s)
+        except KafkaException as error:
+            raise unavailable(error) from error
 
     async def incarnation(self, max_age_s: float = 1.0) -> str:
         """The id of this broker's life: the value of the first record of its own topic.

@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from chassis import crashpoints
 from chassis.background import Every
 from chassis.broker import Broker, BrokerSettings
+from chassis.broker_options import BrokerOptionsError
 from chassis.channels import SERVER_OPTIONS, Channels
 from chassis.clock import Clock, SystemClock
 from chassis.database import Database
@@ -33,7 +34,7 @@ from chassis.idempotency import IdempotencyStore
 from chassis.ids import IdSource, SystemIds
 from chassis.inbox import Consumer
 from chassis.logging import configure
-from chassis.operations import OperationsServicer, servicer
+from chassis.operations import Mechanisms, OperationsServicer, servicer
 from chassis.outbox import Outbox, Relay
 from chassis.paging import PageTokens
 from chassis.saga import Saga, SagaEngine
@@ -46,6 +47,7 @@ _log = structlog.get_logger(__name__)
 _DATABASE_PATIENCE_S = 30.0
 _PURGE_INTERVAL = timedelta(hours=1)
 _PURGE_BATCH = 1000
+_GARBAGE = 20_000  # container objects made and not freed until the collector looks
 _SAGAS_KEPT = timedelta(days=30)
 
 
@@ -143,15 +145,24 @@ class _Process:
             loop.add_signal_handler(number, self._stop.set)
         settings = self._settings
         tracing = Tracing.to_endpoint(settings.service, settings.otlp_endpoint)
+        try:
+            broker = self._broker()
+        except BrokerOptionsError as error:
+            return _complain(f"The options of Kafka cannot be used: {error}")
         database = await self._connect()
-        broker = Broker(BrokerSettings(settings.kafka_bootstrap))
         relay = Relay(database, broker, settings.service)
         runtime = Runtime(
             settings=settings,
             clock=self._clock,
             ids=self._ids,
             database=database,
-            outbox=Outbox(settings.service, self._ids, self._clock, on_commit=relay.wake),
+            outbox=Outbox(
+                settings.service,
+                self._ids,
+                self._clock,
+                on_commit=relay.wake,
+                max_event_bytes=settings.kafka_max_message_bytes,
+            ),
             channels=self._chain.channels(settings, tracing, self._clock, self._ids),
             page_tokens=PageTokens(settings.secret("page-token.key").encode()),
             tracing=tracing,
@@ -171,18 +182,25 @@ class _Process:
         loops: list[Background] = [
             *consumers,
             *([service.sagas] if service.sagas else []),
+            *service.projections,
             *service.background,
             Every("runtime.purge", lambda: _purge(runtime, service.sagas), _PURGE_INTERVAL),
         ]
-        operations = OperationsServicer(runtime, relay, consumers, service.sagas)
+        operations = OperationsServicer(
+            Mechanisms.of(
+                runtime, relay, consumers=consumers, sagas=service.sagas, projections=service.projections
+            )
+        )
         server, health, admission = self._server(runtime, service, operations)
         metrics = MetricsServer(settings.metrics_listen) if settings.metrics_listen else None
         await server.start()
         for background in (relay, *loops):
             self._spawn(background)
         # What was made by now stays: the collector need not look at it again at every full pass.
+        # Calls and events leave next to no cycles behind, so it looks more seldom, too.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GARBAGE, 20, 20)
         health.set_all(SERVING)
         _log.info("service.serving", listen=settings.listen)
         await self._stop.wait()
@@ -195,6 +213,17 @@ class _Process:
         await asyncio.to_thread(tracing.close)
         _log.info("service.stopped")
         return 1 if self._failed else 0
+
+    def _broker(self) -> Broker:
+        broker = Broker(
+            BrokerSettings(
+                self._settings.kafka_bootstrap,
+                max_message_bytes=self._settings.kafka_max_message_bytes,
+                options=self._settings.kafka_options,
+            )
+        )
+        broker.check_options()
+        return broker
 
     async def _connect(self) -> Database:
         url, size = self._settings.database_url, self._settings.database_pool_size

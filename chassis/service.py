@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import grpc.aio
 
 from chassis.inbox import Subscription
+from chassis.projection import ProjectionRunner
 from chassis.saga import SagaEngine
 
 Jwks = Mapping[str, Any]
@@ -48,7 +49,8 @@ class Service:
         servicers: gRPC services.
         subscriptions: domain events that it applies, under its own name as consumer group. Default none.
         sagas: the engine of the sagas that it orchestrates (`Runtime.saga_engine`). Default none.
-        background: further loops, such as the runners of its projections. Default none.
+        projections: runners of its read models. Default none.
+        background: further loops. Default none.
         jwks: where verification keys come from when not from the `auth` peer; for auth itself.
         on_start: awaited after the database is there and before anything runs. Default none.
     """
@@ -56,6 +58,7 @@ class Service:
     servicers: Sequence[Servicer]
     subscriptions: Sequence[Subscription[Any]] = ()
     sagas: SagaEngine | None = None
+    projections: Sequence[ProjectionRunner] = ()
     background: Sequence[Background] = ()
     jwks: Callable[[], Awaitable[Jwks]] | None = None
     on_start: Callable[[], Awaitable[None]] | None = None

@@ -4,8 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import Self
+
+from chassis.broker_options import BrokerOptions, BrokerOptionsError
 
 PREFIX = "GREENLEDGER_"
 ENVIRONMENTS = ("development", "test", "production")
@@ -13,6 +16,14 @@ ENVIRONMENTS = ("development", "test", "production")
 
 class SettingsError(Exception):
     """A setting is missing or malformed; the message names the variable and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Calls a second in the long run, 0 for no limit, and calls at once after a pause."""
+
+    per_s: float
+    burst: float
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,10 @@ class Settings:
         service: the service's name, e.g. "orders".
         database_url: postgresql:// URL of the service's own database.
         kafka_bootstrap: comma-separated host:port of brokers.
+        kafka_options: further librdkafka properties, such as those of SASL and TLS, "name=value,name=value";
+            with KAFKA_OPTIONS_FILE from a file. Default none.
+        kafka_max_message_bytes: the largest event, 10,000 to 10,000,000; default 1,000,000. Raise the
+            broker's message.max.bytes first.
         listen: host:port for gRPC.
         metrics_listen: host:port for Prometheus; empty means none. Default empty.
         peers: service name -> host:port, written "auth=127.0.0.1:18100,users=...". Default none.
@@ -38,17 +53,20 @@ class Settings:
             whoever checks health. Default 0, for a single instance that nobody can avoid.
         recovery_interval: how often expired leases and reservations are looked for. Default 1 s.
         saga_lease: a saga whose engine died is taken over after this long. Default 5 s.
+        principal_limit: calls that one person may make of this process, "rate" or "rate:burst": a second in
+            the long run, and at once after a pause (default the rate). Default "1000:2000", which stops a
+            client that loops and nobody else; "0" for no limit.
     """
 
     service: str
-    database_url: str
+    database_url: str = field(repr=False)
     kafka_bootstrap: str
     listen: str
     secrets_dir: Path
     metrics_listen: str = ""
     peers: Mapping[str, str] = field(default_factory=dict)
-    valkey_url: str = ""
-    smtp_url: str = ""
+    valkey_url: str = field(default="", repr=False)
+    smtp_url: str = field(default="", repr=False)
     mailbox_dir: Path | None = None
     otlp_endpoint: str = ""
     environment: str = "development"
@@ -58,6 +76,9 @@ class Settings:
     drain_notice: timedelta = timedelta(0)
     recovery_interval: timedelta = timedelta(seconds=1)
     saga_lease: timedelta = timedelta(seconds=5)
+    kafka_options: BrokerOptions = field(default_factory=BrokerOptions)
+    kafka_max_message_bytes: int = 1_000_000
+    principal_limit: Rate = Rate(1000.0, 2000.0)
 
     @classmethod
     def from_environment(cls, service: str, environ: Mapping[str, str] = os.environ) -> Self:
@@ -104,6 +125,14 @@ class Settings:
                 milliseconds=_integer("RECOVERY_INTERVAL_MS", optional("RECOVERY_INTERVAL_MS", "1000"))
             ),
             saga_lease=timedelta(milliseconds=_integer("SAGA_LEASE_MS", optional("SAGA_LEASE_MS", "5000"))),
+            kafka_options=_kafka_options(optional("KAFKA_OPTIONS"), optional("KAFKA_OPTIONS_FILE")),
+            kafka_max_message_bytes=_integer(
+                "KAFKA_MAX_MESSAGE_BYTES",
+                optional("KAFKA_MAX_MESSAGE_BYTES", "1000000"),
+                least=10_000,
+                most=10_000_000,
+            ),
+            principal_limit=_rate("PRINCIPAL_LIMIT", optional("PRINCIPAL_LIMIT", "1000:2000")),
         )
 
     def secret(self, name: str) -> str:
@@ -130,11 +159,34 @@ def _peers(text: str) -> dict[str, str]:
     return peers
 
 
-def _integer(name: str, text: str, least: int = 1) -> int:
+def _kafka_options(text: str, file: str) -> BrokerOptions:
+    try:
+        return BrokerOptions.read(text, file)
+    except BrokerOptionsError as error:
+        raise SettingsError(f"The options of Kafka cannot be used: {error}") from None
+
+
+def _rate(name: str, text: str) -> Rate:
+    rate, colon, burst = text.partition(":")
+    try:
+        per_s = float(rate)
+        limit = Rate(per_s, float(burst) if colon else max(per_s, 1.0))
+    except ValueError:
+        raise SettingsError(
+            f"{PREFIX}{name} is {text!r}; expected calls a second, as 50 or with a burst as 50:200"
+        ) from None
+    if not (0 <= limit.per_s < inf and 0 <= limit.burst < inf) or (limit.per_s and limit.burst < 1):
+        raise SettingsError(f"{PREFIX}{name} is {text!r}; the rate must be 0 or more, the burst 1 or more")
+    return limit
+
+
+def _integer(name: str, text: str, least: int = 1, most: int | None = None) -> int:
     try:
         value = int(text)
     except ValueError:
         raise SettingsError(f"{PREFIX}{name} is {text!r}; expected a whole number") from None
     if value < least:
         raise SettingsError(f"{PREFIX}{name} is {value}; it must be at least {least}")
+    if most is not None and value > most:
+        raise SettingsError(f"{PREFIX}{name} is {value}; it must be at most {most}")
     return value

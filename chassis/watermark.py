@@ -69,6 +69,35 @@ class SequenceLog:
         entered := pg_advisory_xact_lock_shared({key})::text || set_config('{flag}', '1', true);
     END IF;"""
 
+    @property
+    def held_sql(self) -> str:
+        """Expression: the least floor that a writer holds, null when there is none."""
+        return f"""(
+            SELECT min(((classid::bigint & 65535) << 32) | objid::bigint)
+            FROM pg_locks
+            WHERE locktype = 'advisory' AND granted AND objsubid = 1
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND classid::bigint >> 16 = {self.namespace}
+        )"""
+
+    @property
+    def ceiling_sql(self) -> str:
+        """PL/pgSQL statements that a VOLATILE reading function runs before its rows statement.
+
+        They are the first two of the reader's three statements: in such a function every statement has a
+        snapshot of its own, as long as the transaction is READ COMMITTED. The function takes the cursor as
+        `after` and declares `ceiling bigint`, which becomes what `read_ceiling` would give.
+
+        Source: https://www.postgresql.org/docs/current/xfunc-volatility.html
+        """
+        return f"""
+    ceiling := {self.floor_sql};
+    IF ceiling > after THEN
+        ceiling := greatest(after, least(ceiling, {self.held_sql}));
+    ELSE
+        ceiling := after;
+    END IF;"""
+
     async def floor(self, connection: Reader) -> int:
         """The highest position given out so far; some may not be committed."""
         return int(await connection.fetchval(f"SELECT {self.floor_sql}"))
@@ -86,14 +115,5 @@ class SequenceLog:
         floor = await self.floor(connection)
         if floor <= after:
             return after
-        held = await connection.fetchval(
-            """
-            SELECT min(((classid::bigint & 65535) << 32) | objid::bigint)
-            FROM pg_locks
-            WHERE locktype = 'advisory' AND granted AND objsubid = 1
-              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-              AND classid::bigint >> 16 = $1
-            """,
-            self.namespace,
-        )
+        held = await connection.fetchval(f"SELECT {self.held_sql}")
         return max(after, floor if held is None else min(floor, int(held)))

@@ -1,8 +1,24 @@
-"""The `greenledger` command. Each subcommand is one file in `fleet/commands/`."""
+"""The `greenledger` command. Each subcommand or group of them is one file in `fleet/commands/`."""
 
 import typer
 
-from fleet.commands import demo, down, logs, migrate, recall, status, trace, up
+from fleet.commands import (
+    audit,
+    demo,
+    down,
+    ledger,
+    logs,
+    migrate,
+    outbox,
+    parked,
+    projections,
+    recall,
+    sagas,
+    status,
+    trace,
+    up,
+    verify,
+)
 
 app = typer.Typer(
     name="greenledger",
@@ -19,8 +35,15 @@ app.command("status")(status.status)
 app.command("demo")(demo.demo)
 app.command("trace")(trace.trace)
 app.command("recall")(recall.recall)
+app.add_typer(ledger.app, name="ledger")
+app.command("verify")(verify.verify)
 app.command("migrate")(migrate.migrate)
 app.command("logs")(logs.logs)
+app.add_typer(parked.app, name="parked")
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(projections.app, name="projections")
+app.add_typer(sagas.app, name="sagas")
+app.command("audit")(audit.audit)
 
 
 def main() -> None:

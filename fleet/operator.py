@@ -1,14 +1,26 @@
 """The operator of a fleet: whose credentials they are and how to log in."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.message import Message
 
 from fleet.client import CallFailed, Credentials, RpcEdge, Session
 from fleet.errors import FleetError
 from fleet.secrets import OPERATOR_FILE, read_operator
 from fleet.settings import LOOPBACK, FleetSettings
 from fleet.state import require_running
+
+if TYPE_CHECKING:
+    from grpc.aio import UnaryUnaryMultiCallable
+
+    from greenledger.operations.v1.operations_pb2_grpc import OperationsServiceStub
+
+Q = TypeVar("Q", bound=Message)
+R = TypeVar("R", bound=Message)
+_CALL_S = 60.0  # a swap waits for readers of its tables, and checksums read all rows
 
 
 def operator_of(settings: FleetSettings) -> Credentials:
@@ -57,6 +69,88 @@ async def as_operator(url: str, credentials: Credentials) -> AsyncIterator[tuple
             yield edge, await Session.open(edge, credentials)
         except CallFailed as error:
             raise FleetError(_sentence(url, credentials, error)) from error
+
+
+class ServiceOperations:
+    """OperationsService of each service of a fleet, called at the service's own port.
+
+    Args:
+        addresses: `host:port` by service name.
+        session: of the operator.
+    """
+
+    def __init__(self, addresses: Mapping[str, str], session: Session) -> None:
+        self._addresses = dict(addresses)
+        self._edges: dict[str, RpcEdge] = {}
+        self._session = session
+
+    @property
+    def services(self) -> list[str]:
+        """Names of those that run."""
+        return list(self._addresses)
+
+    async def call(
+        self,
+        service: str,
+        method: "Callable[[OperationsServiceStub], UnaryUnaryMultiCallable[Q, R]]",
+        request: Q,
+    ) -> R:
+        """One call, e.g. `call("orders", lambda stub: stub.GetOutbox, GetOutboxRequest())`.
+
+        Raises:
+            FleetError: no such service runs, it does not answer, or refuses the call.
+        """
+        edge = self._edge(service)
+        try:
+            return await edge.call(method(edge.operations), request, self._session)
+        except CallFailed as error:
+            if error.code == "UNAVAILABLE":
+                raise FleetError(
+                    f"{service} at {self._addresses[service]} does not answer ({error.message}): see "
+                    "`greenledger status`."
+                ) from error
+            raise FleetError(f"{service}: {error.message} ({error.reason or error.code})") from error
+
+    def _edge(self, service: str) -> RpcEdge:
+        if service not in self._addresses:
+            raise FleetError(f"No service {service!r} runs: choose from {', '.join(self._addresses)}.")
+        if service not in self._edges:
+            self._edges[service] = RpcEdge(self._addresses[service], timeout_s=_CALL_S)
+        return self._edges[service]
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        for edge in self._edges.values():
+            await edge.channel.close()
+
+
+@contextlib.asynccontextmanager
+async def service_operations(
+    settings: FleetSettings, email: str | None, password_file: Path | None
+) -> AsyncIterator[ServiceOperations]:
+    """The services of the running fleet for an operator.
+
+    The login goes to the auth service itself, so that it works without the edge.
+
+    Args:
+        email, password_file: another operator than the fleet's first; both or neither.
+
+    Raises:
+        FleetError: no fleet runs, or nobody can log in to it.
+    """
+    record = require_running(settings)
+    addresses = {entry.name: entry.address for entry in record.components if entry.kind == "service"}
+    if "auth" not in addresses:
+        raise FleetError(
+            "The service auth does not run, so nobody can log in: start it with `greenledger up`."
+        )
+    _, who = where_and_who(settings, None, email, password_file)
+    async with as_operator(addresses["auth"], who) as (_, session):
+        operations = ServiceOperations(addresses, session)
+        try:
+            yield operations
+        finally:
+            await operations.close()
 
 
 def _sentence(url: str, credentials: Credentials, error: CallFailed) -> str:

@@ -90,7 +90,9 @@ def service_environment(
     peers = ",".join(f"{peer.name}={LOOPBACK}:{settings.service_port(peer.index)}" for peer in all_specs)
     environment = process_environment(settings)
     # What points the fleet itself at an external server must not reach a service under the same name.
-    environment = {name: value for name, value in environment.items() if not name.startswith(_FLEET_ONLY)}
+    # The options of an external broker are not for the embedded one.
+    foreign = _FLEET_ONLY if settings.kafka_bootstrap else (*_FLEET_ONLY, "GREENLEDGER_KAFKA_OPTIONS")
+    environment = {name: value for name, value in environment.items() if not name.startswith(foreign)}
     environment.update(
         GREENLEDGER_SERVICE=spec.name,
         GREENLEDGER_ENV=settings.environment,
@@ -104,6 +106,7 @@ def service_environment(
         GREENLEDGER_SECRETS_DIR=str(settings.secrets_dir),
         GREENLEDGER_MAILBOX_DIR=str(settings.mailbox_dir),
     )
+    environment.setdefault("GREENLEDGER_WALLET_ORIGINS", settings.edge_url)
     if spec.database:
         environment["GREENLEDGER_DATABASE_URL"] = endpoints.database_urls[spec.name]
     if settings.otlp_endpoint:

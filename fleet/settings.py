@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +27,8 @@ class FleetSettings:
         postgres_url: external PostgreSQL, `postgresql://user:password@host:port/postgres`; the user may
             create databases. None starts the embedded server; the same holds for the three below.
         kafka_bootstrap: external Kafka, `host:port`.
+        kafka_options: librdkafka properties for it, `name=value,name=value`; they may be secrets.
+        kafka_options_file: file with such properties, one a line.
         valkey_url: external Valkey or Redis, `redis://host:port/0`.
         smtp_url: external mail server, `smtp://host:port`.
         otlp_endpoint: OpenTelemetry collector for the services' traces; None exports nothing.
@@ -43,6 +45,8 @@ class FleetSettings:
     log_level: str = "INFO"
     postgres_url: str | None = None
     kafka_bootstrap: str | None = None
+    kafka_options: str = field(default="", repr=False)
+    kafka_options_file: Path | None = None
     valkey_url: str | None = None
     smtp_url: str | None = None
     otlp_endpoint: str | None = None
@@ -74,6 +78,8 @@ class FleetSettings:
             log_level=environ.get("GREENLEDGER_LOG_LEVEL") or "INFO",
             postgres_url=environ.get("GREENLEDGER_POSTGRES_URL") or None,
             kafka_bootstrap=environ.get("GREENLEDGER_KAFKA_BOOTSTRAP") or None,
+            kafka_options=environ.get("GREENLEDGER_KAFKA_OPTIONS") or "",
+            kafka_options_file=_path(environ.get("GREENLEDGER_KAFKA_OPTIONS_FILE")),
             valkey_url=environ.get("GREENLEDGER_VALKEY_URL") or None,
             smtp_url=environ.get("GREENLEDGER_SMTP_URL") or None,
             otlp_endpoint=environ.get("GREENLEDGER_OTLP_ENDPOINT") or None,
@@ -160,6 +166,11 @@ class FleetSettings:
             ) from error
 
 
+def _path(text: str | None) -> Path | None:
+    # The processes of the fleet run in another folder than the person who wrote this.
+    return Path(text).expanduser().resolve() if text else None
+
+
 def _edge_port(environ: Mapping[str, str]) -> int:
     text = environ.get("GREENLEDGER_EDGE_PORT") or "8080"
     try:
@@ -172,8 +183,10 @@ def process_environment(settings: FleetSettings) -> dict[str, str]:
     """Environment that every Python process of the fleet starts from: ours, plus the import path."""
     root = settings.project_root
     path = [str(root), str(root / "gen" / "python"), os.environ.get("PYTHONPATH", "")]
+    options = settings.kafka_options_file
     return {
         **os.environ,
+        **({"GREENLEDGER_KAFKA_OPTIONS_FILE": str(options)} if options else {}),
         "PYTHONPATH": os.pathsep.join(entry for entry in path if entry),
         "PYTHONUNBUFFERED": "1",
     }

@@ -16,9 +16,9 @@ ROWS_SHOWN = 20
 
 
 def print_scope(console: Console, scope: trace_pb2.RecallScope, *, rows: int = ROWS_SHOWN) -> None:
-    """Show everything that a lot reached; of each kind at most `rows` rows."""
+    """Show how far a lot reached; of each kind at most `rows` rows, of the 100 that the answer has."""
     console.print(scope_summary(scope))
-    console.print(_lots_table(scope.lots, rows))
+    console.print(_lots_table(scope.lots, scope.lot_count, rows))
     console.print(_stock_table(scope, rows))
     for table in (_menu_table(scope, rows), _orders_table(scope, rows)):
         console.print(table)
@@ -33,11 +33,11 @@ def scope_summary(scope: trace_pb2.RecallScope) -> Text:
 def counts(scope: trace_pb2.RecallScope) -> str:
     """How much of each kind a lot reached, in words."""
     numbers = (
-        (len(scope.lots), "lot"),
-        (len(scope.venues), "venue"),
-        (len(scope.stock), "stock item"),
-        (len(scope.menu_items), "menu item"),
-        (len(scope.orders), "order"),
+        (scope.lot_count, "lot"),
+        (scope.venue_count, "venue"),
+        (scope.stock_count, "stock item"),
+        (scope.menu_item_count, "menu item"),
+        (scope.order_count, "order"),
         (scope.guest_count, "guest"),
     )
     return ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in numbers)
@@ -54,13 +54,13 @@ def print_journey(console: Console, journey: trace_pb2.LotTrace, *, rows: int = 
         stock = _table("In stock", "venue", "received", "quarantined", "stock item")
         for item in journey.stock[:rows]:
             stock.add_row(item.venue_id, _amount(item.received), _yes(item.quarantined), item.stock_item_id)
-        console.print(_shortened(stock, len(journey.stock), rows))
+        console.print(_shortened(stock, journey.stock_count, rows))
 
 
 def print_order(console: Console, trace: trace_pb2.OrderTrace) -> None:
     """Show the lots that an order's food came from, back to the harvests."""
     console.print(f"Order {trace.order.order_id}: {trace.order.state}", highlight=False)
-    console.print(_lots_table(trace.lots, ROWS_SHOWN))
+    console.print(_lots_table(trace.lots, len(trace.lots), ROWS_SHOWN))
 
 
 def _tree(journey: trace_pb2.LotTrace, rows: int) -> Tree:
@@ -75,8 +75,8 @@ def _tree(journey: trace_pb2.LotTrace, rows: int) -> Tree:
     nodes = {journey.lot.lot_id: branch}
     for lot in journey.descendants[:rows]:
         nodes[lot.lot_id] = nodes.get(lot.parent_lot_id, branch).add(_label(lot))
-    if len(journey.descendants) > rows:
-        branch.add(f"and {len(journey.descendants) - rows} more")
+    if journey.descendant_count > rows:
+        branch.add(f"and {journey.descendant_count - rows} more")
     return root
 
 
@@ -90,14 +90,14 @@ def _label(lot: trace_pb2.TracedLot, *, chosen: bool = False) -> Text:
     return label.append(f"  {lot.lot_id}", style="dim")
 
 
-def _lots_table(lots: Sequence[trace_pb2.TracedLot], rows: int) -> RenderableType:
+def _lots_table(lots: Sequence[trace_pb2.TracedLot], total: int, rows: int) -> RenderableType:
     table = _table("Lots", "lot code", "product", "left", "farm", "harvested", "recalled")
     for lot in lots[:rows]:
         table.add_row(
             *(lot.lot_code, lot.product_code, _amount(lot.quantity), lot.farm_name),
             *(_moment(lot.harvest_time)[:10], _yes(lot.recalled)),
         )
-    return _shortened(table, len(lots), rows)
+    return _shortened(table, total, rows)
 
 
 def _stock_table(scope: trace_pb2.RecallScope, rows: int) -> RenderableType:
@@ -110,7 +110,7 @@ def _stock_table(scope: trace_pb2.RecallScope, rows: int) -> RenderableType:
             codes.get(item.lot_id, item.lot_id),
             *(_amount(item.received), _yes(item.quarantined)),
         )
-    return _shortened(table, len(scope.stock), rows)
+    return _shortened(table, scope.stock_count, rows)
 
 
 def _menu_table(scope: trace_pb2.RecallScope, rows: int) -> RenderableType:
@@ -118,14 +118,14 @@ def _menu_table(scope: trace_pb2.RecallScope, rows: int) -> RenderableType:
     table = _table("Menu items", "name", "venue")
     for item in scope.menu_items[:rows]:
         table.add_row(item.name, venues.get(item.venue_id, item.venue_id))
-    return _shortened(table, len(scope.menu_items), rows)
+    return _shortened(table, scope.menu_item_count, rows)
 
 
 def _orders_table(scope: trace_pb2.RecallScope, rows: int) -> RenderableType:
     table = _table("Orders and guests", "order", "state", "guest")
     for order in scope.orders[:rows]:
         table.add_row(order.order_id, order.state, order.guest_id or "(not shown)")
-    return _shortened(table, len(scope.orders), rows)
+    return _shortened(table, scope.order_count, rows)
 
 
 def _table(title: str, *headings: str) -> Table:

@@ -11,7 +11,7 @@ Server, outermost first:
  7. deadline       no work for a caller who has gone
  8. authenticate   costly for a new token, so after the two that are cheap
  9. authorize      by the contract's option; deny by default
-10. limit          per principal, so after it is known
+10. limit          per person, so after it is known who calls
 11. open streams   gauge by kind of principal
 12. enter context  ids, deadline and principal are known: in force for what follows
 13. validate       nothing is parsed for a caller who may not call
@@ -118,7 +118,7 @@ def server_chain(
         idempotency: store in the service's database; default None, for a service without one.
         admission: keep it to drain; default a new one with its defaults.
         deadline: default 15 s, cap 60 s.
-        limit: per principal; default off.
+        limit: per person; default off.
         registry: of metrics; default the process's.
     """
     log = get_logger("greenledger.rpc").bind()  # resolved once: it costs more than a call may

@@ -11,7 +11,11 @@ from interceptors.call import Call, Method, Proceed
 
 
 class PrincipalLimit:
-    """A token bucket per principal; anonymous callers share one per peer address.
+    """A token bucket per person.
+
+    Services are not limited: a call of theirs is made for a person who was counted where he came in, and a
+    refusal would hit everybody else too. Nor are callers without a token, who all seem to come from the
+    edge; the edge limits them, and admission protects the process.
 
     Args:
         clock: refills the buckets.
@@ -30,17 +34,17 @@ class PrincipalLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def around(self, method: Method, proceed: Proceed) -> Proceed:
-        """Every method but health and reflection, when there is a rate."""
-        if not self._rate or method.infrastructure:
+        """Every method that needs a token, when there is a rate."""
+        if not self._rate or method.public:
             return proceed
 
         async def limit(request: Any, call: Call) -> Any:
-            key = call.principal.subject if call.principal else _host(call.grpc.peer())
-            wait_s = self._take(key)
-            if wait_s > 0:
-                raise ResourceExhausted(
-                    reasons.RATE_LIMITED, "Too many requests.", retry_after=timedelta(seconds=wait_s)
-                )
+            if call.principal is not None and call.principal.kind == "user":
+                wait_s = self._take(call.principal.subject)
+                if wait_s > 0:
+                    raise ResourceExhausted(
+                        reasons.RATE_LIMITED, "Too many requests.", retry_after=timedelta(seconds=wait_s)
+                    )
             return await proceed(request, call)
 
         return limit
@@ -54,8 +58,3 @@ class PrincipalLimit:
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
         return wait_s
-
-
-def _host(peer: str) -> str:
-    # "ipv4:10.0.0.7:51234": a new connection must not be a new caller.
-    return "peer:" + peer.rpartition(":")[0]

@@ -19,6 +19,7 @@ from greenledger.auth.v1 import auth_pb2, auth_pb2_grpc
 from interceptors.admission import Admission
 from interceptors.chain import client_chain, server_chain
 from interceptors.jwks import JwksSource
+from interceptors.limit import PrincipalLimit
 from interceptors.retry import peer_service_config
 from interceptors.service_token import Token, TokenSource
 from interceptors.tokens import TokenVerifier
@@ -58,8 +59,15 @@ class ProcessChain:
             ids=runtime.ids,
             idempotency=runtime.idempotency,
             admission=admission,
+            limit=principal_limit(runtime),
         )
         return [chain], admission
+
+
+def principal_limit(runtime: Runtime) -> PrincipalLimit:
+    """The limit of a person's calls, as the settings have it."""
+    rate = runtime.settings.principal_limit
+    return PrincipalLimit(runtime.clock, rate_per_s=rate.per_s, burst=rate.burst)
 
 
 def account_secret(settings: Settings) -> str:

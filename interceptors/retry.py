@@ -8,16 +8,15 @@ Source: gRFC A6 (client retries).
 
 import importlib
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
-from google.protobuf import descriptor_pool
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
 from greenledger.options.v1 import options_pb2
 
-_READS = re.compile(r"(Get|List|BatchGet|Search|Watch|Trace)(?=[A-Z]|$)")
 _SHARED_CONTRACTS = ("greenledger.operations.v1.operations_pb2",)
 
 _POLICY = {
@@ -70,16 +69,21 @@ def peer_service_config(peer: str) -> str:
 
 
 def repeatable(method: MethodDescriptor) -> bool:
-    """Whether a second attempt does no harm: a read, or a call whose request_id makes it one.
+    """Whether a second attempt does no harm, by the options of the contract; the edge asks here too.
 
-    A request_id counts only when the contract says that the server keeps the promise.
+    It is a read (bound to HTTP GET, which is safe by RFC 9110, or declared `NO_SIDE_EFFECTS`), or the server
+    promises that a repeated request_id has one effect (AIP-155).
+
+    Args:
+        method: of any descriptor pool.
     """
     if method.client_streaming:
         return False
-    if _READS.match(method.name) and "request_id" not in method.input_type.fields_by_name:
+    # Read anew: the options of another pool's descriptor do not know the extensions of this one.
+    options = descriptor_pb2.MethodOptions.FromString(method.GetOptions().SerializeToString())
+    if options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS:
         return True
-    options = method.GetOptions()
-    if not options.HasExtension(options_pb2.policy):
-        return False
-    keeps = options.Extensions[options_pb2.policy].idempotency != options_pb2.IDEMPOTENCY_UNSPECIFIED
-    return keeps and "request_id" in method.input_type.fields_by_name
+    http = options.Extensions[annotations_pb2.http]
+    if any(rule.WhichOneof("pattern") == "get" for rule in (http, *http.additional_bindings)):
+        return True
+    return options.Extensions[options_pb2.policy].idempotency != options_pb2.IDEMPOTENCY_UNSPECIFIED

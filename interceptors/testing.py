@@ -18,6 +18,7 @@ from chassis.testing.service import TokenSigner
 from interceptors.admission import Admission
 from interceptors.chain import client_chain, server_chain
 from interceptors.jwks import JwksSource
+from interceptors.process import principal_limit
 from interceptors.retry import peer_service_config
 from interceptors.service_token import Token, TokenSource
 from interceptors.status import details_of
@@ -65,6 +66,7 @@ class SignedChain:
             ids=runtime.ids,
             idempotency=runtime.idempotency,
             admission=admission,
+            limit=principal_limit(runtime),
             registry=CollectorRegistry(),
         )
         return [chain], admission

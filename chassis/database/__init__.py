@@ -2,6 +2,6 @@
 
 from chassis.database.database import Database
 from chassis.database.errors import TransactionFailedError, translate
-from chassis.database.transaction import Transaction
+from chassis.database.transaction import CommitWork, Transaction
 
-__all__ = ["Database", "Transaction", "TransactionFailedError", "translate"]
+__all__ = ["CommitWork", "Database", "Transaction", "TransactionFailedError", "translate"]

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _running: ContextVar["Transaction | None"] = ContextVar("greenledger_transaction", default=None)
+
+
+class CommitWork(Protocol):
+    """What a transaction does last of all, in the round trip of its COMMIT.
+
+    Locks that it takes are held for that commit alone, never while the client thinks, and since nothing
+    is locked after them they cannot be part of a deadlock.
+    """
+
+    def commit_sql(self, items: Sequence[Any]) -> str:
+        """One statement, without parameters, over all items of the transaction, in their order."""
+        ...
 
 
 class Transaction:
@@ -32,6 +44,7 @@ class Transaction:
         self._owner = asyncio.current_task()
         self._outer = outer
         self._on_commit: list[Callable[[], object]] = []
+        self._at_commit: list[tuple[CommitWork, object]] = []
         self._failed = False
         self._over = False
 
@@ -96,10 +109,19 @@ class Transaction:
         """
         self._on_commit.append(callback)
 
+    def at_commit(self, work: CommitWork, item: object) -> None:
+        """Leave something to be done right before COMMIT; dropped when its savepoint is undone.
+
+        Args:
+            work: gets all its items of this transaction at once, when everything else is done.
+            item: one of them.
+        """
+        self._at_commit.append((work, item))
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator["Transaction"]:
         """Let the body fail alone: its writes are undone, the error is raised, the transaction lives on."""
-        callbacks, failed = len(self._on_commit), self._failed
+        callbacks, left, failed = len(self._on_commit), len(self._at_commit), self._failed
         await self.execute("SAVEPOINT body")
         try:
             yield self
@@ -107,6 +129,7 @@ class Transaction:
         except BaseException:
             await self.execute("ROLLBACK TO SAVEPOINT body; RELEASE SAVEPOINT body")
             del self._on_commit[callbacks:]
+            del self._at_commit[left:]
             self._failed = failed
             raise
         await self.execute("RELEASE SAVEPOINT body")
@@ -137,9 +160,19 @@ class Transaction:
             Unavailable: the connection was lost; whether the commit took effect is unknown.
         """
         self.refuse_when_failed()
+        try:
+            ended = await self.execute(self._last_script())
+        except asyncpg.InFailedSQLTransactionError:
+            ended = "ROLLBACK"
         # PostgreSQL answers COMMIT of a failed transaction with a silent ROLLBACK.
-        if await self.execute("COMMIT") != "COMMIT":
+        if ended != "COMMIT":
             raise TransactionFailedError("a statement failed; wrap what may fail alone in a savepoint")
+
+    def _last_script(self) -> str:
+        works: dict[CommitWork, list[object]] = {}
+        for work, item in self._at_commit:
+            works.setdefault(work, []).append(item)
+        return "; ".join([*(work.commit_sql(items) for work, items in works.items()), "COMMIT"])
 
     async def rollback(self) -> None:
         """Undo it (called by Database); a connection that cannot is thrown away."""

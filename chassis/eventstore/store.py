@@ -1,15 +1,15 @@
 """Append-only streams of events with optimistic concurrency and one order over all."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ParamSpec, Protocol
 
 import asyncpg
 
 from chassis import context
 from chassis.clock import Clock
 from chassis.crashpoints import crashpoint
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.errors import InvalidArgument
 from chassis.eventstore.codec import context_meta, decode, encode
 from chassis.eventstore.events import (
@@ -24,6 +24,8 @@ from chassis.eventstore.schema import EVENT_LOG
 from chassis.eventstore.upcasting import Upcasters
 from chassis.ids import IdSource
 from chassis.wakeup import Wakeup
+
+P = ParamSpec("P")
 
 _APPEND = "SELECT event_append($1, $2, $3, $4, $5, $6, $7, $8)"
 _APPEND_BATCH = "SELECT event_append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
@@ -53,6 +55,14 @@ WHERE (snapshot.schema_version, snapshot.version) < (excluded.schema_version, ex
 """
 
 
+class EventLog(Protocol):
+    """A tamper-evident log of what is appended; `chassis.merklelog.store.MerkleLog` is one."""
+
+    def record(self, tx: Transaction, events: Sequence[RecordedEvent]) -> None:
+        """Append the events, with their positions, when the transaction commits."""
+        ...
+
+
 class EventStore:
     """The events of one service; every call joins the ambient transaction when there is one.
 
@@ -61,21 +71,28 @@ class EventStore:
         clock: stamps `recorded_at`.
         ids: makes event ids.
         upcasters: steps for old events; default none.
+        log: gets every event too, in the event's transaction; default none.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, ids: IdSource, upcasters: Upcasters | None = None
+        self,
+        database: Database,
+        clock: Clock,
+        ids: IdSource,
+        upcasters: Upcasters | None = None,
+        log: EventLog | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
         self._upcasters = upcasters or Upcasters()
+        self._log = log
         self._listeners: list[Wakeup] = []
 
     async def append(
         self, stream_id: str, expected_version: int, events: Sequence[NewEvent]
     ) -> list[RecordedEvent]:
-        """Add events to a stream, all or none, in one statement.
+        """Add events to a stream, all or none, in one statement (with a log: in one transaction).
 
         Args:
             stream_id: the stream; it exists from its first event on.
@@ -86,8 +103,13 @@ class EventStore:
             ConcurrencyError: the stream is at another version.
             InvalidArgument: text that PostgreSQL cannot store (NUL).
         """
+        return await self._logged(self._append, stream_id, expected_version, events)
+
+    async def _append(
+        self, stream_id: str, expected_version: int, events: Sequence[NewEvent]
+    ) -> list[RecordedEvent]:
         if len(events) != 1:
-            return await self.append_many([StreamAppend(stream_id, expected_version, tuple(events))])
+            return await self._append_many([StreamAppend(stream_id, expected_version, tuple(events))])
         now = self._clock.now()
         [recorded] = self._stamp([StreamAppend(stream_id, expected_version, tuple(events))], now)
         try:
@@ -115,6 +137,9 @@ class EventStore:
         Raises:
             ConcurrencyError: some stream is at another version; it is named when there is only one.
         """
+        return await self._logged(self._append_many, appends)
+
+    async def _append_many(self, appends: Sequence[StreamAppend]) -> list[RecordedEvent]:
         now = self._clock.now()
         rows = self._stamp(appends, now)
         if not rows:
@@ -204,6 +229,16 @@ class EventStore:
     def unsubscribe(self, wakeup: Wakeup) -> None:
         """Stop raising a flag."""
         self._listeners.remove(wakeup)
+
+    async def _logged(
+        self, append: Callable[P, Awaitable[list[RecordedEvent]]], *args: P.args, **kwargs: P.kwargs
+    ) -> list[RecordedEvent]:
+        if self._log is None:
+            return await append(*args, **kwargs)
+        async with self._database.transaction() as tx:
+            recorded = await append(*args, **kwargs)
+            self._log.record(tx, recorded)
+        return recorded
 
     def _stamp(self, appends: Sequence[StreamAppend], now: datetime) -> list[RecordedEvent]:
         """The rows to be, with position 0."""

@@ -1,16 +1,17 @@
 """What an operator can do about parked events."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import asyncpg
+from google.protobuf.message import Message
 
 from chassis.clock import Clock
 from chassis.database import Database, Transaction
-from chassis.errors import FailedPrecondition, NotFound
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.inbox.applier import Applier
 from chassis.inbox.events import KeyId, Record, Subscription, decode
 from chassis.inbox.failures import describe
@@ -31,6 +32,8 @@ class ParkedEvent:
     reason: str
     attempts: int
     parked_time: datetime
+    source: str
+    payload: Message | None = None
 
 
 class ParkedEvents:
@@ -62,7 +65,7 @@ class ParkedEvents:
         """
         rows = await self._db.fetch(
             """
-            SELECT id, consumer, topic, key, key_seq, event_id, reason, attempts, parked_at
+            SELECT id, consumer, topic, key, key_seq, event_id, reason, attempts, parked_at, source
             FROM parked_msg WHERE consumer = $1 AND id > $2 ORDER BY id LIMIT $3
             """,
             self._consumer,
@@ -70,6 +73,34 @@ class ParkedEvents:
             limit,
         )
         return [ParkedEvent(*row) for row in rows]
+
+    async def of_key(self, topic: str, key: str, limit: int = 100) -> tuple[Sequence[ParkedEvent], int]:
+        """The first parked events of a key, in the order of a replay, and how many there are in all.
+
+        They have their content in `payload`, except where it cannot be decoded; `reason` says so.
+
+        Args:
+            topic, key: the parked key.
+            limit: at most so many; default 100.
+
+        Raises:
+            NotFound: the key is not parked.
+        """
+        rows = await self._db.fetch(
+            f"""
+            SELECT id, consumer, topic, key, key_seq, event_id, reason, attempts, parked_at, source,
+                   headers, envelope, count(*) OVER () AS total
+            FROM parked_msg WHERE {_OF_KEY} ORDER BY source, key_seq, id LIMIT $4
+            """,
+            self._consumer,
+            topic,
+            key,
+            limit,
+        )
+        if not rows:
+            raise self._not_parked(topic, key)
+        events = [replace(ParkedEvent(*row[:10]), payload=self._payload(topic, key, row)) for row in rows]
+        return events, rows[0]["total"]
 
     async def replay(self, topic: str, key: str, *, who: str, why: str) -> int:
         """Apply a key's parked events in order, each in its own transaction, and set the key free.
@@ -131,28 +162,70 @@ class ParkedEvents:
             await self._audit(tx, topic, key, who, f"discard event {event_id}", why)
 
     async def skip_to(self, topic: str, key: str, source: str, sequence: int, *, who: str, why: str) -> None:
-        """Move a key that waits for events which nobody has any more; the next one applied is `sequence`.
+        """Move a key on, so that the next event applied is `sequence`.
+
+        A key that waits for events which nobody has any more goes on. Of a parked key the events before
+        `sequence` are given up; those from there on wait for `replay`.
+
+        Args:
+            topic, key: the key.
+            source: the producer; empty where only one is known.
+            sequence: of the event to be applied next.
 
         Raises:
-            FailedPrecondition: the key is parked, or already there.
+            NotFound: no source is given, and nothing of this key ever arrived.
+            InvalidArgument: no source is given, and several have events of this key.
+            FailedPrecondition: nothing here handles the topic, or the key is there already.
         """
+        if topic not in self._subscriptions:
+            raise FailedPrecondition("TOPIC_NOT_SUBSCRIBED", f"Nothing here handles {topic}.")
         async with self._db.transaction() as tx:
+            key_id = KeyId(topic, key, source or await self._only_source(tx, topic, key))
+            await self._lock_first(tx, key_id)
+            given_up = await tx.fetch(
+                f"""
+                DELETE FROM parked_msg WHERE {_OF_KEY} AND source = $4 AND key_seq BETWEEN 1 AND $5
+                RETURNING event_id
+                """,
+                self._consumer,
+                *key_id,
+                sequence - 1,
+            )
             moved = await tx.execute(
                 """
                 INSERT INTO inbox_key AS i (consumer, topic, key, source, last_seq)
                 VALUES ($1, $2, $3, $4, $5)
                 ON CONFLICT (consumer, topic, key, source) DO UPDATE SET last_seq = excluded.last_seq
-                WHERE i.last_seq < excluded.last_seq AND NOT i.parked
+                WHERE i.last_seq < excluded.last_seq
                 """,
                 self._consumer,
-                topic,
-                key,
-                source,
+                *key_id,
                 sequence - 1,
             )
-            if moved != "INSERT 0 1":
-                raise FailedPrecondition("KEY_CANNOT_SKIP", "The key is parked, or is there already.")
-            await self._audit(tx, topic, key, who, f"skip to {sequence}", why)
+            if moved != "INSERT 0 1" and not given_up:
+                raise FailedPrecondition("KEY_CANNOT_SKIP", "The key is there already.")
+            await self._free_when_empty(tx, key_id)
+            lost = f", giving up {len(given_up)} parked events" if given_up else ""
+            await self._audit(tx, topic, key, who, f"skip to {sequence}{lost}", why)
+
+    async def _only_source(self, tx: Transaction, topic: str, key: str) -> str:
+        rows = await tx.fetch(
+            f"SELECT source FROM inbox_key WHERE {_OF_KEY} ORDER BY source", self._consumer, topic, key
+        )
+        if not rows:
+            raise self._not_parked(topic, key)
+        if len(rows) > 1:
+            known = ", ".join(row["source"] for row in rows)
+            raise InvalidArgument("SOURCE_AMBIGUOUS", f"Several producers have this key: {known}. Name one.")
+        return str(rows[0]["source"])
+
+    def _payload(self, topic: str, key: str, row: asyncpg.Record) -> Message | None:
+        subscription = self._subscriptions.get(topic)
+        if subscription is None:
+            return None
+        record = Record(topic, key, row["envelope"], list(json.loads(row["headers"]).items()))
+        event = decode(record, subscription.payload_type).event
+        return None if event is None else event.payload
 
     async def _replay_first(self, key_id: KeyId) -> bool:
         attempted: asyncpg.Record | None = None

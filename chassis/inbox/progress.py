@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 _MOST_WATCHED = 100_000
 _NOT_YET, _UNKNOWN = (
@@ -21,7 +22,7 @@ class PartitionProgress:
     topic: str
     partition: int
     revoked: bool = False
-    recorded_at: float = 0.0
+    recorded_at: datetime | None = None
     _arrived: deque[int] = field(default_factory=deque)
     _finished: set[int] = field(default_factory=set)
     _next: int | None = None

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -12,7 +13,7 @@ from chassis.broker import Broker
 from chassis.errors import Unavailable
 from chassis.inbox import metrics
 from chassis.inbox.applier import Applier
-from chassis.inbox.events import Delivery, Record, Subscription, as_text, decode
+from chassis.inbox.events import Delivery, RawHeaders, Record, Subscription, as_text, decode
 from chassis.inbox.group_client import GroupClient, Partition, is_harmless
 from chassis.inbox.key_queues import KeyQueues
 from chassis.inbox.progress import GapPolicy, PartitionProgress
@@ -148,7 +149,7 @@ class Session:
             delivery.progress, delivery.offset = progress, offset
             progress.arrive(offset)
             if delivery.event is not None:
-                progress.recorded_at = delivery.event.recorded_time.timestamp()
+                progress.recorded_at = delivery.event.recorded_time
             self._gaps[Partition(topic, partition)].meet(delivery.key_id, delivery.sequence)
             self.queues.add(delivery)
         metrics.IN_FLIGHT.labels(self._group).set(self.queues.size)
@@ -188,15 +189,16 @@ class Session:
 
     async def _measure_lag(self) -> None:
         ends = await self._client.ends()
-        records, oldest = 0, time.time()
+        records, now = 0, datetime.now(UTC)
+        oldest = now
         for partition, progress in self._progress.items():
             behind = progress.unfinished
             if progress.end is None:
                 behind = max(behind, ends.get(partition, 0) - (progress.next_offset or 0))
-            if behind and progress.recorded_at:
+            if behind and progress.recorded_at is not None:
                 oldest = min(oldest, progress.recorded_at)
             records += behind
-        self.lag_records, self.lag_seconds = records, time.time() - oldest if records else 0.0
+        self.lag_records, self.lag_seconds = records, (now - oldest).total_seconds() if records else 0.0
         metrics.LAG.labels(self._group).set(records)
 
     async def _watch_life(self) -> None:
@@ -276,10 +278,10 @@ class Session:
 
 
 def _record(topic: str, message: Message) -> Record:
-    value, headers = message.value(), message.headers()
-    return Record(
-        topic,
-        as_text(message.key()),
-        value if isinstance(value, bytes) else b"",
-        headers if isinstance(headers, list) else (),
-    )
+    value = message.value()
+
+    def headers() -> RawHeaders:
+        found = message.headers()
+        return found if isinstance(found, list) else ()
+
+    return Record(topic, as_text(message.key()), value if isinstance(value, bytes) else b"", headers)

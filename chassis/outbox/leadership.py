@@ -48,7 +48,13 @@ class Session:
         """
         try:
             self._connection = await asyncpg.connect(
-                self._dsn, timeout=5, command_timeout=30, server_settings={"application_name": "relay"}
+                self._dsn,
+                timeout=5,
+                command_timeout=30,
+                # Only the cursor is written here, and a server that crashes may forget where it stood in
+                # the last half second: those events are sent again, as after a crash of the relay. It
+                # cannot forget a fact, because what the cursor tells of was committed by others.
+                server_settings={"application_name": "relay", "synchronous_commit": "off"},
             )
             await self._connection.add_listener(self._channel, self._notified)
         except DRIVER_ERRORS as error:

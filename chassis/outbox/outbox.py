@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from chassis import context
 from chassis.clock import Clock, SystemClock
 from chassis.database import Transaction
+from chassis.errors import InvalidArgument
 from chassis.ids import IdSource, SystemIds
 from greenledger.events.v1.event_pb2 import Event
 
@@ -18,6 +19,12 @@ EVENT_TYPE = "event-type"
 KEY_SEQUENCE = "key-seq"
 TRACEPARENT = "traceparent"
 PRODUCER = "producer"
+
+_PUBLISH = "SELECT outbox_publish($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::bytea[])"
+_PUBLISH_ONE = "SELECT outbox_publish_one($1, $2, $3, $4, $5)"
+MAX_EVENT_BYTES = 1_000_000
+# What the record gets on its way: its sequence as field and as header, and the framing of record and batch.
+_FRAMING_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class Outbox:
         ids: makes event ids; default random UUIDv7.
         clock: default the system's.
         on_commit: called after each commit that published something, e.g. `relay.wake`; default nothing.
+        max_event_bytes: the largest record that the broker takes; default 1,000,000, as librdkafka.
     """
 
     def __init__(
@@ -60,8 +68,10 @@ class Outbox:
         ids: IdSource | None = None,
         clock: Clock | None = None,
         on_commit: Callable[[], object] | None = None,
+        max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
         self._producer = producer
+        self._max_event_bytes = max_event_bytes
         self._ids = ids or SystemIds()
         self._clock = clock or SystemClock()
         self._on_commit = on_commit
@@ -80,19 +90,20 @@ class Outbox:
 
         Raises:
             ValueError: a topic or key is empty.
+            InvalidArgument: an event is larger than the broker takes. It would stop the relay for ever, so
+                it is refused while the transaction can still be undone.
             Aborted: deadlock with another transaction; repeat the whole transaction.
         """
         if not publications:
             return []
         events = [self._envelope(publication) for publication in publications]
-        await tx.execute(
-            "SELECT outbox_publish($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::bytea[])",
-            [event.event_id for event in events],
-            [event.type for event in events],
-            [event.aggregate_id for event in events],
-            [_headers(event) for event in events],
-            [event.SerializeToString(deterministic=True) for event in events],
-        )
+        rows = [_row(event) for event in events]
+        for event, (*_, headers, envelope) in zip(events, rows, strict=True):
+            self._refuse_when_too_large(event, len(envelope) + len(headers))
+        if len(rows) == 1:
+            await tx.execute(_PUBLISH_ONE, *rows[0])
+        else:
+            await tx.execute(_PUBLISH, *map(list, zip(*rows, strict=True)))
         if self._on_commit is not None:
             tx.on_commit(self._on_commit)
         return [event.event_id for event in events]
@@ -118,6 +129,25 @@ class Outbox:
         event.recorded_time.FromDatetime(now)
         event.payload.Pack(publication.payload)
         return event
+
+    def _refuse_when_too_large(self, event: Event, size: int) -> None:
+        size += len(event.aggregate_id.encode()) + _FRAMING_BYTES
+        if size > self._max_event_bytes:
+            raise InvalidArgument(
+                "EVENT_TOO_LARGE",
+                f"An event of {event.type} would have {size} bytes, the limit is {self._max_event_bytes}.",
+                metadata={
+                    "topic": event.type,
+                    "key": event.aggregate_id,
+                    "bytes": str(size),
+                    "limit": str(self._max_event_bytes),
+                },
+            )
+
+
+def _row(event: Event) -> tuple[str, str, str, str, bytes]:
+    encoded = event.SerializeToString(deterministic=True)
+    return event.event_id, event.type, event.aggregate_id, _headers(event), encoded
 
 
 def _headers(event: Event) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Awaitable
 
 import structlog
 
@@ -13,7 +14,8 @@ from chassis.database.errors import DRIVER_ERRORS
 from chassis.errors import Aborted, DeadlineExceeded, Unavailable
 from chassis.outbox import metrics
 from chassis.outbox.leadership import Session
-from chassis.outbox.rows import ALL, Batch, Lag, OutboxRows, Shard
+from chassis.outbox.resend import RelayRows, epoch_of, find
+from chassis.outbox.rows import ALL, Batch, Lag, Shard
 from chassis.outbox.sender import Sender
 from chassis.wakeup import Wakeup
 
@@ -29,6 +31,7 @@ _STANDBY_S = 0.5
 _HELD_BACK_S = 0.005
 _LAG_EVERY_S = 5.0
 _RETRY_S = (0.05, 2.0)
+_NOTHING = Batch((), 0, False)
 
 
 class Relay:
@@ -62,7 +65,7 @@ class Relay:
         self._db = db
         self._broker = broker
         self._shard = shard
-        self._rows = OutboxRows(shard, batch_size)
+        self._rows = RelayRows(shard, batch_size)
         self._poll_s = poll_s
         self._drain_s = drain_s
         self._wakeup = Wakeup()
@@ -147,6 +150,10 @@ class Relay:
             await asyncio.sleep(_LIFE_CHECK_S)
             with contextlib.suppress(Unavailable):
                 self._life_now = await self._broker.incarnation(_LIFE_CHECK_S / 2)
+            with contextlib.suppress(*_PASSING):
+                if await epoch_of(self._db, self._life, self._shard) != self._epoch:
+                    self._life = ""  # an operator has moved the cursor: claim it anew
+                    self._wakeup.notify()
 
     async def _send_until_stopped(self) -> None:
         while True:
@@ -158,6 +165,8 @@ class Relay:
             elif self._stopping:
                 return
             else:
+                if self._rows.ends_resend(self._cursor, batch.end):
+                    await self._advance(batch)
                 self._cursor = batch.end  # past what was rolled back
                 await self._observe_lag()
                 await self._wakeup.wait(_HELD_BACK_S if batch.held_back else self._poll_s)
@@ -178,6 +187,7 @@ class Relay:
             str(self._shard),
         )
         assert row is not None
+        self._rows.resend = await find(self._session.connection, life, self._shard)
         await self._sender.open()
         if self._life and life != self._life:
             metrics.REFILLS.labels(self._label).inc()
@@ -187,15 +197,19 @@ class Relay:
         _log.info("relay.leads", relay=self._label, incarnation=life, epoch=self._epoch, cursor=self._cursor)
 
     async def _send_all(self, batch: Batch) -> None:
-        """Send batch after batch, reading the next while one is on its way."""
+        """Send batch after batch; while a full one is on its way, the next is read."""
         while batch.rows:
             crashpoint("relay.before_send")
             await self._broker.ensure_topics({row["topic"] for row in batch.rows})
-            sending = asyncio.create_task(self._sender.send(batch.rows))
-            try:
-                following = await self._rows.after(self._session.connection, batch.end)
-            finally:
-                await self._confirmed(sending)
+            following = _NOTHING
+            if batch.full:
+                sending = asyncio.create_task(self._sender.send(batch.rows))
+                try:
+                    following = await self._rows.after(self._session.connection, batch.end)
+                finally:
+                    await self._confirmed(sending)
+            else:
+                await self._confirmed(self._sender.send(batch.rows))
             crashpoint("relay.after_send")
             await self._advance(batch)
             crashpoint("relay.after_cursor")
@@ -203,7 +217,7 @@ class Relay:
             if self._life_now != self._life or time.monotonic() > self._stop_by:
                 return
 
-    async def _confirmed(self, sending: "asyncio.Task[None]") -> None:
+    async def _confirmed(self, sending: Awaitable[None]) -> None:
         try:
             await sending
         except Unavailable:

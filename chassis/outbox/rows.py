@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import asyncpg
 
 from chassis.database import Database
-from chassis.outbox.schema import OUTBOX_LOG
 
-_OURS = "($2::int = 1 OR mod(hashtext(key)::bigint + 2147483648, $2::int) = $1::int)"
+OURS = "($2::int = 1 OR mod(hashtext(key)::bigint + 2147483648, $2::int) = $1::int)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,12 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows in order, the cursor behind them, and whether more may wait behind an open transaction."""
+    """Rows in order, the cursor behind them, whether more may wait behind an open transaction or at once."""
 
     rows: Sequence[asyncpg.Record]
     end: int
     held_back: bool
+    full: bool = False
 
 
 class OutboxRows:
@@ -55,24 +55,20 @@ class OutboxRows:
         self._batch_size = batch_size
 
     async def after(self, connection: "asyncpg.Connection[asyncpg.Record]", cursor: int) -> Batch:
-        """The next rows behind the cursor and below the watermark."""
-        ceiling = await OUTBOX_LOG.read_ceiling(connection, cursor)
-        if ceiling <= cursor:
-            # An open transaction whose rollback would wake nobody may be all that is there.
-            return Batch((), cursor, await OUTBOX_LOG.floor(connection) > cursor)
+        """The next rows behind the cursor and below the watermark; `full` when more may follow at once."""
         rows = await connection.fetch(
-            f"""
-            SELECT position, topic, key, key_seq, headers, payload FROM outbox
-            WHERE position > $3 AND position <= $4 AND {_OURS} ORDER BY position LIMIT $5
-            """,
+            "SELECT * FROM outbox_read($1, $2, $3, $4)",
+            cursor,
+            self._batch_size,
             self._shard.index,
             self._shard.count,
-            cursor,
-            ceiling,
-            self._batch_size,
         )
-        full = len(rows) == self._batch_size
-        return Batch(rows, rows[-1]["position"] if full else ceiling, False)
+        first = rows[0]
+        if first["position"] is None:
+            return Batch((), first["end"], first["held_back"])
+        if len(rows) == self._batch_size:
+            return Batch(rows, rows[-1]["position"], False, full=True)
+        return Batch(rows, first["end"], False)
 
     async def lag(self, db: Database) -> Lag:
         """What the broker has not confirmed, by the cursor that moved last."""
@@ -83,7 +79,7 @@ class OutboxRows:
             FROM (SELECT recorded_at FROM outbox
                   WHERE position > coalesce((SELECT position FROM relay_cursor WHERE shard = $3
                                              ORDER BY updated_at DESC LIMIT 1), 0)
-                    AND {_OURS} ORDER BY position LIMIT 100000) AS behind
+                    AND {OURS} ORDER BY position LIMIT 100000) AS behind
             """,
             self._shard.index,
             self._shard.count,

@@ -2,12 +2,16 @@
 
 from chassis.projection.checkpoint import ProjectionStatus, statuses
 from chassis.projection.definition import Projection, ReadTable, Tables
-from chassis.projection.rebuild import Rebuild, RebuildReport
+from chassis.projection.operator import ProjectionOperator, ProjectionState
+from chassis.projection.rebuild import Checksum, Rebuild, RebuildReport
 from chassis.projection.runner import ProjectionRunner
 
 __all__ = [
+    "Checksum",
     "Projection",
+    "ProjectionOperator",
     "ProjectionRunner",
+    "ProjectionState",
     "ProjectionStatus",
     "ReadTable",
     "Rebuild",

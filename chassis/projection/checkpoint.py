@@ -30,6 +30,7 @@ class ProjectionStatus:
     name: str
     version: int
     status: str
+    logic_version: int
     position: int
     lag: int
     last_error: str | None
@@ -80,22 +81,29 @@ async def advance(tx: Transaction, projection: Projection, version: int, positio
     )
 
 
-async def record_error(database: Database, projection: Projection, error: Exception) -> None:
-    """Say why the live version does not move."""
+async def record_error(
+    database: Database, projection: Projection, error: Exception, *, live: bool = True
+) -> None:
+    """Say why the live version, or the one being built, does not move."""
     await database.execute(
-        "UPDATE projection SET last_error = $2, updated_at = now() WHERE name = $1 AND status = 'live'",
+        """
+        UPDATE projection SET last_error = $2, updated_at = now()
+        WHERE name = $1 AND (status = 'live') = $3
+        """,
         projection.name,
         f"{type(error).__name__}: {error}"[:1000],
+        live,
     )
 
 
-async def statuses(database: Database, store: EventStore) -> list[ProjectionStatus]:
-    """Every version of every projection in this database."""
+async def statuses(database: Database, store: EventStore, name: str | None = None) -> list[ProjectionStatus]:
+    """Every version of every projection in this database, or of one."""
     rows = await database.fetch(
         """
-        SELECT name, version, status, position, last_error, updated_at FROM projection
-        ORDER BY name, version
-        """
+        SELECT name, version, status, logic_version, position, last_error, updated_at FROM projection
+        WHERE $1::text IS NULL OR name = $1 ORDER BY name, version
+        """,
+        name,
     )
     head = await store.head()
     return [ProjectionStatus(lag=max(0, head - row["position"]), **dict(row)) for row in rows]

@@ -34,6 +34,15 @@ class RebuildReport:
     swapped: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """Of one table: equal rows have equal checksums, in whatever order they lie."""
+
+    table: str
+    rows: int
+    value: int
+
+
 class Rebuild:
     """Rebuilds one projection; a run that was cut short is resumed by the next one."""
 
@@ -56,7 +65,7 @@ class Rebuild:
         Raises:
             Aborted: long readers kept the tables locked; nothing is lost, run it again.
         """
-        await self._prepare()
+        await self.begin()
         events = await self._build()
         for attempt in range(1, _SWAP_ATTEMPTS + 1):
             try:
@@ -67,23 +76,64 @@ class Rebuild:
                 events += await self._build()
         raise AssertionError("unreachable")
 
-    async def abandon(self) -> None:
-        """Drop the tables being built, if any."""
+    async def abandon(self) -> bool:
+        """Drop the tables being built; whether there were any."""
         async with self._database.transaction() as tx:
             await checkpoint.lock(tx, self._projection, live=True)
             building = await checkpoint.lock(tx, self._projection, live=False)
             if building is not None:
                 await self._discard(tx, building)
+        return building is not None
 
-    async def _prepare(self) -> None:
+    async def begin(self) -> bool:
+        """Make empty `_vN` tables, unless there are some for this logic; whether they are new."""
         async with self._database.transaction() as tx:
             live = await self._locked(tx, live=True)
             building = await checkpoint.lock(tx, self._projection, live=False)
             if building is not None and building.logic_version == self._projection.logic_version:
-                return
+                return False
             if building is not None:
                 await self._discard(tx, building)
             await self._create(tx, live.version + 1)
+        return True
+
+    async def step(self) -> bool:
+        """Apply a batch to the tables being built, if there are any for this logic; whether more is to do.
+
+        Other replicas may take steps too; a batch that one of them has in hand is not waited for.
+        """
+        if not await self._wanted():
+            return False
+        async with self._database.transaction() as tx:
+            building = await checkpoint.lock(tx, self._projection, live=False, wait=False)
+            if building is None or not self._is_ours(building):
+                return False
+            count = await self._apply(tx, building)
+        crashpoint("projection.rebuild.batch")
+        return count == self._projection.batch_size
+
+    async def swap(self, *, accept_difference: bool = False) -> RebuildReport:
+        """Apply what is left, compare, and put the built tables in place, in one transaction; see `run`.
+
+        Raises:
+            Aborted: long readers kept the tables locked, or nothing is being built any more.
+        """
+        return await self._swap(0, accept_difference=accept_difference)
+
+    async def _wanted(self) -> bool:
+        return bool(
+            await self._database.fetchval(
+                """
+                SELECT EXISTS (SELECT 1 FROM projection
+                               WHERE name = $1 AND status = 'building' AND logic_version = $2)
+                """,
+                self._projection.name,
+                self._projection.logic_version,
+            )
+        )
+
+    def _is_ours(self, building: Checkpoint) -> bool:
+        return building.status == "building" and building.logic_version == self._projection.logic_version
 
     async def _create(self, tx: Transaction, version: int) -> None:
         for table in self._projection.tables:
@@ -102,15 +152,16 @@ class Rebuild:
         total, more = 0, True
         while more:
             async with self._database.transaction() as tx:
-                building = await self._locked(tx, live=False)
-                until = await EVENT_LOG.read_ceiling(tx, building.position)
-                twins = self._projection.twins(building.version)
-                count, _ = await apply_batch(
-                    tx, self._store, self._projection, building, tables=twins, until=until
-                )
+                count = await self._apply(tx, await self._locked(tx, live=False))
             crashpoint("projection.rebuild.batch")
             total, more = total + count, count == self._projection.batch_size
         return total
+
+    async def _apply(self, tx: Transaction, building: Checkpoint) -> int:
+        until = await EVENT_LOG.read_ceiling(tx, building.position)
+        twins = self._projection.twins(building.version)
+        count, _ = await apply_batch(tx, self._store, self._projection, building, tables=twins, until=until)
+        return count
 
     async def _swap(self, events: int, *, accept_difference: bool) -> RebuildReport:
         async with self._database.transaction() as tx:
@@ -169,6 +220,21 @@ class Rebuild:
             # Another replica finished the same rebuild between two of our transactions.
             raise Aborted("CONCURRENT_CHANGE", f"The rebuild of {self._projection.name} was ended elsewhere.")
         return found
+
+
+async def checksums(database: Database, projection: Projection) -> dict[int, list[Checksum]]:
+    """The checksums of all versions of a projection, by version, as of one moment."""
+    found: dict[int, list[Checksum]] = {}
+    async with database.transaction() as tx:
+        await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        rows = await tx.fetch("SELECT version, status FROM projection WHERE name = $1", projection.name)
+        for version, status in rows:
+            suffix = "" if status == "live" else twin_suffix(version)
+            found[version] = [
+                Checksum(table.name, *await checksum(tx, table, table.name + suffix))
+                for table in projection.tables
+            ]
+    return found
 
 
 async def checksum(tx: Transaction, table: ReadTable, physical_name: str) -> tuple[int, int]:

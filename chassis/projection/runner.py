@@ -8,6 +8,7 @@ from chassis.eventstore import EventStore
 from chassis.eventstore.schema import EVENT_LOG
 from chassis.projection import checkpoint
 from chassis.projection.batch import apply_batch
+from chassis.projection.builder import Builder
 from chassis.projection.definition import Projection
 from chassis.projection.rebuild import Rebuild, RebuildReport
 
@@ -37,8 +38,10 @@ class ProjectionRunner:
         retry_max_s: float = 30.0,
     ) -> None:
         self._database = database
-        self._store = store
-        self._projection = projection
+        self.store = store
+        self.projection = projection
+        self.rebuilding = Rebuild(database, store, projection)
+        self.builder = Builder(database, store, projection, retry_max_s=retry_max_s)
         self._poll_s = poll_s
         self._retry_max_s = retry_max_s
         self._wakeup = store.subscribe()
@@ -47,11 +50,19 @@ class ProjectionRunner:
         self._ended = asyncio.Event()
         self._known_position = -1
 
+    @property
+    def name(self) -> str:
+        """Of the projection."""
+        return self.projection.name
+
     async def run(self) -> None:
         """Follow the store until `stop`; rebuilds first when the logic changed."""
         self._running = True
         try:
-            await self._loop()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.builder.run())
+                await self._loop()
+                self.builder.stop()
         finally:
             self._ended.set()
 
@@ -69,15 +80,19 @@ class ProjectionRunner:
                 await self._follow()
                 pause_s = self._poll_s
             except Exception as error:
-                _log.warning("projection %s failed", self._projection.name, exc_info=True)
+                _log.warning("projection %s failed", self.projection.name, exc_info=True)
                 await self._tell(error)
                 pause_s = min(pause_s * 2, self._retry_max_s)
             if not self._stopping:
                 await self._wakeup.wait(pause_s)
 
+    async def ensure_live(self) -> None:
+        """Make the first checkpoint, unless there is one."""
+        await checkpoint.ensure_live(self._database, self.projection)
+
     async def catch_up(self) -> int:
         """Apply all that may be read now; returns the number of events."""
-        await checkpoint.ensure_live(self._database, self._projection)
+        await self.ensure_live()
         total = 0
         while True:
             applied, more = await self.step()
@@ -88,30 +103,30 @@ class ProjectionRunner:
     async def step(self) -> tuple[int, bool]:
         """Apply one batch; returns its size and whether a full batch suggests more."""
         async with self._database.transaction() as tx:
-            found = await checkpoint.lock(tx, self._projection, live=True, wait=False)
+            found = await checkpoint.lock(tx, self.projection, live=True, wait=False)
             if found is None:
                 return 0, False
             self._check_logic(found.logic_version)
             until = await EVENT_LOG.read_ceiling(tx, found.position)
-            tables = self._projection.live()
+            tables = self.projection.live()
             count, position = await apply_batch(
-                tx, self._store, self._projection, found, tables=tables, until=until
+                tx, self.store, self.projection, found, tables=tables, until=until
             )
         self._known_position = position
-        return count, count == self._projection.batch_size
+        return count, count == self.projection.batch_size
 
     async def rebuild(self, *, accept_difference: bool = False) -> RebuildReport:
         """Rebuild beside the live tables and swap; see `Rebuild.run`."""
-        await checkpoint.ensure_live(self._database, self._projection)
-        rebuild = Rebuild(self._database, self._store, self._projection)
-        return await rebuild.run(accept_difference=accept_difference)
+        await self.ensure_live()
+        async with self.builder.busy:
+            return await self.rebuilding.run(accept_difference=accept_difference)
 
     async def _follow(self) -> None:
-        await checkpoint.ensure_live(self._database, self._projection)
+        await self.ensure_live()
         await self._rebuild_when_logic_changed()
         while not self._stopping:
             # Most polls find nothing; one read of the sequence says so without a transaction.
-            if await self._store.head() <= self._known_position:
+            if await self.store.head() <= self._known_position:
                 return
             _, more = await self.step()
             if not more:
@@ -121,18 +136,18 @@ class ProjectionRunner:
         if self._known_position >= 0:
             return
         stored = await self._database.fetchval(
-            "SELECT logic_version FROM projection WHERE name = $1 AND status = 'live'", self._projection.name
+            "SELECT logic_version FROM projection WHERE name = $1 AND status = 'live'", self.projection.name
         )
-        if stored < self._projection.logic_version:
+        if stored < self.projection.logic_version:
             await self.rebuild()
 
     def _check_logic(self, stored: int) -> None:
-        if stored != self._projection.logic_version:
-            name, own = self._projection.name, self._projection.logic_version
+        if stored != self.projection.logic_version:
+            name, own = self.projection.name, self.projection.logic_version
             raise RuntimeError(f"projection {name} holds logic version {stored}, this process has {own}")
 
     async def _tell(self, error: Exception) -> None:
         try:
-            await checkpoint.record_error(self._database, self._projection, error)
+            await checkpoint.record_error(self._database, self.projection, error)
         except Exception:
-            _log.warning("could not record the error of %s", self._projection.name, exc_info=True)
+            _log.warning("could not record the error of %s", self.projection.name, exc_info=True)

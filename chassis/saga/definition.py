@@ -129,8 +129,8 @@ class Step:
             any, is used when its own outcome stays unknown, or when an operator forces it.
         local: action and undo run in the transaction that records their success, so they take effect
             exactly once; they must touch nothing but this database, by the ambient transaction. Local
-            steps in a row share one transaction; if it fails, they are called again. Default False: at
-            least once, with an idempotency key.
+            steps in a row share one transaction, also with the record of the remote step's reply before
+            them; if it fails, they are called again. Default False: at least once, with an idempotency key.
     """
 
     name: str
@@ -153,7 +153,8 @@ class Saga:
             Keep the old definition registered until its instances have ended.
         steps: in order.
         deadline: from start until the pivot begins; when it passes, the saga turns back.
-        hidden: keys of the data that operators do not see, such as tickets and payment methods. Default none.
+        hidden: keys of the data that operators do not see, such as tickets and payment methods; they are
+            forgotten when the saga has ended. Default none.
         on_failed: runs after the compensation, with `StepContext.failure` set; retried for ever.
 
     Raises:

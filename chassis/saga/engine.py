@@ -66,7 +66,8 @@ class SagaEngine:
             if self._sagas.setdefault((saga.name, saga.version), saga) is not saga:
                 raise ValueError(f"saga {saga.name!r} version {saga.version} is defined twice")
             declare(*crashpoints_of(saga), *ENGINE_CRASHPOINTS)
-        self._store = SagaStore(db, self._clock, (ids or SystemIds()).uuid7(), lease)
+        hidden = {key: saga.hidden for key, saga in self._sagas.items()}
+        self._store = SagaStore(db, self._clock, (ids or SystemIds()).uuid7(), lease, hidden)
         self._runner = Runner(db, self._store, self._clock, rng or random.Random(), lambda: self._stopping)
         self._concurrency = concurrency
         self._lease_s, self._poll_s, self._drain_s = (t.total_seconds() for t in (lease, poll, drain))
@@ -211,6 +212,8 @@ class SagaEngine:
         elif instance.state is State.STUCK:
             log.error("saga_stuck", step=last.records[-1].step, error=last.records[-1].error)
         elif instance.state.final:
+            hidden = self._sagas[instance.name, instance.version].hidden
+            instance.data = {key: value for key, value in instance.data.items() if key not in hidden}
             metrics.FINISHED.labels(instance.name, instance.state.value).inc()
             failure = instance.failure
             log.info("saga_finished", state=instance.state.value, reason=failure and failure.reason)

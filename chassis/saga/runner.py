@@ -24,10 +24,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Run:
-    """Local steps that are to commit together: those done, and when the one in hand began."""
+    """Local steps that are to commit together: those done, their moves, and when the one in hand began.
+
+    The first may be a remote step that has its reply: then recording it is part of the same commit.
+    """
 
     started: datetime
     done: list[Task] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
     in_step: bool = False
 
 
@@ -78,7 +82,11 @@ class Runner:
         return await self._remote(saga, instance, task)
 
     async def _remote(self, saga: Saga, instance: Instance, task: Task) -> Move:
-        """The announcement is recorded, then comes the effect, then the record of the reply."""
+        """The announcement is recorded, then comes the effect, then the record of the reply.
+
+        Local steps that follow at once commit with that record. Should they fail, the reply is recorded
+        alone; should we die before, the step is asked again under its key, as with any reply that is lost.
+        """
         _crashpoint(saga, task, "before")
         started = self._clock.now()
         try:
@@ -86,7 +94,16 @@ class Runner:
         except Exception as error:
             outcome = _failed(instance, task, error)
         _crashpoint(saga, task, "after_effect")
-        move = await self._write(instance, self._settle(saga, instance, outcome, started))
+        settled = self._settle(saga, instance, outcome, started)
+        if settled.held and not settled.armed:
+            try:
+                return await self._together(saga, instance, _Run(started, [task], [settled]), len(saga.steps))
+            except LeaseLost:
+                raise
+            except Exception as error:
+                # Whatever it was: the local steps come next, alone, and fail there in a way that is settled.
+                _log.info("saga_reply_recorded_alone", saga_id=instance.saga_id, error=repr(error))
+        move = await self._write(instance, settled)
         _crashpoint(saga, task, "after_record")
         return move
 
@@ -109,7 +126,9 @@ class Runner:
                     return await self._failed_alone(saga, instance, error, run.started)
 
     async def _together(self, saga: Saga, instance: Instance, run: _Run, most: int) -> Move:
-        ahead, moves = replace(instance, records=dict(instance.records)), list[Move]()
+        ahead, moves = replace(instance, records=dict(instance.records)), run.moves
+        for settled in moves:
+            ahead.apply(settled)
         async with self._db.transaction() as tx:
             while len(moves) < most and (not moves or (moves[-1].held and not moves[-1].armed)):
                 task, run.started, run.in_step = task_of(saga, ahead), self._clock.now(), True

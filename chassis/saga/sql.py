@@ -22,7 +22,7 @@ WITH held AS (
     UPDATE saga SET
         state = $4, step = $5, turned_back = $6,
         failure = coalesce(failure, $7::text::jsonb),
-        data = CASE WHEN $8::text IS NULL THEN data ELSE data || $8::text::jsonb END,
+        data = CASE WHEN $8::text IS NULL THEN data ELSE data || $8::text::jsonb END - $23::text[],
         due_at = CASE WHEN $9::interval IS NULL THEN due_at ELSE clock_timestamp() + $9::interval END,
         lease_owner = CASE WHEN $10::boolean THEN lease_owner END,
         lease_until = CASE WHEN $10::boolean THEN clock_timestamp() + $11::interval END,

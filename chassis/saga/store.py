@@ -1,7 +1,7 @@
 """Instances in PostgreSQL."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -35,15 +35,23 @@ class SagaStore:
         clock: for the times that people read; leases run on the database's clock.
         owner: name of the engine that holds the leases.
         lease: how long a claim lasts without renewal.
+        hidden: by definition (name, version), keys of the data that are dropped when an instance ends;
+            default none.
     """
 
     def __init__(
-        self, db: Database, clock: Clock, owner: str, lease: timedelta = timedelta(seconds=5)
+        self,
+        db: Database,
+        clock: Clock,
+        owner: str,
+        lease: timedelta = timedelta(seconds=5),
+        hidden: Mapping[tuple[str, int], Collection[str]] | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
         self._owner = owner
         self._lease = lease
+        self._hidden = hidden or {}
 
     async def start(
         self, tx: Transaction, saga: Saga, instance: Instance, first: StepRecord | None, *, held: bool
@@ -97,6 +105,7 @@ class SagaStore:
             int(bump),
             self._clock.now(),
             *_columns(move.records),
+            sorted(self._hidden.get((instance.name, instance.version), ())) if move.state.final else [],
         )
         if not written:
             raise LeaseLost(instance.saga_id)

@@ -15,9 +15,14 @@ _START_S = 10.0
 
 
 class BrokerServer:
-    """A broker on a free port that forgets everything when it stops."""
+    """A broker on a free port that forgets everything when it stops.
 
-    def __init__(self) -> None:
+    Args:
+        advertised_port: where clients are told that it is, e.g. of a proxy; default its own port.
+    """
+
+    def __init__(self, advertised_port: int | None = None) -> None:
+        self._advertised_port = advertised_port
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="greenledger-broker-")
@@ -77,7 +82,7 @@ class BrokerServer:
             "--listener-url",
             url,
             "--advertised-listener-url",
-            url,
+            f"tcp://127.0.0.1:{self._advertised_port or port}",
             "--storage-engine",
             "memory://tansu/",
         ]

@@ -153,7 +153,8 @@ async def serve(
         if service.on_start is not None:
             await service.on_start()
         if loops:
-            for background in (*([service.sagas] if service.sagas else []), *service.background):
+            engines: list[Background] = [service.sagas] if service.sagas else []
+            for background in [*engines, *service.projections, *service.background]:
                 _run(stack, background)
         interceptors, _ = chain.server(runtime, service)
         server = grpc.aio.server(interceptors=list(interceptors), options=SERVER_OPTIONS)

@@ -74,7 +74,7 @@ function pretty(text) {
 }
 
 async function send(verb, url, body, shown, signal) {
-  const headers = { accept: "application/json" };
+  const headers = { accept: "application/json, application/x-ndjson" };
   const token = byId("token").value.trim().replace(/^Bearer\s+/i, "");
   if (token) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers["content-type"] = "application/json";

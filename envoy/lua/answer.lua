@@ -66,7 +66,10 @@ local INTERNAL = { "INTERNAL", "The service failed." }
 -- Gives an error's body its reason, and takes from it what the runtime said of the inside.
 local function complete(handle)
   local body = handle:body()
-  local text = body and body:length() > 0 and body:getBytes(0, body:length()) or ""
+  if not body then
+    return -- to a HEAD
+  end
+  local text = body:length() > 0 and body:getBytes(0, body:length()) or ""
   if find(text, '"type.googleapis.com/google.rpc.ErrorInfo"', 1, true) then
     return
   end

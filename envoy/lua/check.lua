@@ -41,6 +41,20 @@ end
 
 local NOT_FINITE = { NaN = true, Infinity = true, ["-Infinity"] = true }
 
+-- Whether a decimal number is whole: 12, 3.0 and 1e2 are. By its text, since a double would round 1e-400 to 0.
+local function is_whole(text)
+  if find(text, "^-?%d+$") then
+    return true
+  end
+  local digits, fraction, exponent = string.match(text, "^-?(%d+)%.?(%d*)[eE]?([+-]?%d*)$")
+  if not digits then
+    return false
+  end
+  local significant = gsub(digits .. fraction, "0+$", "")
+  local zeros = #digits + #fraction - #significant
+  return significant == "" or (tonumber(exponent) or 0) + zeros >= #fraction
+end
+
 -- What proto3 JSON takes for each kind of scalar.
 local SCALARS = {
   string = function(kind)
@@ -50,9 +64,7 @@ local SCALARS = {
     return kind == "bool", "true or false"
   end,
   integer = function(kind, text)
-    local number = (kind == "number" or kind == "string") and tonumber(text)
-    -- Digits alone are exact at any size; 1e2 and 3.0 are whole as well.
-    return number and (find(text, "^-?%d+$") or number % 1 == 0), "a whole number"
+    return (kind == "number" or kind == "string") and is_whole(text), "a whole number"
   end,
   float = function(kind, text)
     local number = kind == "number" or (kind == "string" and (NOT_FINITE[text] or tonumber(text) ~= nil))

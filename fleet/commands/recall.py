@@ -13,8 +13,7 @@ from fleet.commands.common import StateDir, failures_as_sentences, settings_from
 from fleet.commands.remote import EdgeUrl, Email, Lot, PasswordFile, find_lot
 
 if TYPE_CHECKING:
-    from fleet.client import Credentials, RpcEdge, Session
-    from greenledger.trace.v1 import trace_pb2
+    from fleet.client import Credentials
 
 SCOPE_LIMIT_S = 10.0
 
@@ -54,13 +53,14 @@ async def _recall(
     url: str, who: "Credentials", lot: str, reason: str, recall_class: RecallClass, *, yes: bool
 ) -> None:
     from fleet.operator import as_operator  # noqa: PLC0415
+    from fleet.recall_scope import is_stopped, summary  # noqa: PLC0415
     from fleet.trace_view import print_scope, scope_summary  # noqa: PLC0415
     from greenledger.crops.v1 import crops_pb2  # noqa: PLC0415
 
     console = Console()
     async with as_operator(url, who) as (edge, session):
         lot_id = await find_lot(edge, session, lot)
-        console.print(scope_summary(await _scope(edge, session, lot_id)))
+        console.print(scope_summary(await summary(edge, session, lot_id)))
         if not yes:
             # No other task runs while the person thinks.
             typer.confirm(f"Recall it ({recall_class}, {reason!r})?", abort=True)
@@ -72,23 +72,10 @@ async def _recall(
         )
         recalled = set((await edge.call(edge.crops.RecallLot, request, session)).recalled_lot_ids)
         began = time.monotonic()
-        while not _reached(scope := await _scope(edge, session, lot_id), recalled):
+        while not is_stopped(scope := await summary(edge, session, lot_id), len(recalled)):
             if time.monotonic() - began > SCOPE_LIMIT_S:
                 console.print("The stock is not in quarantine yet; ask again with `greenledger trace`.")
                 break
             await asyncio.sleep(0.05)
     console.print(f"{len(recalled)} lots are recalled.", highlight=False)
     print_scope(console, scope)
-
-
-async def _scope(edge: "RpcEdge", session: "Session", lot_id: str) -> "trace_pb2.RecallScope":
-    from greenledger.trace.v1 import trace_pb2  # noqa: PLC0415
-
-    request = trace_pb2.GetRecallScopeRequest(lot_id=lot_id)
-    return await edge.call(edge.trace.GetRecallScope, request, session)
-
-
-def _reached(scope: "trace_pb2.RecallScope", recalled: set[str]) -> bool:
-    """Whether the recall has arrived everywhere that the answer knows of."""
-    marked = {entry.lot_id for entry in scope.lots if entry.recalled}
-    return recalled <= marked and all(item.quarantined for item in scope.stock)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def trace(
     lot: Lot,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with all that the lot reached.")
+    ] = False,
     edge_url: EdgeUrl = None,
     email: Email = None,
     password_file: PasswordFile = None,
@@ -29,7 +31,7 @@ def trace(
 
     with failures_as_sentences():
         url, who = where_and_who(settings_from(state_dir), edge_url, email, password_file)
-        journey, scope = asyncio.run(_ask(url, who, lot))
+        journey, scope = asyncio.run(_ask(url, who, lot, everything=as_json))
     if as_json:
         print(json.dumps({"journey": _as_data(journey), "scope": _as_data(scope)}, indent=2))
         return
@@ -39,16 +41,20 @@ def trace(
     print_scope(console, scope)
 
 
-async def _ask(url: str, who: "Credentials", lot: str) -> "tuple[trace_pb2.LotTrace, trace_pb2.RecallScope]":
+async def _ask(
+    url: str, who: "Credentials", lot: str, *, everything: bool
+) -> "tuple[trace_pb2.LotTrace, trace_pb2.RecallScope]":
     from fleet.operator import as_operator  # noqa: PLC0415
+    from fleet.recall_scope import summary, whole  # noqa: PLC0415
     from greenledger.trace.v1 import trace_pb2  # noqa: PLC0415
 
     async with as_operator(url, who) as (edge, session):
         lot_id = await find_lot(edge, session, lot)
-        return await asyncio.gather(
+        journey, scope = await asyncio.gather(
             edge.call(edge.trace.TraceLot, trace_pb2.TraceLotRequest(lot_id=lot_id), session),
-            edge.call(edge.trace.GetRecallScope, trace_pb2.GetRecallScopeRequest(lot_id=lot_id), session),
+            summary(edge, session, lot_id),
         )
+        return journey, await whole(edge, session, scope) if everything else scope
 
 
 def _as_data(message: Any) -> dict[str, Any]:

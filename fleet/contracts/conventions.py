@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 from fleet.contracts import errors
 from fleet.contracts.model import ContractError, Contracts
@@ -11,6 +12,7 @@ from fleet.contracts.model import ContractError, Contracts
 EVENTS_FILE = "/events.proto"
 _PERMISSION = re.compile(r"[a-z]+(\.[a-z-]+)+")
 _TOPIC = re.compile(r"[a-z]+\.[a-z]+(-[a-z]+)*")
+_READS = re.compile(r"(Get|List|BatchGet|Search|Watch|Trace|Validate)(?=[A-Z]|$)")
 _PATHS = ("/api/", "/.well-known/")
 
 
@@ -48,6 +50,21 @@ def _idempotency(contracts: Contracts, method: MethodDescriptor) -> Iterator[str
         yield "creates something but takes no request_id"
 
 
+def _reading(contracts: Contracts, method: MethodDescriptor) -> Iterator[str]:
+    """Whoever repeats a call must know whether it only reads; HTTP says it by GET, the rest by an option."""
+    bindings = contracts.bindings(method)
+    declared = method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+    if not bindings and not declared and _READS.match(method.name):
+        yield "is named as a read but has no option idempotency_level = NO_SIDE_EFFECTS"
+    if (
+        any(binding.verb == "get" for binding in bindings)
+        and "request_id" in method.input_type.fields_by_name
+    ):
+        yield "is bound to GET, which only reads, but takes a request_id"
+    if declared and any(binding.verb != "get" for binding in bindings):
+        yield "has no side effects but is bound to another verb than GET"
+
+
 def _paging(contracts: Contracts, method: MethodDescriptor) -> Iterator[str]:
     """AIP-158: pages from day one."""
     if not method.name.startswith("List"):
@@ -81,6 +98,7 @@ def _paths(contracts: Contracts, method: MethodDescriptor) -> Iterator[str]:
 _METHOD_RULES: tuple[Callable[[Contracts, MethodDescriptor], Iterator[str]], ...] = (
     _policy,
     _idempotency,
+    _reading,
     _paging,
     _update,
     _paths,

@@ -2,11 +2,12 @@
 
 A recording is one `Event` with every field of its payload set, as bytes and as JSON: the bytes hold
 field numbers, the JSON holds names and meaning. The command adds what is missing and never touches what is
-there; after a change of a payload's meaning, record again with `--version 2`.
+there; after a change of a payload's meaning, record it again: `--version 2 --topic user.updated`.
 """
 
 import argparse
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ _DEEPEST = 4  # levels of messages; deeper ones, such as those of a recursive ty
 _FLOATS = (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT)
 
 
-def record(contracts: Contracts, version: int, folder: Path = CORPUS) -> list[str]:
-    """Writes the recordings of `version` that do not exist yet; returns their topics."""
+def record(
+    contracts: Contracts, version: int, folder: Path = CORPUS, topics: Collection[str] = ()
+) -> list[str]:
+    """Writes the recordings of `version` that do not exist yet, of `topics` or all; returns their topics."""
     added = []
     for topic, message in sorted(contracts.events()):
         target = folder / topic / f"v{version}.binpb"
-        if target.exists():
+        if target.exists() or (topics and topic not in topics):
             continue
         event = contracts.new(contracts.pool.FindMessageTypeByName("greenledger.events.v1.Event"))
         _fill(event, 0)
@@ -90,8 +93,9 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(prog="python -m fleet.contracts.corpus", description=__doc__)
     parser.add_argument("--version", type=int, default=1, help="schema version to record (default: 1)")
+    parser.add_argument("--topic", action="append", default=[], help="only this one (default: all topics)")
     arguments = parser.parse_args()
-    added = record(Contracts(compiler.compile_image()), arguments.version)
+    added = record(Contracts(compiler.compile_image()), arguments.version, topics=arguments.topic)
     print(f"{len(added)} topics recorded: {', '.join(added) or 'none was missing'}")
 
 

@@ -214,7 +214,7 @@ def _access(access: Access | None) -> str:
 
 
 def _idempotency(access: Access | None) -> str:
-    kinds = {"STORED": "gives the stored response", "SAGA": "joins the same saga"}
+    kinds = {"STORED": "gives the stored response", "OWN": "finds what it began, and gives its outcome"}
     return kinds.get(access.idempotency, "takes none") if access is not None else ""
 
 

@@ -47,7 +47,7 @@ class Binding:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call a method, and how a repeated request_id is treated ("", "STORED" or "SAGA")."""
+    """Who may call a method, and how a repeated request_id is treated ("", "STORED" or "OWN")."""
 
     kind: str  # "public", "authenticated" or "permission"
     permission: str

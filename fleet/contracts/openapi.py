@@ -27,7 +27,7 @@ Lists come in pages: send `nextPageToken` of one reply as `pageToken` of the nex
 filter; an empty one means the end."""
 _IDEMPOTENCY = {
     "STORED": "Repeating it with the same `requestId` gives the stored reply.",
-    "SAGA": "Repeating it with the same `requestId` joins the work already begun and gives its outcome.",
+    "OWN": "Repeating it with the same `requestId` joins the work already begun and gives its outcome.",
 }
 _STREAM = (
     "The reply is a stream: one JSON object per line, each sent as it happens, until the last one. "
@@ -114,8 +114,8 @@ def _success(schemas: Schemas, method: MethodDescriptor) -> Schema:
     media: Schema = {"schema": schemas.reference(method.output_type)}
     if method.server_streaming:
         return {
-            "description": "A stream of JSON objects, one per line.",
-            "content": {"application/json": media},
+            "description": "A stream of JSON objects, one per line; the schema is that of a line.",
+            "content": {"application/x-ndjson": media},
         }
     return {"description": "Done.", "content": {"application/json": media}}
 

@@ -8,6 +8,7 @@ from fleet.demo.requests import new_request_id
 from fleet.demo.selling import checkout, refused_with
 from fleet.demo.stage import Stage
 from fleet.demo.world import World
+from fleet.recall_scope import is_stopped, summary
 from fleet.trace_view import counts
 from greenledger.inventory.v1 import inventory_pb2
 from greenledger.trace.v1 import trace_pb2
@@ -59,9 +60,7 @@ async def _quarantined(world: World, where: str) -> inventory_pb2.StockItem | No
 
 async def _whole_scope(world: World) -> trace_pb2.RecallScope | None:
     """The scope, once it has heard of the orders that were just fulfilled."""
-    request = trace_pb2.GetRecallScopeRequest(lot_id=world.lots["cucumber"].lot_id)
-    scope = await world.rpc.call(world.rpc.trace.GetRecallScope, request, world.operator)
+    scope = await summary(world.rpc, world.operator, world.lots["cucumber"].lot_id)
     served = {world.orders[name] for name in ("paid", "market", "repeated")}
     known = {order.order_id for order in scope.orders if order.state == "FULFILLED"}
-    stopped = scope.recalled and all(item.quarantined for item in scope.stock)
-    return scope if stopped and served <= known else None
+    return scope if is_stopped(scope) and served <= known else None

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 
 from fleet.contracts.model import Access, Binding, Contracts
+from interceptors.retry import repeatable
 
 # Served by every service for its operator, on the service's own port; never from outside.
 _NOT_AT_THE_EDGE = frozenset({"operations"})
-_READING = ("Get", "List", "BatchGet", "Trace")
+# Sent as it is, under a content type of its own.
+_FILE = "google.api.HttpBody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Method:
         bindings: its HTTP rules; none means gRPC only.
         access: who may call it.
         streaming: whether it streams in either direction.
+        lines: whether its JSON form is a stream of objects, one a line.
+        repeatable: whether a second attempt has no second effect; the services' own clients ask the same.
     """
 
     cluster: str
@@ -33,6 +37,8 @@ class Method:
     bindings: tuple[Binding, ...]
     access: Access
     streaming: bool
+    lines: bool
+    repeatable: bool
 
     @property
     def path(self) -> str:
@@ -44,10 +50,10 @@ class Method:
         """Whether it may be called without a token."""
         return self.access.kind == "public"
 
-    @property
-    def repeatable(self) -> bool:
-        """Whether a second attempt has no second effect: it reads, or a request_id marks it (AIP-155)."""
-        return self.name.startswith(_READING) or bool(self.access.idempotency)
+
+def binding_key(method: Method, binding: Binding) -> str:
+    """A name for one HTTP rule of one method."""
+    return f"{binding.verb} {binding.path} {method.path}"
 
 
 def edge_methods(contracts: Contracts) -> list[Method]:
@@ -70,6 +76,8 @@ def _methods(contracts: Contracts) -> Iterator[Method]:
             bindings=tuple(contracts.bindings(method)),
             access=access,
             streaming=method.client_streaming or method.server_streaming,
+            lines=method.server_streaming and method.output_type.full_name != _FILE,
+            repeatable=repeatable(method),
         )
 
 

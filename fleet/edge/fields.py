@@ -17,7 +17,7 @@ _KINDS = {
     FieldDescriptor.TYPE_DOUBLE: "float",
 }
 # Messages with a JSON form of their own (https://protobuf.dev/programming-guides/json/).
-_WELL_KNOWN = {
+WELL_KNOWN = {
     "google.protobuf.Timestamp": "string",
     "google.protobuf.Duration": "string",
     "google.protobuf.FieldMask": "string",
@@ -60,7 +60,7 @@ def lua_tables(bodies: Iterable[Descriptor]) -> str:
 
 def _reach(message: Descriptor | None, found: dict[str, Descriptor]) -> None:
     # One that has a JSON form of its own is checked by that, not by its fields.
-    if message is None or message.full_name in found or message.full_name in _WELL_KNOWN:
+    if message is None or message.full_name in found or message.full_name in WELL_KNOWN:
         return
     found[message.full_name] = message
     for field in message.fields:
@@ -75,13 +75,13 @@ def _value(field: FieldDescriptor) -> FieldDescriptor:
 
 
 def _message(message: Descriptor) -> str:
-    lines = [f"  [{_quoted(message.full_name)}] = {{"]
+    lines = [f"  [{quoted(message.full_name)}] = {{"]
     oneofs = {field.name: one.name for one in real_oneofs(message) for field in one.fields}
     for field in message.fields:
         entry = _field(field, oneofs.get(field.name))
         # Both spellings are read (proto3 JSON) and are one field: giving both is giving it twice.
         names = dict.fromkeys((field.json_name, field.name))
-        lines += [f"    [{_quoted(name)}] = {entry}," for name in names]
+        lines += [f"    [{quoted(name)}] = {entry}," for name in names]
     return "\n".join([*lines, "  },"])
 
 
@@ -96,22 +96,23 @@ def _field(field: FieldDescriptor, oneof: str | None) -> str:
         parts["oneof"] = oneof
     if field.is_repeated:
         parts["container"] = "map" if is_map(field) else "list"
-    return "{ " + ", ".join(f"{key} = {_quoted(text)}" for key, text in parts.items()) + " }"
+    return "{ " + ", ".join(f"{key} = {quoted(text)}" for key, text in parts.items()) + " }"
 
 
 def _kind(field: FieldDescriptor) -> str:
     if field.message_type is not None:
-        return _WELL_KNOWN.get(field.message_type.full_name, "message")
+        return WELL_KNOWN.get(field.message_type.full_name, "message")
     if field.enum_type is not None:
         return "any" if field.enum_type.full_name == "google.protobuf.NullValue" else "enum"
     return _KINDS.get(field.type, "integer")
 
 
 def _enum(enum: EnumDescriptor) -> str:
-    names = ", ".join(f"[{_quoted(value.name)}] = true" for value in enum.values)
-    return f"  [{_quoted(enum.full_name)}] = {{ {names} }},"
+    names = ", ".join(f"[{quoted(value.name)}] = true" for value in enum.values)
+    return f"  [{quoted(enum.full_name)}] = {{ {names} }},"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A name of the contract as a Lua string."""
     # Names of the contract are ASCII identifiers with dots.
     return f'"{text}"'

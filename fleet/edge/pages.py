@@ -27,6 +27,7 @@ def page_routes(settings: EdgeSettings) -> list[Json]:
     if (openapi / "greenledger.yaml").is_file():
         files["/openapi.yaml"] = (openapi / "greenledger.yaml", "application/yaml")
     routes = [_file(path, file, kind) for path, (file, kind) in files.items()]
+    routes += [_other_verbs(path) for path in files]
     routes += [_redirect("/", "/docs"), _redirect("/docs/", "/docs")]
     return routes
 
@@ -36,7 +37,10 @@ def _file(path: str, file: Path, content_type: str) -> Json:
         raise EdgeError(f"{file} is missing: run `make gen`")
     return {
         "name": f"page:{path}",
-        "match": {"path": path, "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]},
+        "match": {
+            "path": path,
+            "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}],
+        },
         "direct_response": {"status": 200, "body": {"filename": str(file)}},
         "response_headers_to_add": [
             _header("content-type", content_type),
@@ -45,6 +49,15 @@ def _file(path: str, file: Path, content_type: str) -> Json:
             _header("referrer-policy", "no-referrer"),
             _header("cache-control", "no-cache"),
         ],
+    }
+
+
+def _other_verbs(path: str) -> Json:
+    return {
+        "name": f"verb:{path}",
+        "match": {"path": path},
+        "direct_response": {"status": 405},
+        "response_headers_to_add": [_header("allow", "GET, HEAD")],
     }
 
 

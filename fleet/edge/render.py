@@ -2,22 +2,23 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 
 from fleet.contracts.model import Contracts
-from fleet.edge import clusters, fields, replies, routes
+from fleet.edge import clusters, fields, queries, replies, routes
 from fleet.edge.contract import Method, edge_methods
 from fleet.edge.errors import EdgeError
 from fleet.edge.pages import page_routes
 from fleet.edge.settings import EdgeSettings
-from fleet.edge.tokens import jwt_authn
+from fleet.edge.tokens import gate, jwt_authn
 from fleet.settings import PROJECT_ROOT, FleetSettings
 
 # One chunk for Envoy; each part uses the locals of those before it.
-_LUA = ("scan", "check", "answer", "filter")
+_LUA = ("scan", "check", "target", "answer", "filter")
 _PLACEHOLDER = re.compile(r"<<([a-z_]+)>>")
 
 
@@ -34,10 +35,15 @@ def render(settings: EdgeSettings) -> Path:
     methods = edge_methods(Contracts(_read(descriptor)))
     _require_addresses(methods, settings)
     settings.output_dir.mkdir(parents=True, exist_ok=True)
-    lua = body_check(fields.body_messages(methods), settings.project_root)
+    lua = body_check(fields.body_messages(methods), methods, settings.project_root)
     check = _write(settings, "body_check.lua", lua)
     template = _read(settings.project_root / "envoy" / "edge.yaml").decode()
-    values = _values(settings, methods) | {"descriptor": str(descriptor), "body_check": str(check)}
+    files = {
+        "descriptor": str(descriptor),
+        "body_check": str(check),
+        "web_status": str(settings.project_root / "envoy" / "lua" / "status.lua"),
+    }
+    values = _values(settings, methods) | files
     return _write(settings, "edge.yaml", fill(template, values))
 
 
@@ -68,18 +74,20 @@ def _values(settings: EdgeSettings, methods: list[Method]) -> dict[str, Any]:
         "admin_port": settings.admin.port,
         "keys_socket": clusters.keys_socket(settings),
         "body_limit": settings.body_limit_bytes,
+        "request_timeout": f"{settings.request_timeout_s}s",
         "response_limit": settings.response_limit_bytes,
         "cors_origins": allowed,
         "transcoded_services": services,
         "counted_methods": [{"name": name, "method_names": names[name]} for name in services],
         "healthy_clusters": {name: {"value": 1} for name in sorted(settings.services)},
-        "jwt_authn": jwt_authn(settings, methods),
+        "jwt_authn": jwt_authn(settings),
+        "gate": gate(methods),
         "rate_limit": _rate_limit(settings),
         "mappers": replies.mappers(),
         "routes": [
             *page_routes(settings),
             *routes.grpc_routes(methods, settings),
-            *routes.json_routes(methods),
+            *routes.json_routes(methods, settings),
         ],
         "clusters": clusters.clusters(settings),
         "tracing": _tracing(settings),
@@ -118,10 +126,12 @@ def _tracing(settings: EdgeSettings) -> dict[str, Any] | None:
     }
 
 
-def body_check(bodies: list[Descriptor], project_root: Path = PROJECT_ROOT) -> str:
-    """The Lua filter that checks JSON bodies against these messages."""
+def body_check(
+    bodies: list[Descriptor], methods: Iterable[Method] = (), project_root: Path = PROJECT_ROOT
+) -> str:
+    """The Lua filter that checks JSON bodies against these messages, and queries against these methods."""
     parts = [_read(project_root / "envoy" / "lua" / f"{name}.lua").decode() for name in _LUA]
-    return "\n".join([fields.lua_tables(bodies), *parts])
+    return "\n".join([fields.lua_tables(bodies), queries.lua_queries(methods), *parts])
 
 
 def _require_addresses(methods: list[Method], settings: EdgeSettings) -> None:

@@ -15,12 +15,15 @@ from grpc import StatusCode
 
 Json = dict[str, Any]
 
+STATUS_HEADER = "x-greenledger-grpc-status"
 _CEL_FILTER = "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 # The transcoder turns a JSON request into a gRPC one and leaves this header; from outside it is stripped.
 _GRPC_CALLER = (
-    "request.headers['content-type'].startsWith('application/grpc') "
+    "(request.headers['content-type'] == 'application/grpc' "
+    "|| request.headers['content-type'].startsWith('application/grpc+')) "
     "&& !('x-envoy-original-path' in request.headers)"
 )
+_GATE = "response.code_details.startsWith('rbac_access_denied')"
 _JWT = "response.code_details.startsWith('jwt_authn_access_denied')"
 
 
@@ -50,6 +53,20 @@ def _jwt(failure: str) -> str:
 
 
 REPLIES = (
+    Reply(
+        f"{_GATE} && response.code_details.contains('[te]')",
+        StatusCode.INVALID_ARGUMENT,
+        "MALFORMED_REQUEST",
+        "This is not gRPC: it needs HTTP/2 and the header te: trailers.",
+        status=400,
+    ),
+    Reply(
+        _GATE,
+        StatusCode.UNAUTHENTICATED,
+        "TOKEN_MISSING",
+        "This method needs a token.",
+        status=401,
+    ),
     Reply(_jwt("Jwt_is_missing"), StatusCode.UNAUTHENTICATED, "TOKEN_MISSING", "This method needs a token."),
     Reply(_jwt("Jwt_is_expired"), StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED", "The token has expired."),
     Reply(
@@ -108,6 +125,13 @@ REPLIES = (
         status=503,
         retry_after_s=1,
     ),
+    Reply(
+        "response.code == 501",
+        StatusCode.INVALID_ARGUMENT,
+        "MALFORMED_REQUEST",
+        "The request is coded in a way that is not supported.",
+        status=400,
+    ),
     Reply("response.code == 401", StatusCode.UNAUTHENTICATED, "TOKEN_INVALID", "The token is not valid."),
     Reply("response.code == 403", StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", "Not permitted."),
     Reply(
@@ -160,6 +184,8 @@ def _grpc(reply: Reply) -> Json:
         "filter": _filter(f"({_GRPC_CALLER}) && ({reply.when})"),
         "headers_to_add": [
             _header("grpc-status", str(status.code)),
+            # For gRPC-Web: its filter would make another status of the HTTP one.
+            _header(STATUS_HEADER, str(status.code)),
             _header("grpc-status-details-bin", details),
         ],
         "body_format_override": {"text_format_source": {"inline_string": status.message}},

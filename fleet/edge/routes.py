@@ -12,23 +12,34 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor
 
 from fleet.contracts.model import Binding
-from fleet.edge.contract import Method
+from fleet.edge.contract import Method, binding_key
 from fleet.edge.errors import EdgeError
 from fleet.edge.settings import EdgeSettings
+from fleet.edge.tokens import GRPC, required
 
 Json = dict[str, Any]
 
 _VARIABLE = re.compile(r"\{([A-Za-z0-9_.]+)(?:=\*)?\}")
 _LUA_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
 _PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+# The transcoder is off but here: it matches paths less strictly than routes do, and would serve
+# what no route has checked.
+_TRANSCODED = {
+    "envoy.filters.http.grpc_json_transcoder": {
+        "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+        "config": {},
+    }
+}
 _JWKS_MAX_AGE_S = 30
 # A route that only carries settings for filters: what stays on it is answered 404, because the header that
 # would name a cluster is stripped from every request. (A direct response would do, but for CORS, which looks
 # at routes to clusters only.)
-_NOWHERE = {"cluster_header": "x-greenledger-nowhere"}
+_NOWHERE = {"cluster_header": "x-greenledger-nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
+# gRPC, and gRPC-Web in the spellings that Envoy's filter takes; the first filters see the latter.
+_GRPC = rf"{GRPC}|application/grpc-web(-text)?(\+proto)?"
 
 
-def json_routes(methods: Iterable[Method]) -> list[Json]:
+def json_routes(methods: Iterable[Method], settings: EdgeSettings) -> list[Json]:
     """Routes of the HTTP paths; what the transcoder understands is routed anew."""
     by_path: dict[str, list[tuple[Method, Binding]]] = {}
     for method in methods:
@@ -39,10 +50,15 @@ def json_routes(methods: Iterable[Method]) -> list[Json]:
         {"name": "access-control-request-method", "present_match": True},
     ]
     routes: list[Json] = [
-        {"name": "preflight", "match": {"prefix": "/", "headers": preflight}, "route": _NOWHERE}
+        {"name": "preflight", "match": {"prefix": "/", "headers": preflight}, "route": _NOWHERE},
+        {
+            "name": "grpc-elsewhere",
+            "match": {"prefix": "/", "headers": [_grpc_content()]},
+            "direct_response": {"status": 404},
+        },
     ]
     for path in sorted(by_path, key=_most_specific_first):
-        routes.extend(_path_routes(path, by_path[path]))
+        routes.extend(_path_routes(path, by_path[path], settings))
     return routes
 
 
@@ -65,7 +81,7 @@ def _most_specific_first(path: str) -> tuple[bool, int, str]:
     return (":" not in path.rpartition("/")[2], path.count("*"), path)
 
 
-def _path_routes(path: str, bindings: list[tuple[Method, Binding]]) -> Iterator[Json]:
+def _path_routes(path: str, bindings: list[tuple[Method, Binding]], settings: EdgeSettings) -> Iterator[Json]:
     match = _path_match(path)
     for method, binding in bindings:
         verb = {"name": ":method", "string_match": {"exact": binding.verb.upper()}}
@@ -76,8 +92,10 @@ def _path_routes(path: str, bindings: list[tuple[Method, Binding]]) -> Iterator[
             "typed_per_filter_config": {
                 "envoy.filters.http.lua": {
                     "@type": _LUA_PER_ROUTE,
-                    "filter_context": _body_context(method, binding),
-                }
+                    "filter_context": _context(method, binding, settings),
+                },
+                **required(method),
+                **_TRANSCODED,
             },
         }
     allowed = ", ".join(sorted(binding.verb.upper() for _, binding in bindings))
@@ -89,8 +107,20 @@ def _path_routes(path: str, bindings: list[tuple[Method, Binding]]) -> Iterator[
     }
 
 
+def _context(method: Method, binding: Binding, settings: EdgeSettings) -> Json:
+    """What the body check is told."""
+    context = _body_context(method, binding)
+    context["query"] = binding_key(method, binding)
+    # Of a public method nobody is known yet: what they may have checked is little.
+    limit = settings.public_body_limit_bytes if method.public else settings.body_limit_bytes
+    context["limit"] = str(limit)
+    if method.lines:
+        context["lines"] = "true"
+    return context
+
+
 def _body_context(method: Method, binding: Binding) -> Json:
-    """What the body check is told: the body's message, and those of its fields that the path gives too."""
+    """The body's message, and those of its fields that the path gives too."""
     message = checked_message(method, binding)
     if message is None:
         return {"message": ""}
@@ -123,11 +153,11 @@ def _path_match(path: str) -> Json:
 
 
 def _grpc_route(method: Method, settings: EdgeSettings) -> Json:
-    content_type = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     route: Json = {
         "name": method.path,
-        "match": {"path": method.path, "headers": [content_type]},
+        "match": {"path": method.path, "headers": [_grpc_content()]},
         "route": {"cluster": method.cluster, "timeout": "0s", **_time_limits(method, settings)},
+        "typed_per_filter_config": required(method),
         "response_headers_to_add": [_header("cache-control", _cache_control(method), "ADD_IF_ABSENT")],
     }
     if not method.streaming:
@@ -136,6 +166,10 @@ def _grpc_route(method: Method, settings: EdgeSettings) -> Json:
         limit = _header("grpc-timeout", f"{settings.deadline_s * 1000 - 500}m", "ADD_IF_ABSENT")
         route["request_headers_to_add"] = [limit]
     return route
+
+
+def _grpc_content() -> Json:
+    return {"name": "content-type", "string_match": {"safe_regex": {"regex": _GRPC}}}
 
 
 def _time_limits(method: Method, settings: EdgeSettings) -> Json:

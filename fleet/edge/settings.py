@@ -41,7 +41,9 @@ class EdgeSettings:
         cors_origins: origins whose scripts may call the API, e.g. `https://app.example`; default none, which
             leaves the edge's own pages.
         body_limit_bytes: largest JSON request body; default 1 MiB.
+        public_body_limit_bytes: the same for methods that need no token; default 16 KiB.
         response_limit_bytes: largest JSON response body of a unary call; default 16 MiB.
+        request_timeout_s: time for a request to arrive with its whole body; default 30.
         deadline_s: time for a unary call when the caller names none; default 15.
         deadline_max_s: longest deadline a gRPC caller may name; default 60.
         requests_per_second: calls that each edge process lets through, with bursts of twice as many; default
@@ -60,7 +62,9 @@ class EdgeSettings:
     jwks_lasting_s: int = 300
     cors_origins: tuple[str, ...] = field(default=())
     body_limit_bytes: int = 1024 * 1024
+    public_body_limit_bytes: int = 16 * 1024
     response_limit_bytes: int = 16 * 1024 * 1024
+    request_timeout_s: int = 30
     deadline_s: int = 15
     deadline_max_s: int = 60
     requests_per_second: int = 5000

@@ -8,27 +8,67 @@ from fleet.edge.settings import EdgeSettings
 Json = dict[str, Any]
 
 _CONFIG = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig"
+_RBAC = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
 _CLOCK_SKEW_S = 10
+# gRPC, after gRPC-Web has been made it.
+GRPC = r"application/grpc(\+.*)?"
 
 
-def jwt_authn(settings: EdgeSettings, methods: list[Method]) -> Json:
-    """Configuration of the filter; it sees gRPC paths only, because the transcoder stands before it.
+def jwt_authn(settings: EdgeSettings) -> Json:
+    """Configuration of the filter. What a request needs is said by its route; see `required`.
 
     Keys come from two copies of the same key set. The fresh one is read anew every few seconds, so that a
     new key counts at once; the lasting one keeps verifying while the auth service does not answer.
     """
     either = [{"provider_name": "fresh"}, {"provider_name": "lasting"}]
-    optional = _any([*either, {"allow_missing": {}}])
-    public = [{"match": {"path": method.path}, "requires": optional} for method in methods if method.public]
-    rest = {"match": {"prefix": "/greenledger."}, "requires": _any(either)}
     return {
         "@type": _CONFIG,
         "providers": {
             "fresh": _provider(settings, settings.jwks_fresh_s),
             "lasting": _provider(settings, settings.jwks_lasting_s),
         },
-        "rules": [*public, rest],
+        "requirement_map": {
+            "token": _any(either),
+            "token or none": _any([*either, {"allow_missing": {}}]),
+        },
     }
+
+
+def required(method: Method) -> Json:
+    """What a route to this method says to the filter, for `typed_per_filter_config`."""
+    requirement = "token or none" if method.public else "token"
+    return {"envoy.filters.http.jwt_authn": {"@type": _PER_ROUTE, "requirement_name": requirement}}
+
+
+def gate(methods: list[Method]) -> Json:
+    """Configuration of the filter behind the transcoder: only public methods are reached without a token.
+
+    A token is asked for by the route of the HTTP path, before the body is looked at; which method is called
+    is decided by the transcoder. Should the two ever read a path differently, this refuses. It refuses as
+    well what is said to be gRPC but is not: gRPC needs HTTP/2 and `te: trailers`.
+    """
+    paths = [{"url_path": {"path": {"exact": method.path}}} for method in methods if not method.public]
+    verified = {
+        "metadata_matcher": {
+            "filter": "envoy.filters.http.jwt_authn",
+            "path": [{"key": "token"}, {"key": "iss"}],
+            "value": {"present_match": True},
+        }
+    }
+    # What is not gRPC by now goes nowhere, and is told so.
+    grpc = {"header": {"name": "content-type", "string_match": {"safe_regex": {"regex": GRPC}}}}
+    secured = {"and_rules": {"rules": [grpc, {"or_rules": {"rules": paths}}]}}
+    without_te = {"and_rules": {"rules": [grpc, {"header": {"name": "te", "present_match": False}}]}}
+    policies = {
+        "token": {
+            "permissions": [secured],
+            "principals": [{"not_id": {"sourced_metadata": verified}}],
+        },
+        # A service would end the stream, which looks as if it did not answer.
+        "te": {"permissions": [without_te], "principals": [{"any": True}]},
+    }
+    return {"@type": _RBAC, "rules": {"action": "DENY", "policies": policies}}
 
 
 def _provider(settings: EdgeSettings, cache_s: int) -> Json:

@@ -2,14 +2,21 @@
 
 import asyncio
 import struct
+from typing import TYPE_CHECKING
 
+from chassis.broker_options import BrokerOptions, BrokerOptionsError
 from fleet.component import Component
+from fleet.errors import FleetError
 from fleet.process import Launch
 from fleet.servers.wheel import wheel_program
 from fleet.settings import LOOPBACK, FleetSettings
 
+if TYPE_CHECKING:
+    from chassis import broker as kafka
+
 _API_VERSIONS_KEY = 18
 _CORRELATION_ID = 0x67726E
+_ANSWER_S = 1.5
 
 
 class Broker(Component):
@@ -27,11 +34,28 @@ class Broker(Component):
             ports={} if external else {port: "the Kafka-protocol broker"},
         )
         self._settings = settings
+        self._options: BrokerOptions = BrokerOptions()
 
     @property
     def bootstrap(self) -> str:
         """Bootstrap servers for the services."""
         return self._settings.kafka_bootstrap or self.address
+
+    async def prepare(self) -> None:
+        """Read the options of an external broker.
+
+        Raises:
+            FleetError: they cannot be used.
+        """
+        if not self._settings.kafka_bootstrap:
+            return
+        file = self._settings.kafka_options_file
+        try:
+            self._options = BrokerOptions.read(self._settings.kafka_options, str(file or ""))
+            if self._options:
+                await asyncio.to_thread(self._check_options)
+        except BrokerOptionsError as error:
+            raise FleetError(f"The options of Kafka cannot be used: {error}") from None
 
     def launch(self) -> Launch | None:
         if self._settings.kafka_bootstrap:
@@ -50,7 +74,10 @@ class Broker(Component):
         )
 
     async def probe(self) -> None:
-        """Ask for the API versions, as every Kafka client does first (KIP-35)."""
+        """Ask for the API versions, as every Kafka client does first (KIP-35); with options, as a client."""
+        if self._options:
+            await asyncio.to_thread(self._ask_as_client)
+            return
         host, _, port = self.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
@@ -66,7 +93,19 @@ class Broker(Component):
             writer.close()
 
     def unreachable(self) -> str:
+        options = " and GREENLEDGER_KAFKA_OPTIONS" if self._options else ""
         return (
             f"The Kafka broker at {self.address} does not answer: start it, correct "
-            "GREENLEDGER_KAFKA_BOOTSTRAP, or unset it to use the embedded broker."
+            f"GREENLEDGER_KAFKA_BOOTSTRAP{options}, or unset it to use the embedded broker."
         )
+
+    def _client(self) -> "kafka.Broker":
+        from chassis import broker as kafka  # noqa: PLC0415  (librdkafka is needed for an external broker only)
+
+        return kafka.Broker(kafka.BrokerSettings(self.bootstrap, options=self._options))
+
+    def _check_options(self) -> None:
+        self._client().check_options()
+
+    def _ask_as_client(self) -> None:
+        self._client().ask(_ANSWER_S)

@@ -1,15 +1,22 @@
-"""The development mailbox's own process: `python -m fleet.servers.mailbox_server --port N --maildir DIR`."""
+"""The development mailbox's own process: `python -m fleet.servers.mailbox_server --port N --maildir DIR`.
+
+It keeps what it receives for a week, closed accounts' messages included, and never more of them.
+"""
 
 import argparse
 import asyncio
 import logging
 import mailbox
 import signal
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 MESSAGE_LIMIT_BYTES = 5 * 1024 * 1024
+KEPT = timedelta(days=7)
+FORGET_EVERY = timedelta(hours=1)
 
 logger = logging.getLogger("greenledger.mailbox")
 
@@ -25,6 +32,19 @@ class MaildirHandler:
         for folder in ("tmp", "new", "cur"):  # `create` makes them only when the folder itself is missing
             (directory / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._maildir = mailbox.Maildir(directory)
+        self._folders = [directory / folder for folder in ("tmp", "new", "cur")]
+
+    def forget(self, now: datetime) -> int:
+        """Delete what is older than `KEPT`; returns how many files."""
+        oldest_s, forgotten = (now - KEPT).timestamp(), 0
+        for path in [path for folder in self._folders for path in folder.iterdir()]:
+            try:
+                if path.stat().st_mtime < oldest_s:
+                    path.unlink()
+                    forgotten += 1
+            except FileNotFoundError:
+                continue  # delivered, moved or read away meanwhile
+        return forgotten
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Called by aiosmtpd for each message (RFC 5321, section 3.3)."""
@@ -62,7 +82,11 @@ async def serve(port: int, directory: Path) -> None:
     )
     async with server:
         logger.info("listening on 127.0.0.1:%d, messages in %s", port, directory)
-        await stopping.wait()
+        while not stopping.is_set():
+            await asyncio.to_thread(handler.forget, datetime.now(UTC))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FORGET_EVERY.total_seconds()):
+                    await stopping.wait()
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from greenledger.auth.v1 import auth_pb2_grpc
 from services.auth.adapters.db import PostgresAccounts, PostgresAttempts, PostgresLogins, PostgresPrepared
+from services.auth.adapters.ethereum import EthereumRecovery
 from services.auth.adapters.grpc import AuthServicer, UseCases
 from services.auth.adapters.kafka import AuthEvents, user_deleted
 from services.auth.adapters.keys import KeyRing
@@ -12,6 +13,7 @@ from services.auth.adapters.passwords import Argon2Passwords
 from services.auth.adapters.sealing import Seal
 from services.auth.adapters.secrets import RandomTokens, ServiceAccountFile, operator_credentials
 from services.auth.adapters.settings import AuthSettings
+from services.auth.adapters.wallets import PostgresNonces, PostgresWallets
 from services.auth.application.access import AccessQueries, SetRoles
 from services.auth.application.change_password import ChangePassword
 from services.auth.application.credentials import ActivateCredentials, PrepareCredentials, RevokeCredentials
@@ -23,6 +25,10 @@ from services.auth.application.seed_operator import SeedOperator
 from services.auth.application.service_tokens import IssueServiceToken
 from services.auth.application.tokens import TokenMaker
 from services.auth.application.verify import VerifyPassword
+from services.auth.application.wallet_challenges import IssueChallenge, VerifyProof
+from services.auth.application.wallet_sign_in import SignInWithWallet
+from services.auth.application.wallets import LinkWallet, UnlinkWallet, WalletQueries
+from services.auth.domain.challenges import Nonces
 from services.auth.domain.logins import Lifetimes
 from services.auth.domain.throttle import Throttle
 
@@ -44,11 +50,15 @@ def wire(runtime: Runtime, settings: AuthSettings | None = None) -> Service:
     accounts, prepared = PostgresAccounts(db, clock), PostgresPrepared(db)
     logins, attempts = PostgresLogins(db), PostgresAttempts(db)
     events, passwords, random = AuthEvents(db, runtime.outbox), Argon2Passwords(settings), RandomTokens()
-    ring = KeyRing(db, Seal.from_folder(folder), clock)
+    wallets, used = PostgresWallets(db), PostgresNonces(db)
+    seal = Seal.from_folder(folder)
+    ring = KeyRing(db, seal, clock)
     tokens = TokenMaker(ring, logins, random, clock, ids, lifetimes)
     verify = VerifyPassword(accounts, passwords, attempts, clock, throttle)
     rotate = RotateSigningKey(db, ring, clock, lifetimes, settings.key_lead, settings.key_age)
-    revoke = RevokeCredentials(db, accounts, logins, clock)
+    revoke = RevokeCredentials(db, accounts, wallets, logins, clock)
+    rules, nonces = settings.wallet_rules, Nonces(seal.derive("wallet challenges"))
+    proof = VerifyProof(rules, nonces, EthereumRecovery(), clock)
     use = UseCases(
         log_in=LogIn(db, verify, accounts, passwords, attempts, tokens),
         refresh=Refresh(db, accounts, logins, tokens, events, clock),
@@ -61,6 +71,11 @@ def wire(runtime: Runtime, settings: AuthSettings | None = None) -> Service:
         prepare=PrepareCredentials(accounts, prepared, passwords, random, clock, lifetimes),
         activate=ActivateCredentials(db, accounts, prepared, events, clock),
         revoke=revoke,
+        issue_challenge=IssueChallenge(rules, nonces, random, clock),
+        sign_in_with_wallet=SignInWithWallet(db, proof, accounts, wallets, used, tokens),
+        link_wallet=LinkWallet(db, proof, accounts, wallets, used, events, clock, ids),
+        unlink_wallet=UnlinkWallet(db, accounts, wallets, logins, events, clock),
+        wallets=WalletQueries(wallets),
     )
     seed = SeedOperator(db, accounts, passwords, events, ids)
 
@@ -69,7 +84,7 @@ def wire(runtime: Runtime, settings: AuthSettings | None = None) -> Service:
         if (operator := operator_credentials(folder)) is not None:
             await seed(*operator)
 
-    keep_house = KeepHouse(prepared, logins, attempts, ring, rotate, clock, throttle)
+    keep_house = KeepHouse(prepared, logins, attempts, used, ring, rotate, clock, throttle)
     return Service(
         servicers=[
             Servicer(

@@ -1,17 +1,24 @@
 """Where the objects of crops meet."""
 
+from chassis.background import Every
 from chassis.eventstore import EventStore
+from chassis.merklelog.audit import Audit
+from chassis.merklelog.keys import load_signing_key, publish_verifier
+from chassis.merklelog.ledger import Ledger
+from chassis.merklelog.store import MerkleLog
 from chassis.projection import ProjectionRunner
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
-from greenledger.crops.v1 import crops_pb2_grpc
+from greenledger.crops.v1 import crops_pb2_grpc, ledger_pb2_grpc
 from services.crops.adapters.clients import NotificationsClient, UsersClient
 from services.crops.adapters.db import ProjectedLots
 from services.crops.adapters.events import UPCASTERS
 from services.crops.adapters.grpc import CommandServicer, QueryServicer
+from services.crops.adapters.ledger_grpc import LedgerServicer
 from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
+from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
@@ -19,11 +26,15 @@ from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
 
+LEDGER_ORIGIN = "greenledger/crops"
+
 
 def wire(runtime: Runtime) -> Service:
     """The service on a runtime."""
     database, clock, ids = runtime.database, runtime.clock, runtime.ids
-    store = EventStore(database, clock, ids, UPCASTERS)
+    log = MerkleLog(database)
+    ledger = _ledger(runtime, log)
+    store = EventStore(database, clock, ids, UPCASTERS, log)
     lots = EventSourcedLots(database, store, runtime.outbox)
     queries = ProjectedLots(database, clock)
     users = UsersClient(runtime.channels.get("users"))
@@ -37,6 +48,8 @@ def wire(runtime: Runtime) -> Service:
         TransferLot(database, transfers, lots, clock),
         SplitLot(database, lots, clock, ids),
         RecallLot(database, lots, clock),
+        CommitQuantity(database, lots, clock),
+        ReleaseQuantity(database, lots, clock),
     )
     return Service(
         servicers=[
@@ -50,7 +63,22 @@ def wire(runtime: Runtime) -> Service:
                 crops_pb2_grpc.add_CropQueryServiceServicer_to_server,
                 QueryServicer(ReadLots(queries), runtime.page_tokens),
             ),
+            Servicer(
+                "greenledger.crops.v1.LedgerService",
+                ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
+                LedgerServicer(ledger, lambda: Audit(database, log, [ledger.verifier])),
+            ),
         ],
         sagas=engine,
-        background=[ProjectionRunner(database, store, LOTS)],
+        projections=[ProjectionRunner(database, store, LOTS)],
+        # A head now and then even if nobody asks: what is signed can no longer be changed unnoticed.
+        background=[Every("ledger.sign", ledger.sign)],
+        on_start=log.adopt,
     )
+
+
+def _ledger(runtime: Runtime, log: MerkleLog) -> Ledger:
+    folder = runtime.settings.secrets_dir
+    key = load_signing_key(folder, LEDGER_ORIGIN)
+    publish_verifier(folder, key.verifier)
+    return Ledger(runtime.database, log, key, runtime.clock)

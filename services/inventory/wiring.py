@@ -8,8 +8,10 @@ from services.inventory.adapters.clients import CatalogClient, CropsClient
 from services.inventory.adapters.db import PostgresReservations, PostgresStock
 from services.inventory.adapters.grpc import InventoryServicer
 from services.inventory.adapters.kafka import InventoryEvents, recalls
+from services.inventory.adapters.sagas import EngineReceipts
 from services.inventory.application.quarantine import QuarantineLot
 from services.inventory.application.queries import StockQueries
+from services.inventory.application.receipt_saga import ReceiptSteps
 from services.inventory.application.receive import ReceiveStock
 from services.inventory.application.reserve import ReservationCommands
 
@@ -21,9 +23,11 @@ def wire(runtime: Runtime) -> Service:
     events = InventoryEvents(database, runtime.outbox)
     catalog = CatalogClient(runtime.channels.get("catalog"))
     crops = CropsClient(runtime.channels.get("crops"))
+    engine = runtime.saga_engine([ReceiptSteps(stock, crops, events, clock).saga()])
+    receipts = EngineReceipts(database, engine)
     reservations = ReservationCommands(database, stock, PostgresReservations(database), events, clock)
     servicer = InventoryServicer(
-        ReceiveStock(database, stock, crops, catalog, events, clock, runtime.ids),
+        ReceiveStock(receipts, stock, catalog, clock, runtime.ids),
         reservations,
         StockQueries(stock, catalog),
         runtime.page_tokens,
@@ -37,6 +41,7 @@ def wire(runtime: Runtime) -> Service:
                 servicer,
             )
         ],
+        sagas=engine,
         subscriptions=[recalls(QuarantineLot(database, stock, events))],
         background=[Every("inventory.expiry", reservations.expire, runtime.settings.recovery_interval)],
     )

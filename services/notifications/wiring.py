@@ -8,7 +8,8 @@ from chassis.service import Service, Servicer
 from chassis.settings import SettingsError
 from chassis.wakeup import Wakeup
 from greenledger.notifications.v1 import notifications_pb2_grpc
-from services.notifications.adapters.db import PostgresContacts, PostgresNotifications
+from services.notifications.adapters.clients import UsersClient
+from services.notifications.adapters.db import PostgresNotifications
 from services.notifications.adapters.grpc import MailboxServicer, NotificationServicer
 from services.notifications.adapters.kafka import NotificationEvents, Subscriptions
 from services.notifications.adapters.mailbox import Maildir
@@ -29,7 +30,7 @@ def wire(runtime: Runtime) -> Service:
     database, clock, settings = runtime.database, runtime.clock, runtime.settings
     if not settings.smtp_url:
         raise SettingsError("GREENLEDGER_SMTP_URL is not set; notifications cannot send without it")
-    notifications, contacts = PostgresNotifications(database), PostgresContacts(database)
+    notifications = PostgresNotifications(database)
     wakeup = Wakeup()
     schedule = ScheduleNotification(
         notifications, clock, runtime.ids, lambda: database.after_commit(wakeup.notify)
@@ -37,7 +38,7 @@ def wire(runtime: Runtime) -> Service:
     deliver = DeliverNotifications(
         database,
         notifications,
-        contacts,
+        UsersClient(runtime.channels.get("users")),
         SmtpMail(settings.smtp_url),
         NotificationEvents(database, runtime.outbox),
         clock,
@@ -56,6 +57,6 @@ def wire(runtime: Runtime) -> Service:
                 MailboxServicer(mailbox, runtime.page_tokens),
             ),
         ],
-        subscriptions=Subscriptions(contacts, schedule).all(),
+        subscriptions=Subscriptions(notifications, schedule).all(),
         background=[Every("notifications.delivery", deliver, _POLL, wakeup)],
     )

@@ -7,7 +7,9 @@ from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.graph_writer import PostgresGraphWriter
 from services.trace.adapters.grpc import TraceServicer
 from services.trace.adapters.kafka import subscriptions
+from services.trace.adapters.scope import PostgresScopeReader
 from services.trace.application.learn import Learn
+from services.trace.application.recall_scope import RecallScopes
 from services.trace.application.trace_goods import TraceGoods
 
 
@@ -19,7 +21,11 @@ def wire(runtime: Runtime) -> Service:
             Servicer(
                 "greenledger.trace.v1.TraceService",
                 trace_pb2_grpc.add_TraceServiceServicer_to_server,
-                TraceServicer(TraceGoods(PostgresGraphReader(runtime.database))),
+                TraceServicer(
+                    TraceGoods(PostgresGraphReader(runtime.database)),
+                    RecallScopes(PostgresScopeReader(runtime.database)),
+                    runtime.page_tokens,
+                ),
             )
         ],
         subscriptions=subscriptions(learn),

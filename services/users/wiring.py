@@ -1,5 +1,8 @@
 """Where the objects of users meet."""
 
+from datetime import timedelta
+
+from chassis.background import Every
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from chassis.wakeup import Watchers
@@ -9,6 +12,7 @@ from services.users.adapters.db import PostgresUsers
 from services.users.adapters.grpc import UserServicer
 from services.users.adapters.kafka import UserEvents
 from services.users.adapters.sagas import EngineRegistrations
+from services.users.application.housekeeping import ForgetFailedRegistrations
 from services.users.application.profiles import DeleteUser, ProfileQueries, UpdateUser
 from services.users.application.register import Register
 from services.users.application.registration_saga import RegistrationSteps
@@ -40,4 +44,5 @@ def wire(runtime: Runtime) -> Service:
             )
         ],
         sagas=engine,
+        background=[Every("users.purge", ForgetFailedRegistrations(users, clock), timedelta(hours=1))],
     )

@@ -68,6 +68,7 @@ async def test_a_json_caller_watches_an_order_to_its_end(fleet: RunningFleet) ->
             "GET", f"/api/orders/{order.order_id}:watch", headers=headers
         ) as response:
             assert response.status_code == httpx.codes.OK
+            assert response.headers["content-type"] == "application/x-ndjson"
             messages = [json.loads(line) async for line in response.aiter_lines()]
         assert messages[-1]["final"] is True
         assert messages[-1]["order"]["state"] == "ORDER_STATE_FULFILLED"

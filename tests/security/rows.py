@@ -65,7 +65,48 @@ _ORIGIN = {"farmName": "Farm", "countryCode": "US"}
 _RESERVATION = {"requestId": "{request}", "orderId": "{nobody}"}
 _SAGA = {"sagaId": "{nobody}", "why": "a test"}
 _PARKED = {"consumer": "nobody", "topic": "crop.minted", "key": "k", "why": "a test"}
+_PROJECTION = {"projection": "nobody", "why": "a test"}
 _WHY = ["", ABSENT, "x" * 501]
+_WALLET = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
+_CHALLENGE = Entry(
+    {"address": _WALLET},
+    {
+        "address": ["", ABSENT, LONG, _WALLET[2:], _WALLET[:-1], _WALLET + "0", "0X" + _WALLET[2:]],
+        "origin": [LONG],
+        "chain_id": [-1],
+    },
+    [
+        Refused("user", "INVALID_ARGUMENT", "WALLET_ADDRESS_INVALID", {"address": _WALLET[:-1] + "3"}),
+        Refused("user", "INVALID_ARGUMENT", "WALLET_ORIGIN_NOT_ALLOWED", {"origin": "https://evil.example"}),
+        Refused("user", "INVALID_ARGUMENT", "WALLET_ORIGIN_NOT_ALLOWED", {"origin": "//"}),
+        Refused("user", "INVALID_ARGUMENT", "WALLET_CHAIN_NOT_ALLOWED", {"chain_id": "9223372036854775807"}),
+    ],
+)
+_SIGNED = {
+    "message": (
+        f"evil.example wants you to sign in with your Ethereum account:\n{_WALLET}\n\n\n"
+        "URI: https://evil.example\nVersion: 1\nChain ID: 1\nNonce: 32891756\nIssued At: 2021-09-30T16:25:24Z"
+    ),
+    "signature": "0x" + "11" * 64 + "1b",
+}
+_NOT_SIGNED = {
+    "message": ["", ABSENT, "x" * 4097],
+    "signature": ["", ABSENT, "0x", "0x1", "0x1g", "11" * 65, "0x" + "11" * 2049],
+}
+_UNSIGNED_TEXTS = [
+    _SIGNED["message"] + "\n",
+    _SIGNED["message"].replace("\n", "\r\n"),
+    _SIGNED["message"].replace("Version: 1", "Version: 2"),
+    "hello",
+    "\u0000",
+]
+_WRONGLY_SIGNED = [
+    Refused("user", "UNAUTHENTICATED", "WALLET_NONCE_INVALID"),
+    *(
+        Refused("user", "INVALID_ARGUMENT", "WALLET_MESSAGE_MALFORMED", {"message": text})
+        for text in _UNSIGNED_TEXTS
+    ),
+]
 
 AUTH = {
     "AuthService/Login": Entry(
@@ -127,6 +168,23 @@ AUTH = {
     ),
     "AuthService/RevokeCredentials": Entry(
         {"requestId": "{request}", "userId": "{nobody}"}, {"request_id": REQUEST_IDS, "user_id": ["", *IDS]}
+    ),
+}
+AUTH |= {
+    "AuthService/IssueWalletChallenge": _CHALLENGE,
+    "AuthService/IssueWalletLinkChallenge": _CHALLENGE,
+    "AuthService/SignInWithWallet": Entry(_SIGNED, _NOT_SIGNED, _WRONGLY_SIGNED),
+    "AuthService/LinkWallet": Entry(
+        {"requestId": "{request}", **_SIGNED}, {"request_id": REQUEST_IDS, **_NOT_SIGNED}, _WRONGLY_SIGNED
+    ),
+    "AuthService/ListWallets": Entry({}, PAGE),
+    "AuthService/UnlinkWallet": Entry(
+        {"walletId": "{nobody}"},
+        {"wallet_id": ["", *IDS]},
+        [
+            Refused("guest", "NOT_FOUND", "WALLET_NOT_LINKED"),
+            Refused("anyone", "NOT_FOUND", "USER_UNKNOWN"),
+        ],
     ),
 }
 USERS = {
@@ -220,7 +278,13 @@ CROPS = {
         [
             Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
             Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
-            Refused("manager", "FAILED_PRECONDITION", "NEW_OWNER_UNKNOWN", {"new_owner_id": "{nobody}"}),
+            Refused(
+                "grower",
+                "FAILED_PRECONDITION",
+                "NEW_OWNER_UNKNOWN",
+                {"lot_id": "{free_lot}", "new_owner_id": "{nobody}"},
+            ),
+            Refused("manager", "FAILED_PRECONDITION", "QUANTITY_COMMITTED"),
             Refused("manager", "INVALID_ARGUMENT", "TRANSFER_TO_SELF", {"new_owner_id": "{manager_id}"}),
         ],
     ),
@@ -264,6 +328,43 @@ CROPS = {
             Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
         ],
     ),
+    "CropCommandService/CommitLotQuantity": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "ownerId": "{manager_id}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "purpose": 1,
+            "venueId": "{venue}",
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", ABSENT, *IDS],
+            "owner_id": ["", ABSENT, *IDS],
+            "purpose": [ABSENT, 0, 99],
+            "venue_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("anyone", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("anyone", "PERMISSION_DENIED", "NOT_OWNER", {"owner_id": "{nobody}"}),
+            Refused("anyone", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED"),
+            Refused("anyone", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("anyone", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("anyone", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+        ],
+    ),
+    "CropCommandService/ReleaseLotQuantity": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "commitmentId": "{nobody}"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", ABSENT, *IDS],
+            "commitment_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("anyone", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+        ],
+    ),
     "CropQueryService/GetLot": Entry(
         {"lotId": "{lot}"},
         {"lot_id": ["", *IDS]},
@@ -290,6 +391,33 @@ CROPS = {
         {**PAGE, "lot_id": ["", *IDS]},
         [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
     ),
+    "LedgerService/GetCheckpoint": Entry(
+        {},
+        {"size": [-1]},
+        [Refused("none", "NOT_FOUND", "LEDGER_CHECKPOINT_NOT_FOUND", {"size": "9000000000000"})],
+    ),
+    "LedgerService/GetInclusionProof": Entry(
+        {"leafIndex": "0"},
+        {"leaf_index": [-1], "tree_size": [-1]},
+        [
+            Refused("none", "INVALID_ARGUMENT", "LEDGER_RANGE_INVALID", {"leaf_index": "9000000000000"}),
+            Refused("none", "INVALID_ARGUMENT", "LEDGER_RANGE_INVALID", {"tree_size": "9000000000000"}),
+        ],
+    ),
+    "LedgerService/GetConsistencyProof": Entry(
+        {"firstSize": "1"},
+        {"first_size": [ABSENT, 0, -1], "second_size": [-1]},
+        [
+            Refused("none", "NOT_FOUND", "LEDGER_CHECKPOINT_NOT_FOUND", {"first_size": "9000000000000"}),
+        ],
+    ),
+    "LedgerService/GetReceipt": Entry(
+        {"eventId": "{nobody}"},
+        {"event_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LEDGER_EVENT_NOT_FOUND")],
+    ),
+    "LedgerService/ExportLog": Entry({}, {"tree_size": [-1], "begin_index": [-1]}),
+    "LedgerService/AuditLog": Entry(),
 }
 CATALOG = {
     "CatalogService/CreateVenue": Entry(
@@ -387,6 +515,7 @@ INVENTORY = {
             Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
             Refused("manager", "NOT_FOUND", "VENUE_NOT_FOUND", {"venue_id": "{nobody}"}),
             Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "PERMISSION_DENIED", "NOT_OWNER", {"lot_id": "{free_lot}"}),
             Refused("manager", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED"),
             Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
             Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
@@ -568,11 +697,10 @@ NOTIFICATIONS = {
             "user_id": ["", *IDS],
             "template": ["", "Welcome", LONG],
             "parameters": [{f"key{number}": "v" for number in range(51)}],
-            "email": ["nobody", "a b@c", LONG],
         },
         [
             Refused("anyone", "INVALID_ARGUMENT", "TEMPLATE_UNKNOWN"),
-            Refused("anyone", "INVALID_ARGUMENT", "PARAMETER_MISSING", {"template": "welcome"}),
+            Refused("anyone", "INVALID_ARGUMENT", "PARAMETER_MISSING", {"template": "lot-transferred"}),
         ],
     ),
     "NotificationService/GetNotification": Entry(
@@ -608,6 +736,15 @@ TRACE = {
     "TraceService/GetRecallScope": Entry(
         {"lotId": "{nobody}"}, {"lot_id": ["", *IDS]}, [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")]
     ),
+    "TraceService/ListRecallScopeEntries": Entry(
+        {"lotId": "{nobody}"},
+        {**PAGE, "lot_id": ["", *IDS], "kind": [99], "position": [-1]},
+        [
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "POSITION_UNKNOWN", {"position": 10**15}),
+            Refused("operator", "INVALID_ARGUMENT", "PAGE_TOKEN_INVALID", {"page_token": "made up"}),
+        ],
+    ),
     "TraceService/TraceOrder": Entry(
         {"orderId": "{nobody}"},
         {"order_id": ["", *IDS]},
@@ -619,7 +756,7 @@ TRACE = {
 }
 OPERATIONS = {
     "OperationsService/GetStatus": Entry(),
-    "OperationsService/ListSagas": Entry({}, {**PAGE, "state": [99]}),
+    "OperationsService/ListSagas": Entry({}, {**PAGE, "state": [99], "name": ["x" * 101]}),
     "OperationsService/GetSaga": Entry(
         {"sagaId": "{nobody}"},
         {"saga_id": ["", *IDS]},
@@ -654,6 +791,81 @@ OPERATIONS = {
         | {"why": _WHY, "event_id": ["", *IDS]},
         [Refused("anyone", "NOT_FOUND", "CONSUMER_NOT_FOUND")],
     ),
+    "OperationsService/GetParkedKey": Entry(
+        {"consumer": "nobody", "topic": "crop.minted", "key": "k"},
+        {name: ["", "x" * 201] for name in ("consumer", "topic", "key")},
+        [
+            Refused("anyone", "NOT_FOUND", "CONSUMER_NOT_FOUND"),
+            Refused("anyone", "NOT_FOUND", "PARKED_KEY_NOT_FOUND", {"consumer": "trace"}, service="trace"),
+        ],
+    ),
+    "OperationsService/SkipToEvent": Entry(
+        {**_PARKED, "sequence": "2"},
+        {name: ["", "x" * 201] for name in ("consumer", "topic", "key")}
+        | {"why": _WHY, "source": ["x" * 201], "sequence": ["1", "0", "-1", ABSENT]},
+        [
+            Refused("anyone", "NOT_FOUND", "CONSUMER_NOT_FOUND"),
+            Refused("anyone", "NOT_FOUND", "PARKED_KEY_NOT_FOUND", {"consumer": "trace"}, service="trace"),
+            Refused(
+                "anyone",
+                "FAILED_PRECONDITION",
+                "TOPIC_NOT_SUBSCRIBED",
+                {"consumer": "trace", "topic": "no.such"},
+                service="trace",
+            ),
+        ],
+    ),
+    "OperationsService/GetOutbox": Entry(),
+    "OperationsService/ResendOutbox": Entry(
+        {"topic": "no.such", "why": "a test"},
+        {"topic": ["x" * 201], "why": _WHY},
+        [Refused("anyone", "FAILED_PRECONDITION", "NOTHING_TO_RESEND")],
+    ),
+    "OperationsService/CancelOutboxResend": Entry(
+        {"why": "a test"},
+        {"why": _WHY},
+        [Refused("anyone", "FAILED_PRECONDITION", "RESEND_NOT_RUNNING")],
+    ),
+    "OperationsService/ListProjections": Entry({}, PAGE),
+    "OperationsService/GetProjection": Entry(
+        {"projection": "nobody"},
+        {"projection": ["", "x" * 101]},
+        [Refused("anyone", "NOT_FOUND", "PROJECTION_NOT_FOUND")],
+    ),
+    "OperationsService/RebuildProjection": Entry(
+        _PROJECTION,
+        {"projection": ["", "x" * 101], "why": _WHY},
+        [Refused("anyone", "NOT_FOUND", "PROJECTION_NOT_FOUND")],
+    ),
+    "OperationsService/CancelProjectionRebuild": Entry(
+        _PROJECTION,
+        {"projection": ["", "x" * 101], "why": _WHY},
+        [
+            Refused("anyone", "NOT_FOUND", "PROJECTION_NOT_FOUND"),
+            Refused(
+                "anyone",
+                "FAILED_PRECONDITION",
+                "REBUILD_NOT_RUNNING",
+                {"projection": "lots"},
+                service="crops",
+            ),
+        ],
+    ),
+    "OperationsService/SwapProjection": Entry(
+        _PROJECTION,
+        {"projection": ["", "x" * 101], "why": _WHY},
+        [
+            Refused("anyone", "NOT_FOUND", "PROJECTION_NOT_FOUND"),
+            Refused(
+                "anyone",
+                "FAILED_PRECONDITION",
+                "REBUILD_NOT_RUNNING",
+                {"projection": "lots"},
+                service="crops",
+            ),
+        ],
+    ),
+    "OperationsService/ListOperatorActions": Entry({}, {**PAGE, "subject": ["x" * 701]}),
 }
 
 ROWS: Mapping[str, Entry] = {

@@ -3,11 +3,13 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from chassis.testing import eventually
 from fleet.client import RpcEdge, Session
-from fleet.demo.requests import new_request_id
+from fleet.demo import data
+from fleet.demo.requests import mint, new_request_id
 from fleet.testing.running import RunningFleet
 from greenledger.inventory.v1 import inventory_pb2
 from greenledger.notifications.v1 import notifications_pb2
@@ -29,7 +31,7 @@ class World:
 
     Args:
         forge: makes tokens.
-        ids: by the names that the tables use in braces.
+        ids: by the names that the tables use in braces; `lot` is received whole, `free_lot` is the grower's.
         tokens: authorization headers by caller; `anyone` has every permission and owns nothing.
     """
 
@@ -64,6 +66,8 @@ async def build(fleet: RunningFleet) -> World:
         sessions |= {"grower": shop.grower, "manager": shop.manager}
         sessions["operator"] = await Session.open(edge, fleet.operator)
         guest = sessions["guest"]
+        harvest = mint(data.CUCUMBER, data.FARM, f"W-{secrets.token_hex(6)}", datetime.now(UTC))
+        free_lot = await edge.call(edge.crops.MintLot, harvest, shop.grower)
         request = orders_pb2.CheckoutRequest(
             request_id=new_request_id(),
             payment_method="pm_card",
@@ -81,6 +85,7 @@ async def build(fleet: RunningFleet) -> World:
 
         ids = {
             "lot": shop.lot_id,
+            "free_lot": free_lot.lot_id,
             "venue": shop.venue_id,
             "item": shop.menu_item_id,
             "stock": stock.stock_items[0].stock_item_id,

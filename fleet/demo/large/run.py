@@ -15,8 +15,9 @@ from fleet.demo.large.market import Market
 from fleet.demo.large.plan import Names, Plan
 from fleet.demo.patience import until
 from fleet.errors import FleetError
+from fleet.recall_scope import is_stopped, summary, whole
 from fleet.settings import FleetSettings
-from fleet.trace_view import scope_summary
+from fleet.trace_view import counts, scope_summary
 from greenledger.crops.v1 import crops_pb2
 from greenledger.trace.v1 import trace_pb2
 
@@ -130,11 +131,9 @@ async def _recall(console: Console, edge: RpcEdge, operator: Session, lot_id: st
     async def ask() -> trace_pb2.RecallScope | None:
         nonlocal took_s
         began = time.monotonic()
-        asked = trace_pb2.GetRecallScopeRequest(lot_id=lot_id)
-        scope = await edge.call(edge.trace.GetRecallScope, asked, operator)
+        scope = await summary(edge, operator, lot_id)
         took_s = time.monotonic() - began
-        stopped = scope.recalled and all(item.quarantined for item in scope.stock)
-        return scope if stopped else None
+        return scope if is_stopped(scope) else None
 
     began = time.monotonic()
     scope = await until(ask, "The recall scope", timeout_s=60.0)
@@ -145,6 +144,12 @@ async def _recall(console: Console, edge: RpcEdge, operator: Session, lot_id: st
         highlight=False,
         soft_wrap=True,
     )
+    began = time.monotonic()
+    everything = await whole(edge, operator, scope)
+    listed = (len(everything.orders), len(everything.guest_ids))
+    if listed != (scope.order_count, scope.guest_count):
+        raise FleetError(f"The scope counts {counts(scope)}, but its pages list {listed}.")
+    console.print(f"Listing all of it took {time.monotonic() - began:.2f} s.", highlight=False)
 
 
 @contextlib.contextmanager

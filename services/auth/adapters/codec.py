@@ -8,8 +8,10 @@ from services.auth.adapters.keys import PublicKey
 from services.auth.application.credentials import Ticket
 from services.auth.application.tokens import ServiceToken, TokenPair
 from services.auth.domain.account import Account
+from services.auth.domain.challenges import Challenge
 from services.auth.domain.keys import SigningKey
 from services.auth.domain.roles import Role, permissions_of
+from services.auth.domain.wallets import Wallet
 
 
 def tokens_to_proto(tokens: TokenPair) -> pb.TokenPair:
@@ -55,3 +57,27 @@ def signing_key_to_proto(key: SigningKey) -> pb.SigningKey:
 def public_key_to_proto(key: PublicKey) -> pb.Jwk:
     """A public key."""
     return pb.Jwk(kty="RSA", kid=key.kid, use="sig", alg="RS256", n=key.modulus, e=key.exponent)
+
+
+def challenge_to_proto(challenge: Challenge) -> pb.WalletChallenge:
+    """A challenge for a wallet."""
+    return pb.WalletChallenge(
+        nonce=challenge.nonce,
+        message=challenge.message,
+        expire_time=timestamp_to_proto(challenge.expires_at),
+    )
+
+
+def wallet_to_proto(wallet: Wallet) -> pb.Wallet:
+    """A linked wallet."""
+    return pb.Wallet(
+        wallet_id=wallet.wallet_id,
+        address=wallet.address,
+        chain_id=wallet.chain_id,
+        link_time=timestamp_to_proto(wallet.linked_at),
+    )
+
+
+def signature_from_proto(text: str) -> bytes:
+    """The bytes behind 0x; validation has seen that they are hexadecimal."""
+    return bytes.fromhex(text.removeprefix("0x"))

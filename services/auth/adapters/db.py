@@ -141,11 +141,15 @@ class PostgresLogins:
 
     async def add(self, login: Login) -> None:
         await self._database.execute(
-            "INSERT INTO login (family_id, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+            """
+            INSERT INTO login (family_id, user_id, created_at, expires_at, wallet_id)
+            VALUES ($1, $2, $3, $4, $5)
+            """,
             login.family_id,
             login.user_id,
             login.created_at,
             login.expires_at,
+            login.wallet_id,
         )
 
     async def add_token(self, token: RefreshToken) -> None:
@@ -196,6 +200,11 @@ class PostgresLogins:
             user_id,
             at,
             but,
+        )
+
+    async def revoke_wallet(self, wallet_id: str, at: datetime) -> None:
+        await self._database.execute(
+            "UPDATE login SET revoked_at = $2 WHERE wallet_id = $1 AND revoked_at IS NULL", wallet_id, at
         )
 
     async def purge(self, expired_before: datetime) -> int:

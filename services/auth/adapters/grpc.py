@@ -12,12 +12,15 @@ from greenledger.auth.v1 import auth_pb2 as pb
 from greenledger.auth.v1 import auth_pb2_grpc
 from services.auth.adapters.codec import (
     access_to_proto,
+    challenge_to_proto,
     public_key_to_proto,
     role_to_proto,
     service_token_to_proto,
+    signature_from_proto,
     signing_key_to_proto,
     ticket_to_proto,
     tokens_to_proto,
+    wallet_to_proto,
 )
 from services.auth.adapters.keys import KeyRing
 from services.auth.application.access import AccessQueries, SetRoles
@@ -27,6 +30,10 @@ from services.auth.application.keys import RotateSigningKey
 from services.auth.application.login import LogIn
 from services.auth.application.refresh import LogOut, Refresh
 from services.auth.application.service_tokens import IssueServiceToken
+from services.auth.application.wallet_challenges import IssueChallenge
+from services.auth.application.wallet_sign_in import SignInWithWallet
+from services.auth.application.wallets import LinkWallet, UnlinkWallet, WalletQueries, user_of
+from services.auth.domain.challenges import Purpose
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -46,6 +53,11 @@ class UseCases:
     prepare: PrepareCredentials
     activate: ActivateCredentials
     revoke: RevokeCredentials
+    issue_challenge: IssueChallenge
+    sign_in_with_wallet: SignInWithWallet
+    link_wallet: LinkWallet
+    unlink_wallet: UnlinkWallet
+    wallets: WalletQueries
 
 
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
@@ -108,4 +120,46 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
     async def RevokeCredentials(self, request: pb.RevokeCredentialsRequest, context: Context) -> Empty:
         await self._use.revoke(request.user_id.lower())
+        return Empty()
+
+    async def IssueWalletChallenge(
+        self, request: pb.IssueWalletChallengeRequest, context: Context
+    ) -> pb.WalletChallenge:
+        return challenge_to_proto(
+            self._use.issue_challenge(
+                Purpose.SIGN_IN, request.address, origin=request.origin, chain_id=request.chain_id
+            )
+        )
+
+    async def IssueWalletLinkChallenge(
+        self, request: pb.IssueWalletLinkChallengeRequest, context: Context
+    ) -> pb.WalletChallenge:
+        return challenge_to_proto(
+            self._use.issue_challenge(
+                Purpose.LINK,
+                request.address,
+                user_id=user_of(caller()),
+                origin=request.origin,
+                chain_id=request.chain_id,
+            )
+        )
+
+    async def SignInWithWallet(self, request: pb.SignInWithWalletRequest, context: Context) -> pb.TokenPair:
+        signature = signature_from_proto(request.signature)
+        return tokens_to_proto(await self._use.sign_in_with_wallet(request.message, signature))
+
+    async def LinkWallet(self, request: pb.LinkWalletRequest, context: Context) -> pb.Wallet:
+        signature = signature_from_proto(request.signature)
+        return wallet_to_proto(await self._use.link_wallet(caller(), request.message, signature))
+
+    async def ListWallets(self, request: pb.ListWalletsRequest, context: Context) -> pb.ListWalletsResponse:
+        actor, size = caller(), page_size(request.page_size)
+        query = {"method": "ListWallets", "user": actor.subject}
+        cursor = self._page_tokens.decode(request.page_token, query)
+        found = await self._use.wallets.list(actor, cursor["after"] if cursor else None, size + 1)
+        page, token = self._page_tokens.cut(found, size, lambda last: {"after": last.wallet_id}, query)
+        return pb.ListWalletsResponse(wallets=map(wallet_to_proto, page), next_page_token=token)
+
+    async def UnlinkWallet(self, request: pb.UnlinkWalletRequest, context: Context) -> Empty:
+        await self._use.unlink_wallet(caller(), request.wallet_id.lower())
         return Empty()

@@ -8,7 +8,13 @@ from chassis.outbox import Outbox, Publication
 from greenledger.auth.v1 import events_pb2 as pb
 from greenledger.users.v1 import events_pb2 as users_pb
 from services.auth.application.credentials import RevokeCredentials
-from services.auth.domain.events import AuthEvent, RolesAssigned, TokenReuseDetected
+from services.auth.domain.events import (
+    AuthEvent,
+    RolesAssigned,
+    TokenReuseDetected,
+    WalletLinked,
+    WalletUnlinked,
+)
 
 
 class AuthEvents:
@@ -30,6 +36,10 @@ def _encode(event: AuthEvent) -> tuple[str, Message]:
             return "auth.roles-assigned", pb.RolesAssigned(user_id=user_id, roles=roles)
         case TokenReuseDetected(user_id, family_id):
             return "auth.token-reuse-detected", pb.TokenReuseDetected(user_id=user_id, family_id=family_id)
+        case WalletLinked(user_id, wallet_id):
+            return "auth.wallet-linked", pb.WalletLinked(user_id=user_id, wallet_id=wallet_id)
+        case WalletUnlinked(user_id, wallet_id):
+            return "auth.wallet-unlinked", pb.WalletUnlinked(user_id=user_id, wallet_id=wallet_id)
     raise TypeError(f"no topic for {event!r}")
 
 

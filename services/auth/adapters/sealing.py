@@ -1,5 +1,6 @@
 """Private keys at rest: AES-256-GCM under a key from the secrets folder."""
 
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -22,6 +23,7 @@ class Seal:
     """
 
     def __init__(self, key: bytes) -> None:
+        self._key = key
         self._cipher = AESGCM(key)
 
     @classmethod
@@ -41,6 +43,10 @@ class Seal:
         if len(key) != 32:
             raise SettingsError(f"{path} must hold 32 bytes as 64 hexadecimal digits")
         return cls(key)
+
+    def derive(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for another purpose; it tells nothing of the key."""
+        return hmac.digest(self._key, purpose.encode(), "sha256")
 
     def close(self, secret: bytes, name: str) -> bytes:
         """The secret, encrypted."""

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Self
 
 from chassis.settings import PREFIX, SettingsError
+from services.auth.domain.uris import is_domain, parse_uri
+from services.auth.domain.wallets import WalletRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,13 @@ class AuthSettings:
         key_lead: between publication and first use of a signing key; default 15 s (KEY_LEAD_S). Longer
             than any verifier takes to see a new key.
         key_age: a signing key is replaced after this; default 30 days (KEY_AGE_S).
+        wallet_origins: places that may ask a wallet for a signature, as scheme://host[:port] separated by
+            commas; default http://127.0.0.1:8080.
+        wallet_chains: EIP-155 ids of the chains that a wallet's message may name, separated by commas;
+            default 1.
+        wallet_challenge: life of a wallet's challenge; default 5 minutes (WALLET_CHALLENGE_S).
+        wallet_clock_skew: how far the clock that dated a wallet's message may be off; default 1 minute
+            (WALLET_CLOCK_SKEW_S).
 
     Source: the costs are the second choice of the OWASP Password Storage Cheat Sheet.
     """
@@ -37,13 +46,17 @@ class AuthSettings:
     login: timedelta = timedelta(days=90)
     key_lead: timedelta = timedelta(seconds=15)
     key_age: timedelta = timedelta(days=30)
+    wallet_origins: tuple[str, ...] = ("http://127.0.0.1:8080",)
+    wallet_chains: tuple[int, ...] = (1,)
+    wallet_challenge: timedelta = timedelta(minutes=5)
+    wallet_clock_skew: timedelta = timedelta(minutes=1)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read them.
 
         Raises:
-            SettingsError: one is no positive whole number.
+            SettingsError: one is no positive whole number, or no list of what it should be.
         """
         default = cls()
 
@@ -66,4 +79,36 @@ class AuthSettings:
             login=seconds("LOGIN_S", default.login),
             key_lead=seconds("KEY_LEAD_S", default.key_lead),
             key_age=seconds("KEY_AGE_S", default.key_age),
+            wallet_origins=_origins(environ.get(PREFIX + "WALLET_ORIGINS")) or default.wallet_origins,
+            wallet_chains=_chains(environ.get(PREFIX + "WALLET_CHAINS")) or default.wallet_chains,
+            wallet_challenge=seconds("WALLET_CHALLENGE_S", default.wallet_challenge),
+            wallet_clock_skew=seconds("WALLET_CLOCK_SKEW_S", default.wallet_clock_skew),
         )
+
+    @property
+    def wallet_rules(self) -> WalletRules:
+        """What is accepted of wallets."""
+        return WalletRules(
+            self.wallet_origins, self.wallet_chains, self.wallet_challenge, self.wallet_clock_skew
+        )
+
+
+def _origins(text: str | None) -> tuple[str, ...]:
+    found = []
+    for part in _parts(text):
+        uri = parse_uri(part)
+        if uri is None or uri.origin != part.lower() or not is_domain(uri.authority or ""):
+            raise SettingsError(f"{PREFIX}WALLET_ORIGINS has {part!r}; expected scheme://host[:port]")
+        found.append(uri.origin)
+    return tuple(found)
+
+
+def _chains(text: str | None) -> tuple[int, ...]:
+    parts = _parts(text)
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise SettingsError(f"{PREFIX}WALLET_CHAINS is {text!r}; expected positive whole numbers")
+    return tuple(map(int, parts))
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

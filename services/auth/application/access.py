@@ -30,7 +30,7 @@ class AccessQueries:
             raise PermissionDenied("NOT_OWNER", "this is somebody else's access")
         account = await self._accounts.get(user_id)
         if account is None:
-            raise _unknown()
+            raise user_unknown()
         return account
 
     def roles(self, after: str | None, limit: int) -> Sequence[Role]:
@@ -58,12 +58,13 @@ class SetRoles:
         async with self._transactions.transaction():
             before = await self._accounts.get(user_id, lock=True)
             if before is None:
-                raise _unknown()
+                raise user_unknown()
             if before.roles != chosen:
                 await self._accounts.set_roles(user_id, chosen)
                 await self._events.publish(RolesAssigned(user_id, chosen))
         return Account(user_id, before.email, before.password_hash, chosen)
 
 
-def _unknown() -> NotFound:
+def user_unknown() -> NotFound:
+    """Nobody whom auth knows."""
     return NotFound("USER_UNKNOWN", "there is no such user, or the user has no credentials")

@@ -14,6 +14,7 @@ from services.auth.application.ports import (
     OpaqueTokens,
     Passwords,
     PreparedCredentials,
+    Wallets,
 )
 from services.auth.domain.account import Account, Prepared
 from services.auth.domain.events import RolesAssigned
@@ -118,16 +119,25 @@ class ActivateCredentials:
 class RevokeCredentials:
     """Takes credentials away for good."""
 
-    def __init__(self, transactions: Transactions, accounts: Accounts, logins: Logins, clock: Clock) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        accounts: Accounts,
+        wallets: Wallets,
+        logins: Logins,
+        clock: Clock,
+    ) -> None:
         self._transactions = transactions
         self._accounts = accounts
+        self._wallets = wallets
         self._logins = logins
         self._clock = clock
 
     async def __call__(self, user_id: str) -> None:
-        """Revoke what the user has or would get, and end all logins."""
+        """Revoke what the user has or would get, forget the wallets, and end all logins."""
         async with self._transactions.transaction():
             await self._accounts.revoke(user_id)
+            await self._wallets.remove_all(user_id)
             await self._logins.revoke_all(user_id, self._clock.now())
 
 

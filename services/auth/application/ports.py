@@ -10,6 +10,7 @@ from services.auth.domain.events import AuthEvent
 from services.auth.domain.keys import SigningKey
 from services.auth.domain.logins import Login, RefreshToken
 from services.auth.domain.throttle import Failures
+from services.auth.domain.wallets import Wallet
 
 
 class Passwords(Protocol):
@@ -118,7 +119,55 @@ class Logins(Protocol):
         """End a user's logins, except the family `but`."""
         ...
 
+    async def revoke_wallet(self, wallet_id: str, at: datetime) -> None:
+        """End the logins that a wallet began."""
+        ...
+
     async def purge(self, expired_before: datetime) -> int: ...
+
+
+class Wallets(Protocol):
+    """Linked wallets; an address is linked once."""
+
+    async def add(self, wallet: Wallet) -> bool:
+        """Store it; False when its address is linked already."""
+        ...
+
+    async def by_address(self, address: str) -> Wallet | None: ...
+
+    async def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[Wallet]:
+        """Wallets with ids above `after`, in ascending order."""
+        ...
+
+    async def count(self, user_id: str) -> int: ...
+
+    async def remove(self, user_id: str, wallet_id: str) -> bool:
+        """Remove a wallet of the user; False when there is none."""
+        ...
+
+    async def remove_all(self, user_id: str) -> None: ...
+
+
+class UsedNonces(Protocol):
+    """Nonces that no longer count."""
+
+    async def use(self, digest: bytes, expires_at: datetime) -> bool:
+        """Use it up; False when it was. A use beside this one is waited for."""
+        ...
+
+    async def purge(self, expired_before: datetime) -> int: ...
+
+
+class SignerRecovery(Protocol):
+    """EIP-191 signatures, off the event loop."""
+
+    async def signer(self, text: str, signature: bytes) -> str | None:
+        """The address, in EIP-55 capitals, whose key signed a text; None when it is no signature.
+
+        Args:
+            signature: r, s and v as 27 or 28.
+        """
+        ...
 
 
 class Keys(Protocol):

@@ -50,10 +50,15 @@ class TokenMaker:
         self._ids = ids
         self._lifetimes = lifetimes
 
-    async def begin(self, account: Account) -> TokenPair:
-        """A new login, in the running transaction."""
+    async def begin(self, account: Account, *, wallet_id: str | None = None) -> TokenPair:
+        """A new login, in the running transaction.
+
+        Args:
+            wallet_id: wallet that signed in; default none, for a password.
+        """
         now = self._clock.now()
-        login = Login(self._ids.uuid7(), account.user_id, now, now + self._lifetimes.login)
+        expires_at = now + self._lifetimes.login
+        login = Login(self._ids.uuid7(), account.user_id, now, expires_at, wallet_id=wallet_id)
         await self._logins.add(login)
         return await self.next(account, login)
 

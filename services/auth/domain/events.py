@@ -19,4 +19,20 @@ class TokenReuseDetected:
     family_id: str
 
 
-AuthEvent = RolesAssigned | TokenReuseDetected
+@dataclass(frozen=True, slots=True)
+class WalletLinked:
+    """An account got a wallet."""
+
+    user_id: str
+    wallet_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WalletUnlinked:
+    """An account gave a wallet up."""
+
+    user_id: str
+    wallet_id: str
+
+
+AuthEvent = RolesAssigned | TokenReuseDetected | WalletLinked | WalletUnlinked

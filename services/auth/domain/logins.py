@@ -32,13 +32,18 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A family of refresh tokens, each made in exchange for the one before."""
+    """A family of refresh tokens, each made in exchange for the one before.
+
+    Args:
+        wallet_id: wallet that began it; None for a password.
+    """
 
     family_id: str
     user_id: str
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    wallet_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

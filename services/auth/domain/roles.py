@@ -40,6 +40,7 @@ _AUDITOR = frozenset(
         "payments.read",
         "users.read",
         "operations.read",
+        "inventory.read",
         "inventory.stock.read",
     }
 )
@@ -49,6 +50,8 @@ _OPERATORS_ONLY = frozenset(
         "auth.credentials.write",
         "auth.keys.rotate",
         "auth.roles.write",
+        "crops.lots.commit",
+        "crops.recall",
         "inventory.reservations.write",
         "notifications.mailbox.read",
         "notifications.read",
@@ -93,16 +96,8 @@ ROLES: Mapping[str, Role] = {
 SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
     "users": frozenset({"auth.credentials.write", "notifications.send"}),
     "crops": frozenset({"users.read", "notifications.send"}),
-    "inventory": frozenset({"crops.lots.read"}),
-    "orders": frozenset(
-        {
-            "inventory.reservations.write",
-            "inventory.stock.read",
-            "payments.process",
-            "payments.refund",
-            "notifications.send",
-        }
-    ),
+    "inventory": frozenset({"crops.lots.commit"}),
+    "orders": frozenset({"inventory.reservations.write", "payments.process", "payments.refund"}),
     "notifications": frozenset({"users.read"}),
 }
 """Permissions of service accounts; a service that is not listed has none."""

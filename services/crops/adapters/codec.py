@@ -8,13 +8,15 @@ from chassis.protobuf import (
 )
 from greenledger.crops.v1 import crops_pb2 as pb
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
-from services.crops.domain.events import Origin, RecallClass
+from services.crops.domain.events import Origin, Purpose, RecallClass
 from services.crops.domain.harvest import Harvest
-from services.crops.domain.lot import LotState
+from services.crops.domain.lot import Commitment, LotState
 
 _STATES = {state: pb.LotState.Value(f"LOT_STATE_{state.value}") for state in LotState}
 _STATES_FROM = {number: state for state, number in _STATES.items()}
 _CLASSES = {pb.RecallClass.Value(f"RECALL_CLASS_{each.value}"): each for each in RecallClass}
+_PURPOSES = {each: pb.CommitmentPurpose.Value(f"COMMITMENT_PURPOSE_{each.value}") for each in Purpose}
+_PURPOSES_FROM = {number: purpose for purpose, number in _PURPOSES.items()}
 
 
 def id_from_proto(text: str) -> str:
@@ -70,6 +72,24 @@ def recall_class_from_proto(number: pb.RecallClass.ValueType) -> RecallClass:
     return _CLASSES[number]
 
 
+def purpose_to_proto(purpose: Purpose) -> pb.CommitmentPurpose.ValueType:
+    """What a commitment is for."""
+    return _PURPOSES[purpose]
+
+
+def commitment_from_proto(request: pb.CommitLotQuantityRequest) -> Commitment:
+    """What is to be committed; the contract has refused UNSPECIFIED.
+
+    Raises:
+        InvalidArgument: UNIT_UNKNOWN or QUANTITY_INVALID.
+    """
+    return Commitment(
+        quantity=quantity_from_proto(request.quantity),
+        purpose=_PURPOSES_FROM[request.purpose],
+        venue_id=id_from_proto(request.venue_id),
+    )
+
+
 def filter_from_proto(request: pb.ListLotsRequest) -> LotFilter:
     """Which lots to list."""
     return LotFilter(
@@ -90,6 +110,7 @@ def lot_to_proto(lot: LotView) -> pb.Lot:
         description=lot.description,
         variety=lot.variety,
         quantity=quantity_to_proto(lot.quantity),
+        committed_quantity=quantity_to_proto(lot.committed),
         grower_id=lot.grower_id,
         owner_id=lot.owner_id,
         state=_STATES[lot.state],

@@ -23,9 +23,9 @@ SELECT lot_view.*, head.version AS head
 FROM (SELECT max(version) AS version FROM event WHERE stream_id = $2) AS head
 LEFT JOIN lot_view ON lot_view.lot_id = $1
 """
-_FRESH = """
-SELECT coalesce((SELECT position FROM projection WHERE name = $1 AND status = 'live'), 0)
-       >= coalesce((SELECT max(position) FROM event), 0)
+_HEAD = "SELECT coalesce(max(position), 0) FROM event"
+_REACHED = """
+SELECT coalesce((SELECT position FROM projection WHERE name = $1 AND status = 'live'), 0) >= $2
 """
 _EVENTS = "SELECT * FROM lot_history WHERE lot_id = $1 AND version > $2 ORDER BY version LIMIT $3"
 _OWNERSHIP = "SELECT * FROM lot_ownership WHERE lot_id = $1 AND number > $2 ORDER BY number LIMIT $3"
@@ -71,7 +71,7 @@ class ProjectedLots:
         }
         used = {condition: value for condition, value in conditions.items() if value}
         clause = " AND ".join(f"{condition}${number}" for number, condition in enumerate(used, 2)) or "true"
-        await self._until(self._all_shown)
+        await self._until_all_shown()
         rows = await self._database.fetch(
             f"SELECT * FROM lot_view WHERE {clause} ORDER BY lot_id LIMIT $1", limit, *used.values()
         )
@@ -93,8 +93,15 @@ class ProjectedLots:
 
         return await self._until(reached)
 
-    async def _all_shown(self) -> bool:
-        return bool(await self._database.fetchval(_FRESH, LOTS.name))
+    async def _until_all_shown(self) -> None:
+        # Read once: what is committed after the question need not be waited for, or a busy store would never
+        # be caught up with.
+        head = await self._database.fetchval(_HEAD)
+
+        async def reached() -> bool:
+            return bool(await self._database.fetchval(_REACHED, LOTS.name, head))
+
+        await self._until(reached)
 
     async def _until(self, holds: Callable[[], Awaitable[bool]]) -> bool:
         deadline, pause_s = self._clock.monotonic() + self._patience_s, _FIRST_PAUSE_S
@@ -115,6 +122,7 @@ def _lot(row: asyncpg.Record) -> LotView:
         description=row["description"],
         variety=row["variety"],
         quantity=Quantity(row["amount"], row["unit"]),
+        committed=Quantity(row["committed"], row["unit"]),
         grower_id=row["grower_id"],
         owner_id=row["owner_id"],
         state=LotState(row["state"]),

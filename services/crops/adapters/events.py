@@ -9,12 +9,15 @@ from chassis.quantity import Quantity
 from services.crops.domain.events import (
     LotEvent,
     LotMinted,
+    LotQuantityCommitted,
+    LotQuantityReleased,
     LotRecalled,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
     Origin,
+    Purpose,
     RecallClass,
     SplitPart,
 )
@@ -127,6 +130,26 @@ def _split(lot_id: str, data: Data) -> LotSplit:
     return LotSplit(lot_id=lot_id, parts=parts, remaining=_quantity(data["remaining"]), at=_at(data))
 
 
+def _committed(lot_id: str, data: Data) -> LotQuantityCommitted:
+    return LotQuantityCommitted(
+        lot_id=lot_id,
+        commitment_id=data["commitment_id"],
+        quantity=_quantity(data["quantity"]),
+        purpose=Purpose(data["purpose"]),
+        venue_id=data["venue_id"],
+        at=_at(data),
+    )
+
+
+def _released(lot_id: str, data: Data) -> LotQuantityReleased:
+    return LotQuantityReleased(
+        lot_id=lot_id,
+        commitment_id=data["commitment_id"],
+        quantity=_quantity(data["quantity"]),
+        at=_at(data),
+    )
+
+
 def _recalled(lot_id: str, data: Data) -> LotRecalled:
     return LotRecalled(
         lot_id=lot_id,
@@ -144,5 +167,7 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotTransferred": _transferred,
     "LotTransferCancelled": _cancelled,
     "LotSplit": _split,
+    "LotQuantityCommitted": _committed,
+    "LotQuantityReleased": _released,
     "LotRecalled": _recalled,
 }

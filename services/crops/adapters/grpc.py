@@ -6,10 +6,11 @@ import grpc.aio
 
 from chassis.context import caller
 from chassis.paging import PageTokens, page_size
-from chassis.protobuf import quantity_from_proto
+from chassis.protobuf import quantity_from_proto, quantity_to_proto
 from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import crops_pb2_grpc
 from services.crops.adapters.codec import (
+    commitment_from_proto,
     event_to_proto,
     filter_from_proto,
     harvest_from_proto,
@@ -18,6 +19,8 @@ from services.crops.adapters.codec import (
     ownership_to_proto,
     recall_class_from_proto,
 )
+from services.crops.adapters.metrics import timed
+from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
@@ -30,15 +33,27 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
     """The side that decides."""
 
-    def __init__(self, mint: MintLot, transfer: TransferLot, split: SplitLot, recall: RecallLot) -> None:
+    def __init__(
+        self,
+        mint: MintLot,
+        transfer: TransferLot,
+        split: SplitLot,
+        recall: RecallLot,
+        commit: CommitQuantity,
+        release: ReleaseQuantity,
+    ) -> None:
         self._mint = mint
         self._transfer = transfer
         self._split = split
         self._recall = recall
+        self._commit = commit
+        self._release = release
 
+    @timed("mint")
     async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
         return lot_to_proto(await self._mint(caller(), harvest_from_proto(request)))
 
+    @timed("transfer")
     async def TransferLot(self, request: pb.TransferLotRequest, context: Context) -> pb.Lot:
         lot = await self._transfer(
             caller(),
@@ -49,17 +64,36 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         )
         return lot_to_proto(lot)
 
+    @timed("split")
     async def SplitLot(self, request: pb.SplitLotRequest, context: Context) -> pb.SplitLotResponse:
         wanted = [(part.lot_code, quantity_from_proto(part.quantity)) for part in request.parts]
         lot, parts = await self._split(caller(), id_from_proto(request.lot_id), wanted)
         return pb.SplitLotResponse(lot=lot_to_proto(lot), parts=map(lot_to_proto, parts))
 
+    @timed("recall")
     async def RecallLot(self, request: pb.RecallLotRequest, context: Context) -> pb.RecallLotResponse:
         recall_class = recall_class_from_proto(request.recall_class)
         lot, recalled = await self._recall(
             caller(), id_from_proto(request.lot_id), request.reason, recall_class
         )
         return pb.RecallLotResponse(lot=lot_to_proto(lot), recalled_lot_ids=recalled)
+
+    @timed("commit")
+    async def CommitLotQuantity(
+        self, request: pb.CommitLotQuantityRequest, context: Context
+    ) -> pb.CommitLotQuantityResponse:
+        lot, committed = await self._commit(
+            id_from_proto(request.lot_id),
+            id_from_proto(request.request_id),
+            id_from_proto(request.owner_id),
+            commitment_from_proto(request),
+        )
+        return pb.CommitLotQuantityResponse(lot=lot_to_proto(lot), committed=quantity_to_proto(committed))
+
+    @timed("release")
+    async def ReleaseLotQuantity(self, request: pb.ReleaseLotQuantityRequest, context: Context) -> pb.Lot:
+        lot_id, commitment_id = id_from_proto(request.lot_id), id_from_proto(request.commitment_id)
+        return lot_to_proto(await self._release(lot_id, commitment_id))
 
 
 class QueryServicer(crops_pb2_grpc.CropQueryServiceServicer):

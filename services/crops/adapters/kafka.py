@@ -5,12 +5,21 @@ from google.protobuf.message import Message
 from chassis.outbox import Publication
 from chassis.protobuf import quantity_to_proto, timestamp_to_proto
 from greenledger.crops.v1 import crops_pb2, events_pb2
-from services.crops.adapters.codec import origin_to_proto
-from services.crops.domain.events import LotEvent, LotMinted, LotRecalled, LotSplit, LotTransferred
+from services.crops.adapters.codec import origin_to_proto, purpose_to_proto
+from services.crops.domain.events import (
+    LotEvent,
+    LotMinted,
+    LotQuantityCommitted,
+    LotQuantityReleased,
+    LotRecalled,
+    LotSplit,
+    LotTransferred,
+)
 
 
 def publication(event: LotEvent) -> Publication | None:
-    """What others are told of a fact; None for what concerns nobody else (transfers begun, cancelled)."""
+    """What others are told of a fact; None for what concerns nobody else (transfers begun or cancelled, the
+    tombstones of commitments)."""
     encoded = _encode(event)
     if encoded is None:
         return None
@@ -18,7 +27,7 @@ def publication(event: LotEvent) -> Publication | None:
     return Publication(topic, event.lot_id, payload, "lot", occurred_time=event.at)
 
 
-def _encode(event: LotEvent) -> tuple[str, Message] | None:
+def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - one for each kind of event
     match event:
         case LotMinted():
             return "crop.minted", _minted(event)
@@ -35,6 +44,20 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:
                 lot_id=event.lot_id,
                 part_lot_ids=[part.lot_id for part in event.parts],
                 remaining=quantity_to_proto(event.remaining),
+            )
+        case LotQuantityCommitted():
+            return "crop.quantity-committed", events_pb2.LotQuantityCommitted(
+                lot_id=event.lot_id,
+                commitment_id=event.commitment_id,
+                quantity=quantity_to_proto(event.quantity),
+                purpose=purpose_to_proto(event.purpose),
+                venue_id=event.venue_id,
+            )
+        case LotQuantityReleased(quantity=quantity) if not quantity.is_zero:
+            return "crop.quantity-released", events_pb2.LotQuantityReleased(
+                lot_id=event.lot_id,
+                commitment_id=event.commitment_id,
+                quantity=quantity_to_proto(quantity),
             )
         case LotRecalled():
             return "crop.recalled", events_pb2.LotRecalled(

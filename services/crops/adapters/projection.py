@@ -13,6 +13,8 @@ from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
     LotEvent,
     LotMinted,
+    LotQuantityCommitted,
+    LotQuantityReleased,
     LotRecalled,
     LotSplit,
     LotTransferBegun,
@@ -31,6 +33,7 @@ LOT = ReadTable(
         description text NOT NULL,
         variety text NOT NULL,
         amount numeric(21, 6) NOT NULL,
+        committed numeric(21, 6) NOT NULL CHECK (committed BETWEEN 0 AND amount),
         unit text NOT NULL,
         grower_id text NOT NULL,
         owner_id text NOT NULL,
@@ -88,10 +91,10 @@ HISTORY = ReadTable(
 _Row = tuple[Any, ...]
 _INSERT_LOT = """
 INSERT INTO {lot_view} (
-    lot_id, version, lot_code, product_code, description, variety, amount, unit, grower_id, owner_id, state,
-    origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time, recall_reason,
-    create_time, update_time
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'ACTIVE', $11, $12, $13, $14, 0, NULL, '', $15, $15)
+    lot_id, version, lot_code, product_code, description, variety, amount, committed, unit, grower_id,
+    owner_id, state, origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time,
+    recall_reason, create_time, update_time
+) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, 'ACTIVE', $11, $12, $13, $14, 0, NULL, '', $15, $15)
 """
 _TOUCH_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3 WHERE lot_id = $1"
 _TRANSFER_LOT = """
@@ -101,6 +104,9 @@ WHERE lot_id = $1
 """
 _SPLIT_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5, state = $6 WHERE lot_id = $1
+"""
+_COMMIT_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, committed = committed + $4 WHERE lot_id = $1
 """
 _RECALL_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, state = 'RECALLED', recall_reason = $4 WHERE lot_id = $1
@@ -143,6 +149,10 @@ def _writes(recorded: RecordedEvent, event: LotEvent) -> Iterator[tuple[str, _Ro
         case LotSplit(remaining=remaining):
             state = "EMPTY" if remaining.is_zero else "ACTIVE"
             yield _SPLIT_LOT, (*at, remaining.amount, remaining.unit, state)
+        case LotQuantityCommitted():
+            yield _COMMIT_LOT, (*at, event.quantity.amount)
+        case LotQuantityReleased():
+            yield _COMMIT_LOT, (*at, -event.quantity.amount)
         case LotRecalled():
             yield _RECALL_LOT, (*at, event.reason)
         case LotTransferBegun() | LotTransferCancelled():
@@ -182,6 +192,8 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             owner_id, document = event.new_owner_id, event.reference_document
         case LotSplit():
             quantity = event.remaining
+        case LotQuantityCommitted() | LotQuantityReleased():
+            quantity = event.quantity
         case LotRecalled():
             owner_id = event.owner_id
     return (
@@ -199,5 +211,5 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     )
 
 
-LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply)
+LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=2)
 """All three in one, so that no query sees a transfer in one table and not yet in another."""

@@ -3,6 +3,8 @@
 from services.crops.domain.events import (
     LotEvent,
     LotMinted,
+    LotQuantityCommitted,
+    LotQuantityReleased,
     LotRecalled,
     LotSplit,
     LotTransferBegun,
@@ -27,6 +29,12 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911 - one line for each kin
             return "The transfer came to nothing."
         case LotSplit():
             return f"Split into {len(event.parts)} part(s); {event.remaining} remain."
+        case LotQuantityCommitted():
+            return f"{event.quantity} were received into the stock of venue {event.venue_id}."
+        case LotQuantityReleased(quantity=quantity) if quantity.is_zero:
+            return f"Commitment {event.commitment_id} was called off before it came."
+        case LotQuantityReleased():
+            return f"{event.quantity} were released: commitment {event.commitment_id} came to nothing."
         case LotRecalled():
             cause = "" if event.root_lot_id == event.lot_id else f" with lot {event.root_lot_id}"
             return f"Recalled{cause}, class {event.recall_class.value}: {event.reason}"

@@ -10,7 +10,7 @@ from services.crops.domain.events import RecallClass
 from services.crops.domain.lot import evolve
 from services.crops.domain.recall import recall
 
-OPERATOR = "operator"
+RECALL_ANY = "crops.recall"
 ATTEMPTS = 5
 
 
@@ -55,7 +55,7 @@ class RecallLot:
             root,
             descendants,
             actor=actor.subject,
-            is_operator=OPERATOR in actor.roles,
+            is_operator=RECALL_ANY in actor.permissions,
             reason=reason,
             recall_class=recall_class,
             now=self._clock.now(),

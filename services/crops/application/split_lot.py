@@ -14,7 +14,7 @@ from services.crops.domain.split import Part, split
 
 
 class SplitLot:
-    """Only the owner splits; what is not taken stays in the lot."""
+    """Only the owner splits; what is not taken or is committed stays in the lot."""
 
     def __init__(self, transactions: Transactions, lots: Lots, clock: Clock, ids: IdSource) -> None:
         self._transactions = transactions

@@ -32,6 +32,7 @@ _KINDS: dict[str, type[DomainError]] = {
     "LOT_RECALLED": FailedPrecondition,
     "LOT_EMPTY": FailedPrecondition,
     "TRANSFER_UNDER_WAY": FailedPrecondition,
+    "QUANTITY_COMMITTED": FailedPrecondition,
 }
 
 
@@ -63,7 +64,8 @@ class TransferLot:
             NotFound: LOT_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
             InvalidArgument: TRANSFER_TO_SELF.
-            FailedPrecondition: NEW_OWNER_UNKNOWN, LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY.
+            FailedPrecondition: NEW_OWNER_UNKNOWN, LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY,
+                QUANTITY_COMMITTED.
             AlreadyExists: REQUEST_ID_REUSED.
             Unavailable: TRANSFER_FAILED, a participant did not answer; nothing has changed.
             DeadlineExceeded: TRANSFER_UNDER_WAY, the outcome is not known yet.

@@ -32,7 +32,7 @@ class TransferSteps:
             NotFound: LOT_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
             InvalidArgument: TRANSFER_TO_SELF.
-            FailedPrecondition: LOT_RECALLED, LOT_EMPTY or TRANSFER_UNDER_WAY.
+            FailedPrecondition: LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY or QUANTITY_COMMITTED.
         """
         lot = await self._lots.load(transfer.lot_id)
         event = begin_transfer(

@@ -20,6 +20,7 @@ class LotView:
     description: str
     variety: str
     quantity: Quantity
+    committed: Quantity
     grower_id: str
     owner_id: str
     state: LotState

@@ -15,6 +15,12 @@ class RecallClass(StrEnum):
     III = "III"
 
 
+class Purpose(StrEnum):
+    """What a committed quantity is for; RECEIPT is taking goods into a venue's stock (21 CFR 1.1345)."""
+
+    RECEIPT = "RECEIPT"
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a lot was grown (key data elements of 21 CFR 1.1325); texts may be empty but the farm's name."""
@@ -100,6 +106,28 @@ class LotSplit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LotQuantityCommitted:
+    """A quantity, in the lot's unit, was set aside for what is made of it elsewhere."""
+
+    lot_id: str
+    commitment_id: str
+    quantity: Quantity
+    purpose: Purpose
+    venue_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotQuantityReleased:
+    """A commitment was taken back; the quantity is zero when that came before the commitment itself."""
+
+    lot_id: str
+    commitment_id: str
+    quantity: Quantity
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecalled:
     """The lot must not be used, because `root_lot_id`, itself or a lot that it came from, was recalled."""
 
@@ -111,4 +139,13 @@ class LotRecalled:
     at: datetime
 
 
-LotEvent = LotMinted | LotTransferBegun | LotTransferred | LotTransferCancelled | LotSplit | LotRecalled
+LotEvent = (
+    LotMinted
+    | LotTransferBegun
+    | LotTransferred
+    | LotTransferCancelled
+    | LotSplit
+    | LotQuantityCommitted
+    | LotQuantityReleased
+    | LotRecalled
+)

@@ -1,20 +1,24 @@
 """A lot's state and how events change it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
     LotEvent,
     LotMinted,
+    LotQuantityCommitted,
+    LotQuantityReleased,
     LotRecalled,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
     Origin,
+    Purpose,
 )
 
 
@@ -35,9 +39,23 @@ class PendingTransfer:
     reference_document: str
 
 
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """A quantity that is set aside for what is made of it elsewhere."""
+
+    quantity: Quantity
+    purpose: Purpose
+    venue_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
-    """A crop lot after `version` events."""
+    """A crop lot after `version` events.
+
+    Args:
+        quantity: what was not split off, committed or not.
+        commitments: by id; None is the tombstone of one that was taken back.
+    """
 
     lot_id: str
     version: int
@@ -60,9 +78,21 @@ class Lot:
     pending: PendingTransfer | None
     create_time: datetime
     update_time: datetime
+    commitments: Mapping[str, Commitment | None] = field(default_factory=dict)
+
+    @property
+    def committed(self) -> Quantity:
+        """How much of the quantity counts elsewhere."""
+        amounts = (each.quantity.amount for each in self.commitments.values() if each)
+        return Quantity(sum(amounts, Decimal(0)), self.quantity.unit)
+
+    @property
+    def uncommitted(self) -> Quantity:
+        """What may still be split off or committed."""
+        return self.quantity - self.committed
 
 
-def evolve(lot: Lot | None, event: LotEvent) -> Lot:
+def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for each kind of event
     """The state after an event; never refuses, since the event has happened.
 
     Raises:
@@ -90,6 +120,11 @@ def evolve(lot: Lot | None, event: LotEvent) -> Lot:
         case LotSplit():
             empty = event.remaining.is_zero
             return replace(lot, quantity=event.remaining, state=LotState.EMPTY if empty else LotState.ACTIVE)
+        case LotQuantityCommitted():
+            made = Commitment(event.quantity, event.purpose, event.venue_id)
+            return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
+        case LotQuantityReleased():
+            return replace(lot, commitments={**lot.commitments, event.commitment_id: None})
         case LotRecalled():
             # A recall ends a transfer under way: the saga that comes to complete it is refused.
             return replace(lot, state=LotState.RECALLED, recall_reason=event.reason, pending=None)

@@ -24,7 +24,8 @@ def split(lot: Lot, parts: Sequence[Part], *, actor: str, now: datetime) -> tupl
     """Take parts out of a lot.
 
     Parts are recorded in the lot's own unit: subtracting converted amounts is exact there, whereas a
-    part kept in another unit could differ from what was taken by the rounding.
+    part kept in another unit could differ from what was taken by the rounding. What is committed stays:
+    parts are taken from the rest only.
 
     Returns:
         The lot's event, and the minting of each part: same grower, owner, origin and times.
@@ -38,23 +39,23 @@ def split(lot: Lot, parts: Sequence[Part], *, actor: str, now: datetime) -> tupl
     require_owner(lot, actor)
     require_tradable(lot)
     _require_different_codes(parts)
-    remaining = lot.quantity
+    free = lot.uncommitted
     taken: list[SplitPart] = []
     for index, part in enumerate(parts):
         quantity = part.quantity.to(lot.quantity.unit)
         if quantity.is_zero:
             violation = Violation(f"parts[{index}].quantity", f"is nothing, in {quantity.unit}")
             raise InvalidArgument("QUANTITY_ZERO", "A part must hold something.", violations=[violation])
-        if not quantity <= remaining:
+        if not quantity <= free:
             raise FailedPrecondition(
                 "QUANTITY_EXCEEDED",
-                f"The parts are more than the lot holds, {lot.quantity}.",
-                metadata={"part": str(index), "available": remaining.text, "unit": remaining.unit},
+                f"The parts are more than is free of the lot, {lot.uncommitted}.",
+                metadata={"part": str(index), "available": free.text, "unit": free.unit},
                 resource=("lot", lot.lot_id),
             )
-        remaining = remaining - quantity
+        free = free - quantity
         taken.append(SplitPart(part.lot_id, part.lot_code, quantity))
-    event = LotSplit(lot_id=lot.lot_id, parts=tuple(taken), remaining=remaining, at=now)
+    event = LotSplit(lot_id=lot.lot_id, parts=tuple(taken), remaining=free + lot.committed, at=now)
     return event, [_minted(lot, part, now) for part in taken]
 
 

@@ -25,14 +25,35 @@ def require_tradable(lot: Lot) -> None:
     Raises:
         FailedPrecondition: LOT_RECALLED, LOT_EMPTY or TRANSFER_UNDER_WAY.
     """
-    resource = ("lot", lot.lot_id)
-    if lot.state is LotState.RECALLED:
-        raise FailedPrecondition("LOT_RECALLED", f"Lot {lot.lot_id} is recalled.", resource=resource)
+    require_not_recalled(lot)
     if lot.state is LotState.EMPTY:
-        raise FailedPrecondition("LOT_EMPTY", f"Nothing is left of lot {lot.lot_id}.", resource=resource)
+        raise FailedPrecondition(
+            "LOT_EMPTY", f"Nothing is left of lot {lot.lot_id}.", resource=("lot", lot.lot_id)
+        )
+    require_no_transfer(lot)
+
+
+def require_not_recalled(lot: Lot) -> None:
+    """Refuse a lot that must not be used.
+
+    Raises:
+        FailedPrecondition: LOT_RECALLED.
+    """
+    if lot.state is LotState.RECALLED:
+        raise FailedPrecondition(
+            "LOT_RECALLED", f"Lot {lot.lot_id} is recalled.", resource=("lot", lot.lot_id)
+        )
+
+
+def require_no_transfer(lot: Lot) -> None:
+    """Refuse a lot that is spoken for.
+
+    Raises:
+        FailedPrecondition: TRANSFER_UNDER_WAY.
+    """
     if lot.pending is not None:
         raise FailedPrecondition(
-            "TRANSFER_UNDER_WAY", f"Lot {lot.lot_id} is being transferred.", resource=resource
+            "TRANSFER_UNDER_WAY", f"Lot {lot.lot_id} is being transferred.", resource=("lot", lot.lot_id)
         )
 
 
@@ -44,7 +65,7 @@ def begin_transfer(
     Raises:
         PermissionDenied: NOT_OWNER.
         InvalidArgument: TRANSFER_TO_SELF.
-        FailedPrecondition: LOT_RECALLED, LOT_EMPTY or TRANSFER_UNDER_WAY.
+        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY or QUANTITY_COMMITTED.
     """
     require_owner(lot, actor)
     if new_owner_id == lot.owner_id:
@@ -54,12 +75,29 @@ def begin_transfer(
             violations=[Violation("new_owner_id", "is the present owner")],
         )
     require_tradable(lot)
+    _require_uncommitted(lot)
     return LotTransferBegun(
         lot_id=lot.lot_id,
         transfer_id=transfer_id,
         new_owner_id=new_owner_id,
         reference_document=reference_document,
         at=now,
+    )
+
+
+def _require_uncommitted(lot: Lot) -> None:
+    """A lot has one owner, so goods that are in its owner's stock cannot go along with the rest."""
+    if lot.committed.is_zero:
+        return
+    raise FailedPrecondition(
+        "QUANTITY_COMMITTED",
+        f"{lot.committed} of the lot are committed; split the rest off and transfer that.",
+        metadata={
+            "committed": lot.committed.text,
+            "available": lot.uncommitted.text,
+            "unit": lot.quantity.unit,
+        },
+        resource=("lot", lot.lot_id),
     )
 
 

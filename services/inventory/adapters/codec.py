@@ -11,7 +11,7 @@ from chassis.protobuf import (
 )
 from greenledger.crops.v1 import crops_pb2
 from greenledger.inventory.v1 import inventory_pb2 as pb
-from services.inventory.domain.receipt import Lot
+from services.inventory.domain.receipt import Goods
 from services.inventory.domain.reservation import Reservation, State
 from services.inventory.domain.stock import Allocation, Need, StockItem
 
@@ -71,13 +71,10 @@ def reservation_to_proto(reservation: Reservation) -> pb.Reservation:
     )
 
 
-def lot_from_proto(proto: crops_pb2.Lot) -> Lot:
-    """A lot as crops tells it."""
-    return Lot(
-        lot_id=proto.lot_id,
-        owner_id=proto.owner_id,
-        product_code=proto.product_code,
-        quantity=quantity_from_proto(proto.quantity),
-        expires_at=timestamp_from_proto(proto.expire_time),
-        recalled=proto.state == crops_pb2.LOT_STATE_RECALLED,
+def goods_from_proto(response: crops_pb2.CommitLotQuantityResponse) -> Goods:
+    """What crops has committed."""
+    return Goods(
+        product_code=response.lot.product_code,
+        quantity=quantity_from_proto(response.committed),
+        expires_at=timestamp_from_proto(response.lot.expire_time),
     )

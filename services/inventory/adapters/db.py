@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
 import asyncpg
 
@@ -88,23 +87,6 @@ class PostgresStock:
         )
         return [_item(row) for row in rows]
 
-    async def received(self, lot_id: str, unit: str) -> Quantity:
-        row = await self._database.fetchrow(
-            "SELECT received, unit FROM lot_receipt WHERE lot_id = $1", lot_id
-        )
-        return Quantity(row["received"], row["unit"]).to(unit) if row else Quantity(Decimal(0), unit)
-
-    async def count_received(self, lot_id: str, quantity: Quantity) -> None:
-        await self._database.execute(
-            """
-            INSERT INTO lot_receipt AS r (lot_id, received, unit) VALUES ($1, $2, $3)
-            ON CONFLICT (lot_id) DO UPDATE SET received = r.received + excluded.received
-            """,
-            lot_id,
-            quantity.amount,
-            quantity.unit,
-        )
-
     async def quarantine(self, lot_id: str, reason: str) -> Sequence[StockItem]:
         await self._database.execute(
             "INSERT INTO quarantined_lot (lot_id, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -189,6 +171,7 @@ class PostgresReservations:
         await self._set_state(reservation)
 
     async def unbind(self, reservation: Reservation) -> None:
+        await self.lock_stock(reservation)
         await self._change_stock(reservation, "reserved = s.reserved - a.amount")
         await self._set_state(reservation)
 
@@ -219,7 +202,7 @@ class PostgresReservations:
         return any(row["quarantined"] for row in rows)
 
     async def _change_stock(self, reservation: Reservation, change: str) -> None:
-        await self.lock_stock(reservation)
+        # The caller has locked the stock.
         await self._database.execute(
             f"""
             UPDATE stock_item s SET {change}

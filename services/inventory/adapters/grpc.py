@@ -15,6 +15,7 @@ from services.inventory.adapters.codec import item_to_proto, need_from_proto, re
 from services.inventory.application.queries import StockQueries
 from services.inventory.application.receive import ReceiveStock
 from services.inventory.application.reserve import ReservationCommands
+from services.inventory.domain.receipt import Receipt
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -37,12 +38,13 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self._clock = clock
 
     async def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> pb.StockItem:
-        item = await self._receive(
-            caller().subject,
-            id_from_proto(request.venue_id, "venue_id"),
-            id_from_proto(request.lot_id, "lot_id"),
-            quantity_from_proto(request.quantity),
+        receipt = Receipt(
+            owner_id=caller().subject,
+            venue_id=id_from_proto(request.venue_id, "venue_id"),
+            lot_id=id_from_proto(request.lot_id, "lot_id"),
+            quantity=quantity_from_proto(request.quantity),
         )
+        item = await self._receive(id_from_proto(request.request_id, "request_id"), receipt)
         return item_to_proto(item, self._clock.now())
 
     async def GetStockItem(self, request: pb.GetStockItemRequest, context: Context) -> pb.StockItem:

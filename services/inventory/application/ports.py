@@ -1,12 +1,12 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from chassis.quantity import Quantity
 from services.inventory.domain.events import StockEvent
-from services.inventory.domain.receipt import Lot
+from services.inventory.domain.receipt import Goods, Receipt
 from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.stock import Need, StockItem
 
@@ -31,14 +31,6 @@ class Stock(Protocol):
 
     async def lock_for(self, venue_id: str, needs: Sequence[Need]) -> Sequence[StockItem]:
         """The venue's stock that could serve the needs, locked until the transaction ends."""
-        ...
-
-    async def received(self, lot_id: str, unit: str) -> Quantity:
-        """How much of a lot was received so far, everywhere."""
-        ...
-
-    async def count_received(self, lot_id: str, quantity: Quantity) -> None:
-        """Add to how much of a lot was received; in the unit that `received` was asked for."""
         ...
 
     async def quarantine(self, lot_id: str, reason: str) -> Sequence[StockItem]:
@@ -76,7 +68,7 @@ class Reservations(Protocol):
         ...
 
     async def consume(self, reservation: Reservation) -> None:
-        """Store that it was consumed, and take its stock away."""
+        """Store that it was consumed, and take its stock away, which `lock_stock` has locked."""
         ...
 
     async def lock_expired(self, at: datetime) -> Reservation | None:
@@ -87,12 +79,57 @@ class Reservations(Protocol):
 class Crops(Protocol):
     """The crops service."""
 
-    async def lot(self, lot_id: str) -> Lot:
-        """What it says of a lot.
+    async def commit(self, commitment_id: str, receipt: Receipt) -> Goods:
+        """Set the goods of a receipt aside, once however often it is asked to with that id.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND.
+            PermissionDenied: NOT_OWNER.
+            FailedPrecondition: LOT_RECALLED, LOT_EXPIRED, QUANTITY_EXCEEDED, TRANSFER_UNDER_WAY;
+                COMMITMENT_RELEASED, it was taken back.
+            InvalidArgument: QUANTITY_ZERO, UNIT_MISMATCH.
+        """
+        ...
+
+    async def release(self, request_id: str, lot_id: str, commitment_id: str) -> None:
+        """Take a commitment back, also one that has not arrived yet, which is then refused.
 
         Raises:
             NotFound: LOT_NOT_FOUND.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a receipt came to nothing."""
+
+    reason: str
+    message: str
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a receipt stands: refused, or stored as `stock_item_id`, or neither yet."""
+
+    receipt: Receipt
+    stock_item_id: str
+    stored: bool = False
+    refusal: Refusal | None = None
+
+
+class Receipts(Protocol):
+    """Runs the receipt saga."""
+
+    async def find(self, receipt_id: str) -> Progress | None: ...
+
+    async def start(self, receipt_id: str, receipt: Receipt, stock_item_id: str) -> Progress:
+        """Start one, or find the one with that id; compare `receipt` to see which."""
+        ...
+
+    async def outcome(self, receipt_id: str, within: timedelta) -> Progress:
+        """Wait until it is stored or refused; it is neither when that takes longer."""
         ...
 
 

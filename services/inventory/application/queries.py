@@ -9,11 +9,11 @@ from services.inventory.application.ports import Catalog, Stock
 from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.stock import StockItem
 
-UNRESTRICTED_ROLES = frozenset({"operator", "auditor"})
+READ_ALL = "inventory.read"
 
 
 class StockQueries:
-    """A venue's own stock; any stock for services, operators and auditors."""
+    """The stock of one's own venues, or any with inventory.read."""
 
     def __init__(self, stock: Stock, catalog: Catalog) -> None:
         self._stock = stock
@@ -60,7 +60,7 @@ class StockQueries:
         return reservation
 
     async def _ensure_may_see(self, venue_id: str, actor: Principal) -> None:
-        if actor.kind == "service" or actor.roles & UNRESTRICTED_ROLES:
+        if READ_ALL in actor.permissions:
             return
         if await self._catalog.venue_owner(venue_id) != actor.subject:
             raise PermissionDenied("NOT_OWNER", "the venue belongs to someone else")

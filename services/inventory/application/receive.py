@@ -1,71 +1,110 @@
-"""Take a lot, or part of it, into a venue's stock."""
+"""Take a lot, or part of it, into a venue's stock, and wait until it is there."""
 
-from dataclasses import replace
-from decimal import Decimal
+from datetime import timedelta
+from uuid import UUID, uuid5
 
 from chassis.clock import Clock
+from chassis.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    DomainError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from chassis.ids import IdSource
-from chassis.quantity import Quantity
-from chassis.transactions import Transactions
-from services.inventory.application.ports import Catalog, Crops, Events, Stock
-from services.inventory.domain.events import Received
-from services.inventory.domain.receipt import ensure_receivable
+from chassis.waiting import patience
+from services.inventory.application.ports import Catalog, Progress, Receipts, Refusal, Stock
+from services.inventory.domain.receipt import Receipt, ensure_receivable
 from services.inventory.domain.stock import StockItem
+
+ATTEMPTS = 32
+"""How often one request_id may be used to try again after a refusal; then the last refusal stands."""
+
+_RECEIPTS = UUID("5a1d7c5e-7d0c-5b1b-8f53-2f3a6b8f4c11")
+_KINDS: dict[str, type[DomainError]] = {
+    "LOT_NOT_FOUND": NotFound,
+    "NOT_OWNER": PermissionDenied,
+    "LOT_RECALLED": FailedPrecondition,
+    "LOT_EXPIRED": FailedPrecondition,
+    "QUANTITY_EXCEEDED": FailedPrecondition,
+    "TRANSFER_UNDER_WAY": FailedPrecondition,
+    "QUANTITY_ZERO": InvalidArgument,
+    "UNIT_MISMATCH": InvalidArgument,
+}
+
+
+def receipt_id_of(owner_id: str, request_id: str, attempt: int = 1) -> str:
+    """The saga of a caller's request: a repeated request finds it instead of starting another."""
+    return str(uuid5(_RECEIPTS, f"{owner_id}/{request_id}/{attempt}"))
 
 
 class ReceiveStock:
-    """A receipt is a stock item of its own, even of a lot that is there already."""
+    """A receipt is a stock item of its own, even of a lot that is there already.
+
+    The same request_id of the same caller is the same receipt. One that was refused may be repeated and is
+    then tried anew.
+    """
 
     def __init__(
-        self,
-        transactions: Transactions,
-        stock: Stock,
-        crops: Crops,
-        catalog: Catalog,
-        events: Events,
-        clock: Clock,
-        ids: IdSource,
+        self, receipts: Receipts, stock: Stock, catalog: Catalog, clock: Clock, ids: IdSource
     ) -> None:
-        self._transactions = transactions
+        self._receipts = receipts
         self._stock = stock
-        self._crops = crops
         self._catalog = catalog
-        self._events = events
         self._clock = clock
         self._ids = ids
 
-    async def __call__(self, actor: str, venue_id: str, lot_id: str, quantity: Quantity) -> StockItem:
-        """Receive a quantity of a lot; it is kept in the unit of the lot.
+    async def __call__(self, request_id: str, receipt: Receipt) -> StockItem:
+        """The stock that came of it, as it is now; it is kept in the unit of the lot.
 
         Raises:
             NotFound: VENUE_NOT_FOUND, LOT_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
-            FailedPrecondition: LOT_RECALLED, LOT_EXPIRED, QUANTITY_EXCEEDED.
+            FailedPrecondition: LOT_RECALLED, LOT_EXPIRED, QUANTITY_EXCEEDED, TRANSFER_UNDER_WAY.
             InvalidArgument: QUANTITY_ZERO, UNIT_MISMATCH.
+            AlreadyExists: REQUEST_ID_REUSED.
+            Unavailable: RECEIPT_FAILED, a participant did not answer; nothing has changed.
+            DeadlineExceeded: RECEIPT_UNDER_WAY, the outcome is not known yet.
         """
-        owner = await self._catalog.venue_owner(venue_id)
-        lot = await self._crops.lot(lot_id)
-        now = self._clock.now()
-        async with self._transactions.transaction():
-            await self._stock.lock_lot(lot_id)
-            before = await self._stock.received(lot_id, lot.quantity.unit)
-            # What crops said may be older than a recall that has reached us by its event.
-            lot = replace(lot, recalled=lot.recalled or await self._stock.is_quarantined(lot_id))
-            # Kept in the lot's own unit: what is counted here and what is in stock are then the same
-            # number, and no rounding lets a lot be received twice.
-            quantity = quantity.to(lot.quantity.unit)
-            ensure_receivable(lot, quantity, before, actor=actor, venue_owner=owner, at=now)
-            item = StockItem(
-                stock_item_id=self._ids.uuid7(),
-                venue_id=venue_id,
-                lot_id=lot_id,
-                product_code=lot.product_code,
-                on_hand=quantity,
-                reserved=Quantity(Decimal(0), quantity.unit),
-                expires_at=lot.expires_at,
-                received_at=now,
+        for attempt in range(1, ATTEMPTS + 1):
+            receipt_id = receipt_id_of(receipt.owner_id, request_id, attempt)
+            progress = await self._receipts.find(receipt_id) or await self._begin(receipt_id, receipt)
+            if progress.receipt != receipt:
+                raise AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another receipt")
+            if progress.refusal is None:
+                break
+        if progress.refusal is None and not progress.stored:
+            progress = await self._receipts.outcome(receipt_id, patience(self._clock))
+        return await self._answer(progress)
+
+    async def _begin(self, receipt_id: str, receipt: Receipt) -> Progress:
+        # Before anything is begun, so that a request which can never succeed leaves nothing behind.
+        ensure_receivable(receipt, await self._catalog.venue_owner(receipt.venue_id))
+        return await self._receipts.start(receipt_id, receipt, self._ids.uuid7())
+
+    async def _answer(self, progress: Progress) -> StockItem:
+        if progress.refusal is not None:
+            raise _error(progress.refusal, progress.receipt.lot_id)
+        item = await self._stock.get(progress.stock_item_id) if progress.stored else None
+        if item is None:
+            raise DeadlineExceeded(
+                "RECEIPT_UNDER_WAY",
+                "the outcome is not known yet; ask again with the same request_id",
+                resource=("lot", progress.receipt.lot_id),
             )
-            await self._stock.add(item)
-            await self._stock.count_received(lot_id, quantity)
-            await self._events.publish([Received(item)])
         return item
+
+
+def _error(refusal: Refusal, lot_id: str) -> DomainError:
+    kind = _KINDS.get(refusal.reason)
+    if kind is not None:
+        return kind(refusal.reason, refusal.message, metadata=refusal.metadata, resource=("lot", lot_id))
+    return Unavailable(
+        "RECEIPT_FAILED",
+        "the receipt could not be completed; nothing has changed",
+        metadata={"cause": refusal.reason},
+        retry_after=timedelta(seconds=1),
+    )

@@ -2,52 +2,71 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
-from chassis.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from chassis.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Violation
 from chassis.quantity import Quantity
+from services.inventory.domain.stock import StockItem
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
-    """What crops says of a lot."""
+class Receipt:
+    """What somebody wants to take into stock, in whatever unit; `owner_id` must own lot and venue."""
 
-    lot_id: str
     owner_id: str
+    venue_id: str
+    lot_id: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What crops has committed of a lot, in the lot's own unit."""
+
     product_code: str
     quantity: Quantity
     expires_at: datetime
-    recalled: bool
 
 
-def ensure_receivable(
-    lot: Lot, quantity: Quantity, received_before: Quantity, *, actor: str, venue_owner: str, at: datetime
-) -> None:
-    """Refuse a receipt that cannot be.
-
-    Args:
-        quantity: to be received now; in the lot's unit, as all of these.
-        received_before: of this lot, at all venues.
-        actor: who receives; must own lot and venue.
+def ensure_receivable(receipt: Receipt, venue_owner: str) -> None:
+    """Refuse what needs no look at the lot.
 
     Raises:
         PermissionDenied: NOT_OWNER.
-        FailedPrecondition: LOT_RECALLED, LOT_EXPIRED, QUANTITY_EXCEEDED.
-        InvalidArgument: QUANTITY_ZERO, UNIT_MISMATCH.
+        InvalidArgument: QUANTITY_ZERO.
     """
-    if actor != venue_owner:
-        raise PermissionDenied("NOT_OWNER", "the venue belongs to someone else")
-    if actor != lot.owner_id:
-        raise PermissionDenied("NOT_OWNER", "the lot belongs to someone else", resource=("lot", lot.lot_id))
-    if lot.recalled:
-        raise FailedPrecondition("LOT_RECALLED", "the lot was recalled")
-    if lot.expires_at <= at:
-        raise FailedPrecondition("LOT_EXPIRED", "the lot is past its expiry")
-    if quantity.is_zero:
-        raise InvalidArgument("QUANTITY_ZERO", "quantity must be more than nothing")
-    total = received_before + quantity
-    if not total <= lot.quantity:
-        raise FailedPrecondition(
-            "QUANTITY_EXCEEDED",
-            f"the lot holds {lot.quantity}, of which {received_before} are in stock already",
-            metadata={"lot_quantity": str(lot.quantity), "received": str(received_before)},
+    if receipt.owner_id != venue_owner:
+        raise PermissionDenied(
+            "NOT_OWNER", "the venue belongs to someone else", resource=("venue", receipt.venue_id)
         )
+    if receipt.quantity.is_zero:
+        raise InvalidArgument(
+            "QUANTITY_ZERO",
+            "quantity must be more than nothing",
+            violations=[Violation("quantity.amount", "must be above zero")],
+        )
+
+
+def received(
+    receipt: Receipt, goods: Goods, *, stock_item_id: str, quarantined: bool, at: datetime
+) -> StockItem:
+    """The stock that a receipt brings in; kept in the lot's own unit, so that it is what was committed.
+
+    Args:
+        quarantined: whether a recall of the lot has come since the goods were committed.
+
+    Raises:
+        FailedPrecondition: LOT_RECALLED.
+    """
+    if quarantined:
+        raise FailedPrecondition("LOT_RECALLED", "the lot was recalled", resource=("lot", receipt.lot_id))
+    return StockItem(
+        stock_item_id=stock_item_id,
+        venue_id=receipt.venue_id,
+        lot_id=receipt.lot_id,
+        product_code=goods.product_code,
+        on_hand=goods.quantity,
+        reserved=Quantity(Decimal(0), goods.quantity.unit),
+        expires_at=goods.expires_at,
+        received_at=at,
+    )

@@ -50,8 +50,7 @@ def message_to_proto(message: MailboxMessage) -> pb.MailboxMessage:
     )
 
 
-def contact_from_proto(
-    user_id: str, email: str, preferences: users_pb2.Preferences, revision: int
-) -> Contact:
-    """A person as users tells of them."""
-    return Contact(user_id, email, preferences.marketing_email, preferences.order_updates, revision)
+def contact_from_proto(user: users_pb2.User) -> Contact:
+    """A person as users shows them."""
+    wanted = user.preferences
+    return Contact(user.user_id, user.email, user.display_name, wanted.marketing_email, wanted.order_updates)

@@ -1,12 +1,13 @@
 """The delivery log and the contacts in PostgreSQL."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
 
 from chassis.database import Database
-from services.notifications.domain.notification import Contact, Notification, State
+from services.notifications.domain.notification import Notification, State
 from services.notifications.domain.template import Category
 
 
@@ -19,9 +20,9 @@ class PostgresNotifications:
     async def add(self, notification: Notification) -> Notification:
         row = await self._database.fetchrow(
             """
-            INSERT INTO notification AS n (notification_id, source, user_id, template, category, email,
-                                           subject, text, created_at, due_at, state, attempts, last_error)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '')
+            INSERT INTO notification AS n (notification_id, source, user_id, template, category, subject,
+                                           parameters, created_at, due_at, state, attempts, last_error)
+            VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10, 0, '')
             ON CONFLICT (source, user_id, template) DO UPDATE SET source = n.source RETURNING *
             """,
             notification.notification_id,
@@ -29,9 +30,8 @@ class PostgresNotifications:
             notification.user_id,
             notification.template,
             notification.category.value,
-            notification.email,
             notification.subject,
-            notification.text,
+            json.dumps(dict(notification.parameters)),
             notification.created_at,
             notification.due_at,
             notification.state.value,
@@ -80,12 +80,11 @@ class PostgresNotifications:
         return [_notification(row) for row in rows]
 
     async def finish(self, notification: Notification) -> bool:
-        # Once sent, the address and the words have served; the log keeps what was sent, not the text.
+        # Once it has ended, the words have served; the log keeps what was sent to whom, not the text.
         finished = await self._database.fetchval(
             """
             UPDATE notification SET state = $2, due_at = $3, last_error = $4, delivered_at = $5,
-                text = CASE WHEN $2 = 'SCHEDULED' THEN text ELSE '' END,
-                email = CASE WHEN $2 = 'SCHEDULED' THEN email ELSE '' END
+                parameters = CASE WHEN $2 = 'SCHEDULED' THEN parameters ELSE '{}' END
             WHERE notification_id = $1 AND state = 'SCHEDULED' AND (attempts = $6 OR $2 = 'SENT')
             RETURNING true
             """,
@@ -98,51 +97,10 @@ class PostgresNotifications:
         )
         return bool(finished)
 
-
-class PostgresContacts:
-    """Implements `Contacts`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def get(self, user_id: str) -> Contact | None:
-        row = await self._database.fetchrow(
-            "SELECT * FROM contact WHERE user_id = $1 AND NOT forgotten", user_id
-        )
-        if row is None:
-            return None
-        return Contact(
-            row["user_id"], row["email"], row["marketing_email"], row["order_updates"], row["revision"]
-        )
-
-    async def save(self, contact: Contact) -> None:
-        await self._database.execute(
-            """
-            INSERT INTO contact AS c (user_id, email, marketing_email, order_updates, revision, forgotten)
-            VALUES ($1, $2, $3, $4, $5, false)
-            ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, revision = excluded.revision,
-                marketing_email = excluded.marketing_email, order_updates = excluded.order_updates
-            WHERE c.revision < excluded.revision AND NOT c.forgotten
-            """,
-            contact.user_id,
-            contact.email,
-            contact.marketing_email,
-            contact.order_updates,
-            contact.revision,
-        )
-
     async def forget(self, user_id: str) -> None:
         await self._database.execute(
             """
-            INSERT INTO contact (user_id, email, marketing_email, order_updates, revision, forgotten)
-            VALUES ($1, '', false, false, 0, true)
-            ON CONFLICT (user_id) DO UPDATE SET email = '', forgotten = true
-            """,
-            user_id,
-        )
-        await self._database.execute(
-            """
-            UPDATE notification SET email = '', subject = '', text = '',
+            UPDATE notification SET subject = '', parameters = '{}',
                 state = CASE WHEN state = 'SCHEDULED' THEN 'SUPPRESSED' ELSE state END
             WHERE user_id = $1
             """,
@@ -157,9 +115,8 @@ def _notification(row: asyncpg.Record) -> Notification:
         user_id=row["user_id"],
         template=row["template"],
         category=Category(row["category"]),
-        email=row["email"],
         subject=row["subject"],
-        text=row["text"],
+        parameters=json.loads(row["parameters"]),
         created_at=row["created_at"],
         due_at=row["due_at"],
         state=State(row["state"]),

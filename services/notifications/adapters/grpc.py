@@ -37,7 +37,6 @@ class NotificationServicer(notifications_pb2_grpc.NotificationServiceServicer):
                 id_from_proto(request.user_id, "user_id"),
                 request.template,
                 dict(request.parameters),
-                request.email,
             )
         )
 

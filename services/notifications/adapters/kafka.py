@@ -15,8 +15,7 @@ from greenledger.notifications.v1 import events_pb2 as pb
 from greenledger.orders.v1 import events_pb2 as orders_pb
 from greenledger.payments.v1 import events_pb2 as payments_pb
 from greenledger.users.v1 import events_pb2 as users_pb
-from services.notifications.adapters.codec import contact_from_proto
-from services.notifications.application.ports import Contacts
+from services.notifications.application.ports import Notifications
 from services.notifications.application.schedule import ScheduleNotification
 from services.notifications.domain.notification import Notification, State
 
@@ -48,17 +47,15 @@ class NotificationEvents:
 
 
 class Subscriptions:
-    """Keeps the contacts, and schedules a message for each fact that people are told of."""
+    """Schedules a message for each fact that people are told of, and forgets who has left."""
 
-    def __init__(self, contacts: Contacts, schedule: ScheduleNotification) -> None:
-        self._contacts = contacts
+    def __init__(self, notifications: Notifications, schedule: ScheduleNotification) -> None:
+        self._notifications = notifications
         self._schedule = schedule
 
     def all(self) -> list[Subscription[Any]]:
         """For the consumer."""
         return [
-            Subscription("user.registered", users_pb.UserRegistered, self.user_registered),
-            Subscription("user.updated", users_pb.UserUpdated, self.user_updated),
             Subscription("user.deleted", users_pb.UserDeleted, self.user_deleted),
             Subscription("order.fulfilled", orders_pb.OrderFulfilled, self.order_fulfilled),
             Subscription("order.failed", orders_pb.OrderFailed, self.order_failed),
@@ -66,18 +63,8 @@ class Subscriptions:
             Subscription("crop.recalled", crops_pb.LotRecalled, self.lot_recalled),
         ]
 
-    async def user_registered(self, event: ReceivedEvent[users_pb.UserRegistered], _tx: Transaction) -> None:
-        user = event.payload
-        await self._contacts.save(contact_from_proto(user.user_id, user.email, user.preferences, 1))
-
-    async def user_updated(self, event: ReceivedEvent[users_pb.UserUpdated], _tx: Transaction) -> None:
-        user = event.payload
-        await self._contacts.save(
-            contact_from_proto(user.user_id, user.email, user.preferences, user.revision)
-        )
-
     async def user_deleted(self, event: ReceivedEvent[users_pb.UserDeleted], _tx: Transaction) -> None:
-        await self._contacts.forget(event.payload.user_id)
+        await self._notifications.forget(event.payload.user_id)
 
     async def order_fulfilled(self, event: ReceivedEvent[orders_pb.OrderFulfilled], _tx: Transaction) -> None:
         order = event.payload

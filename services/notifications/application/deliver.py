@@ -4,19 +4,26 @@ import asyncio
 from datetime import timedelta
 
 from chassis.clock import Clock
+from chassis.crashpoints import crashpoint, declare
+from chassis.errors import DomainError
 from chassis.transactions import Transactions
 from services.notifications.application.ports import (
-    Contacts,
+    Directory,
     Events,
     Mail,
     MailRefused,
     MailUnavailable,
     Notifications,
 )
-from services.notifications.domain.notification import MAX_ATTEMPTS, Notification, State
+from services.notifications.domain.notification import Notification, State
+from services.notifications.domain.template import template
 
 LEASE = timedelta(seconds=30)
 BATCH = 20
+
+DELIVERY_CRASHPOINTS = ("notifications.deliver.addressed", "notifications.deliver.sent")
+"""Crash points: users has told the address; the mail server has taken the message, which is not stored."""
+declare(*DELIVERY_CRASHPOINTS)
 
 
 class DeliverNotifications:
@@ -26,14 +33,14 @@ class DeliverNotifications:
         self,
         transactions: Transactions,
         notifications: Notifications,
-        contacts: Contacts,
+        directory: Directory,
         mail: Mail,
         events: Events,
         clock: Clock,
     ) -> None:
         self._transactions = transactions
         self._notifications = notifications
-        self._contacts = contacts
+        self._directory = directory
         self._mail = mail
         self._events = events
         self._clock = clock
@@ -56,25 +63,28 @@ class DeliverNotifications:
                 await self._events.finished(outcome)
 
     async def _attempt(self, notification: Notification) -> Notification:
-        contact = await self._contacts.get(notification.user_id)
-        if contact is not None and not contact.allows(notification.category):
+        # Outside any transaction: neither users nor the mail server may hold a connection of ours.
+        try:
+            contact = await self._directory.find(notification.user_id)
+            text = template(notification.template)
+        except DomainError as trouble:
+            why = f"it could not be addressed: {trouble.reason}"
+            return notification.failed_once(why, self._clock.now(), permanent=False)
+        crashpoint("notifications.deliver.addressed")
+        if contact is None:
+            return notification.suppressed("there is no such person, or none any more")
+        if not contact.allows(notification.category):
             return notification.suppressed("the person's preferences forbid it")
-        address = notification.email or (contact.email if contact else "")
-        if not address:
-            return self._without_address(notification)
         try:
             await self._mail.send(
-                notification.notification_id, address, notification.subject, notification.text
+                notification.notification_id,
+                contact.email,
+                notification.subject,
+                text.text_with(notification.parameters, contact.display_name),
             )
         except MailRefused as refusal:
             return notification.failed_once(str(refusal), self._clock.now(), permanent=True)
         except MailUnavailable as trouble:
             return notification.failed_once(str(trouble), self._clock.now(), permanent=False)
+        crashpoint("notifications.deliver.sent")
         return notification.sent(self._clock.now())
-
-    def _without_address(self, notification: Notification) -> Notification:
-        # News of the person may still be on its way here.
-        if notification.attempts >= MAX_ATTEMPTS // 2:
-            return notification.suppressed("the person's address is not known")
-        why = "the person's address is not known yet"
-        return notification.failed_once(why, self._clock.now(), permanent=False)

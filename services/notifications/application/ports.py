@@ -29,21 +29,23 @@ class Notifications(Protocol):
 
     async def finish(self, notification: Notification) -> bool:
         """Store what became of an attempt; False when it has ended already, or has failed and a later
-        attempt is under way."""
-        ...
-
-
-class Contacts(Protocol):
-    """People as users told of them."""
-
-    async def get(self, user_id: str) -> Contact | None: ...
-
-    async def save(self, contact: Contact) -> None:
-        """Store it unless a later revision is there."""
+        attempt is under way. What has ended keeps no parameters."""
         ...
 
     async def forget(self, user_id: str) -> None:
-        """Remove it for ever; late news of the person is ignored."""
+        """Suppress what is still to be sent to a person, and empty all that was written for them."""
+        ...
+
+
+class Directory(Protocol):
+    """The users service."""
+
+    async def find(self, user_id: str) -> Contact | None:
+        """A person as users has them now; None when there is no such person, or none any more.
+
+        Raises:
+            DomainError: it cannot be known now.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from services.notifications.domain.template import template
 
 
 class ScheduleNotification:
-    """Renders and stores a message; the delivery loop sends it."""
+    """Stores what a message needs; the delivery loop finds out the rest and sends it."""
 
     def __init__(
         self, notifications: Notifications, clock: Clock, ids: IdSource, wake: Callable[[], None]
@@ -21,7 +21,7 @@ class ScheduleNotification:
         self._wake = wake
 
     async def __call__(
-        self, source: str, user_id: str, name: str, parameters: Mapping[str, str], email: str = ""
+        self, source: str, user_id: str, name: str, parameters: Mapping[str, str]
     ) -> Notification:
         """Schedule a template for a person; once for each source.
 
@@ -29,7 +29,7 @@ class ScheduleNotification:
             InvalidArgument: TEMPLATE_UNKNOWN, PARAMETER_MISSING.
         """
         chosen = template(name)
-        rendered = chosen.render(parameters)
+        needed = chosen.needed(parameters)
         now = self._clock.now()
         stored = await self._notifications.add(
             Notification(
@@ -38,11 +38,10 @@ class ScheduleNotification:
                 user_id=user_id,
                 template=name,
                 category=chosen.category,
-                email=email,
-                subject=rendered.subject,
-                text=rendered.text,
+                subject=chosen.subject_with(needed),
                 created_at=now,
                 due_at=now,
+                parameters=needed,
             )
         )
         self._wake()

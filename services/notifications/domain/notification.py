@@ -1,14 +1,16 @@
 """A message to a person and what became of it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.notifications.domain.template import Category
 
-MAX_ATTEMPTS = 10
+MAX_ATTEMPTS = 30
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=10)
+"""With these a message is tried for about three and a half hours."""
 
 
 class State(StrEnum):
@@ -22,17 +24,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How a person may be reached, as users told it.
-
-    Args:
-        revision: of the profile; older news than this is late.
-    """
+    """How a person may be reached, as users says at this moment. It is never stored."""
 
     user_id: str
     email: str
+    display_name: str
     marketing_email: bool = False
     order_updates: bool = True
-    revision: int = 0
 
     def allows(self, category: Category) -> bool:
         """Whether the person wants messages of this kind."""
@@ -47,7 +45,8 @@ class Notification:
 
     Args:
         source: what caused it (an event id, or a caller's request); the same cause is told once.
-        email: given by the sender; empty when the person's own address is to be used.
+        subject: names nobody, so that the log may keep it.
+        parameters: what the template's text needs besides the person's name; empty once it has ended.
     """
 
     notification_id: str
@@ -55,11 +54,10 @@ class Notification:
     user_id: str
     template: str
     category: Category
-    email: str
     subject: str
-    text: str
     created_at: datetime
     due_at: datetime
+    parameters: Mapping[str, str] = field(default_factory=dict)
     state: State = State.SCHEDULED
     attempts: int = 0
     last_error: str = ""

@@ -16,45 +16,54 @@ class Category(StrEnum):
     MARKETING = "MARKETING"
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A message ready to be sent."""
-
-    subject: str
-    text: str
+NAME = "display_name"
+"""The placeholder for the person's name, which is filled in when the message is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A message with $placeholders."""
+    """A message with $placeholders.
+
+    Args:
+        subject: must not name anybody: the log keeps it.
+        text: may have `NAME` besides the parameters.
+    """
 
     category: Category
     subject: str
     text: str
 
-    def render(self, parameters: Mapping[str, str]) -> Rendered:
-        """Fill in the parameters; further ones are ignored.
+    def needed(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Those of the parameters that the template uses.
 
         Raises:
             InvalidArgument: PARAMETER_MISSING.
         """
-        # A line break in a header would let a parameter add headers of its own.
-        one_line = {name: " ".join(value.split()) for name, value in parameters.items()}
-        try:
-            return Rendered(Text(self.subject).substitute(one_line), Text(self.text).substitute(parameters))
-        except KeyError as missing:
-            name = str(missing.args[0])
+        names = {*Text(self.subject).get_identifiers(), *Text(self.text).get_identifiers()} - {NAME}
+        for name in sorted(names - parameters.keys()):
             raise InvalidArgument(
                 "PARAMETER_MISSING",
                 f"the template needs the parameter {name}",
                 violations=(Violation(f"parameters.{name}", "is missing"),),
-            ) from None
+            )
+        return {name: parameters[name] for name in sorted(names)}
+
+    def subject_with(self, parameters: Mapping[str, str]) -> str:
+        """The subject, filled in."""
+        # A line break in a header would let a parameter add headers of its own.
+        return Text(self.subject).substitute(
+            {name: " ".join(value.split()) for name, value in parameters.items()}
+        )
+
+    def text_with(self, parameters: Mapping[str, str], display_name: str) -> str:
+        """The text, filled in."""
+        return Text(self.text).substitute({**parameters, NAME: display_name})
 
 
 TEMPLATES: Mapping[str, Template] = {
     "welcome": Template(
         Category.TRANSACTIONAL,
-        "Welcome to GreenLedger, $display_name",
+        "Welcome to GreenLedger",
         "Hello $display_name,\n\nyour GreenLedger account is ready.\n",
     ),
     "lot-transferred": Template(

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from chassis.clock import Clock
-from chassis.errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, NotFound
+from chassis.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Violation,
+)
 from chassis.ids import IdSource
 from chassis.transactions import Transactions
 from chassis.waiting import patience
@@ -16,7 +23,9 @@ from services.orders.domain.order import Order, State, draft
 
 _MESSAGES = {
     "OUT_OF_STOCK": "the venue has not enough in stock for this order",
-    "PAYMENT_DECLINED": "the payment was declined",
+    "PAYMENT_METHOD_INVALID": "the payment method is not one that can be charged; order anew with another",
+    "PAYMENT_DECLINED": "the payment was declined; nothing is charged",
+    "PROVIDER_TIMEOUT": "the payment provider did not answer; nothing is reserved or charged, order anew",
     "LOT_RECALLED": "a lot for this order was recalled; nothing is charged",
 }
 
@@ -50,8 +59,9 @@ class Checkout:
         """Order `items`, or what is in the cart when there are none, and wait for the outcome.
 
         Raises:
-            FailedPrecondition: OUT_OF_STOCK, PAYMENT_DECLINED, LOT_RECALLED, CHECKOUT_FAILED, CART_EMPTY,
-                CART_OTHER_VENUE, MENU_ITEM_UNAVAILABLE, CURRENCY_MIXED.
+            FailedPrecondition: OUT_OF_STOCK, PAYMENT_DECLINED, PROVIDER_TIMEOUT, LOT_RECALLED,
+                CHECKOUT_FAILED, CART_EMPTY, CART_OTHER_VENUE, MENU_ITEM_UNAVAILABLE, CURRENCY_MIXED.
+            InvalidArgument: PAYMENT_METHOD_INVALID.
             NotFound: MENU_ITEM_NOT_FOUND.
             AlreadyExists: REQUEST_ID_REUSED.
             DeadlineExceeded: CHECKOUT_UNDER_WAY, the outcome is not known yet.
@@ -143,8 +153,9 @@ def _answer(order: Order) -> Order:
     if order.state is not State.FAILED:
         return order
     reason = order.failure_reason
-    raise FailedPrecondition(
-        reason,
-        _MESSAGES.get(reason, "the checkout could not be completed; nothing is reserved or charged"),
-        metadata={"order_id": order.order_id},
-    )
+    message = _MESSAGES.get(reason, "the checkout could not be completed; nothing is reserved or charged")
+    facts = {"order_id": order.order_id}
+    if reason == "PAYMENT_METHOD_INVALID":
+        wrong = Violation("payment_method", "is not one that can be charged")
+        raise InvalidArgument(reason, message, metadata=facts, violations=(wrong,))
+    raise FailedPrecondition(reason, message, metadata=facts)

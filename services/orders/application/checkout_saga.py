@@ -17,7 +17,9 @@ from services.orders.domain.events import Confirmed, Failed, Fulfilled, OrderEve
 from services.orders.domain.order import Order, State
 
 NAME = "checkout"
-_TOLD_AS_IS = frozenset({"OUT_OF_STOCK", "PAYMENT_DECLINED", "LOT_RECALLED"})
+_TOLD_AS_IS = frozenset(
+    {"OUT_OF_STOCK", "PAYMENT_METHOD_INVALID", "PAYMENT_DECLINED", "PROVIDER_TIMEOUT", "LOT_RECALLED"}
+)
 _RECALLED = frozenset({"LOT_QUARANTINED", "LOT_RECALLED"})
 
 

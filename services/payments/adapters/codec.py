@@ -29,6 +29,9 @@ def payment_to_proto(payment: Payment) -> pb.Payment:
         proto.amount.CopyFrom(money_to_proto(payment.amount))
     if payment.captured is not None:
         proto.captured_amount.CopyFrom(money_to_proto(payment.captured))
-        refunded = Money(payment.refunded_minor, payment.captured.currency)
-        proto.refunded_amount.CopyFrom(money_to_proto(refunded))
+        currency = payment.captured.currency
+        proto.refunded_amount.CopyFrom(money_to_proto(Money(payment.refunded_minor, currency)))
+        pending = Money(payment.promised_minor - payment.refunded_minor, currency)
+        if pending.minor:
+            proto.pending_refund_amount.CopyFrom(money_to_proto(pending))
     return proto

@@ -19,9 +19,10 @@ class PostgresPayments:
     async def add(self, payment: Payment) -> bool:
         inserted = await self._database.fetchval(
             """
-            INSERT INTO payment (payment_id, order_id, payer_id, amount_minor, currency, method, state,
-                                 decline_code, refunded_minor, created_at, updated_at, status)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            INSERT INTO payment (payment_id, order_id, payer_id, amount_minor, currency, method,
+                                 method_digest, state, decline_code, promised_minor, refunded_minor,
+                                 created_at, updated_at, status)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             ON CONFLICT (order_id) DO NOTHING RETURNING true
             """,
             payment.payment_id,
@@ -30,8 +31,10 @@ class PostgresPayments:
             payment.amount.minor if payment.amount else None,
             payment.amount.currency if payment.amount else None,
             payment.method,
+            payment.method_digest,
             payment.state.value,
             payment.decline_code,
+            payment.promised_minor,
             payment.refunded_minor,
             payment.created_at,
             payment.updated_at,
@@ -47,16 +50,18 @@ class PostgresPayments:
     async def save(self, payment: Payment) -> None:
         await self._database.execute(
             """
-            UPDATE payment SET state = $2, decline_code = $3, refunded_minor = $4, updated_at = $5,
-                status = $6
+            UPDATE payment SET state = $2, decline_code = $3, promised_minor = $4, refunded_minor = $5,
+                updated_at = $6, status = $7, method = $8
             WHERE payment_id = $1
             """,
             payment.payment_id,
             payment.state.value,
             payment.decline_code,
+            payment.promised_minor,
             payment.refunded_minor,
             payment.updated_at,
             payment.status.value,
+            payment.method,
         )
 
     async def add_refund(self, refund: Refund) -> bool:
@@ -92,21 +97,11 @@ class PostgresPayments:
         row = await self._database.fetchrow("SELECT * FROM refund WHERE request_id = $1", request_id)
         return _refund(row) if row else None
 
-    async def refund_done(self, request_id: str) -> Money | None:
-        # Both parts see the state before the statement, so the one that is kept now is added.
-        row = await self._database.fetchrow(
-            """
-            WITH kept AS (
-                UPDATE refund SET done = true WHERE request_id = $1 AND NOT done
-                RETURNING order_id, amount_minor, currency
-            )
-            SELECT kept.currency, kept.amount_minor + coalesce(sum(r.amount_minor), 0)::bigint AS total
-            FROM kept LEFT JOIN refund r ON r.order_id = kept.order_id AND r.done
-            GROUP BY kept.currency, kept.amount_minor
-            """,
-            request_id,
+    async def refund_done(self, request_id: str) -> bool:
+        kept = await self._database.fetchval(
+            "UPDATE refund SET done = true WHERE request_id = $1 AND NOT done RETURNING true", request_id
         )
-        return Money(row["total"], row["currency"]) if row else None
+        return bool(kept)
 
     async def page(
         self, payer_id: str | None, status: Status | None, before: str | None, limit: int
@@ -139,7 +134,9 @@ def _payment(row: asyncpg.Record) -> Payment:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         decline_code=row["decline_code"],
+        promised_minor=row["promised_minor"],
         refunded_minor=row["refunded_minor"],
+        method_digest=row["method_digest"],
     )
 
 

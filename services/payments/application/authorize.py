@@ -76,7 +76,7 @@ class AuthorizePayment:
 
     async def _intend(self, order_id: str, payer_id: str, amount: Money, method: str) -> Payment:
         now = self._clock.now()
-        fresh = Payment(self._ids.uuid7(), order_id, payer_id, amount, method, State.PENDING, now, now)
+        fresh = Payment.intended(self._ids.uuid7(), order_id, payer_id, amount, method, now)
         async with self._transactions.transaction():
             if await self._payments.add(fresh):
                 return fresh

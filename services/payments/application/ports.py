@@ -37,9 +37,8 @@ class Payments(Protocol):
         """A promise by the request that made it."""
         ...
 
-    async def refund_done(self, request_id: str) -> Money | None:
-        """Mark a promise as kept; gives what all kept promises of the order come to, None when it was kept
-        already."""
+    async def refund_done(self, request_id: str) -> bool:
+        """Mark a promise as kept; False when it was already."""
         ...
 
     async def page(

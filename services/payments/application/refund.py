@@ -21,7 +21,8 @@ declare(*REFUND_CRASHPOINTS)
 
 
 class RefundPayment:
-    """Promises count against what is left at once, so that two refunds never exceed the capture."""
+    """Promises count against what is left at once, so that two refunds never exceed the capture; in what
+    others see of the payment they count when they are kept."""
 
     def __init__(
         self,
@@ -68,8 +69,10 @@ class RefundPayment:
         async with self._transactions.transaction():
             # Locked, so that the totals that others are told of never fall.
             payment = await self._locked(refund.order_id)
-            total = await self._payments.refund_done(refund.request_id)
-            if total is not None:
+            if await self._payments.refund_done(refund.request_id):
+                payment = payment.refunded(refund.amount, self._clock.now())
+                await self._payments.save(payment)
+                total = Money(payment.refunded_minor, refund.amount.currency)
                 await self._events.publish(Refunded(payment, refund.amount, total))
         crashpoint("payments.refund.recorded")
         return payment

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from chassis.money import Money
@@ -21,7 +22,7 @@ class State(StrEnum):
 
 
 class Status(StrEnum):
-    """What others are told: only what is certain, and with refunds taken into account."""
+    """What others are told: only what is certain, and with the refunds that were made."""
 
     PENDING = "PENDING"
     AUTHORIZED = "AUTHORIZED"
@@ -44,7 +45,11 @@ class Payment:
     Args:
         payment_id: also the key under which the provider knows it.
         amount: None for a payment that was voided before it arrived.
-        refunded_minor: minor units given back or promised back, of `amount`'s currency.
+        method: the provider's token of the payer's card or account; empty as soon as the provider has
+            answered. It captures, voids and refunds by `payment_id`.
+        method_digest: tells whether a repeat names the same method.
+        promised_minor: minor units given back or promised back, of `amount`'s currency.
+        refunded_minor: those of them that were given back.
     """
 
     payment_id: str
@@ -56,7 +61,19 @@ class Payment:
     created_at: datetime
     updated_at: datetime
     decline_code: str = ""
+    promised_minor: int = 0
     refunded_minor: int = 0
+    method_digest: str = ""
+
+    @classmethod
+    def intended(
+        cls, payment_id: str, order_id: str, payer_id: str, amount: Money, method: str, at: datetime
+    ) -> "Payment":
+        """One that the provider is still to be asked for."""
+        digest = _digest(payment_id, method)
+        return cls(
+            payment_id, order_id, payer_id, amount, method, State.PENDING, at, at, method_digest=digest
+        )
 
     @property
     def captured(self) -> Money | None:
@@ -82,16 +99,17 @@ class Payment:
         """
         if self.state in GIVEN_UP:
             raise FailedPrecondition("PAYMENT_VOIDED", "the payment of this order was voided")
-        if (self.payer_id, self.amount, self.method) != (payer_id, amount, method):
+        digest = _digest(self.payment_id, method)
+        if (self.payer_id, self.amount, self.method_digest) != (payer_id, amount, digest):
             raise AlreadyExists("REQUEST_ID_REUSED", "the order has another payment already")
 
     def authorized(self, at: datetime) -> "Payment":
         """The provider reserved the amount."""
-        return replace(self, state=State.AUTHORIZED, updated_at=at)
+        return replace(self, state=State.AUTHORIZED, method="", updated_at=at)
 
     def declined(self, code: str, at: datetime) -> "Payment":
         """The provider refused."""
-        return replace(self, state=State.DECLINED, decline_code=code, updated_at=at)
+        return replace(self, state=State.DECLINED, method="", decline_code=code, updated_at=at)
 
     def capturing(self, at: datetime) -> "Payment":
         """Decide to take the money; from here no void is possible.
@@ -117,7 +135,7 @@ class Payment:
             raise FailedPrecondition("PAYMENT_CAPTURED", "a captured payment can only be refunded")
         if self.state in GIVEN_UP or self.state is State.DECLINED:
             return self
-        return replace(self, state=State.VOIDING, updated_at=at)
+        return replace(self, state=State.VOIDING, method="", updated_at=at)
 
     def refunding(self, amount: Money | None, at: datetime) -> tuple["Payment", Money]:
         """Promise money back.
@@ -134,7 +152,7 @@ class Payment:
         """
         if self.captured is None:
             raise FailedPrecondition("PAYMENT_NOT_CAPTURED", "only a captured payment can be refunded")
-        left = self.captured.minor - self.refunded_minor
+        left = self.captured.minor - self.promised_minor
         wanted = amount or Money(left, self.captured.currency)
         if wanted.currency != self.captured.currency:
             raise InvalidArgument("CURRENCY_MISMATCH", f"the payment was made in {self.captured.currency}")
@@ -144,8 +162,16 @@ class Payment:
                 f"{left} minor units are left of what was captured",
                 metadata={"left_minor": str(left)},
             )
-        promised = replace(self, refunded_minor=self.refunded_minor + wanted.minor, updated_at=at)
+        promised = replace(self, promised_minor=self.promised_minor + wanted.minor, updated_at=at)
         return promised, wanted
+
+    def refunded(self, amount: Money, at: datetime) -> "Payment":
+        """A promise was kept: the provider has given `amount` back."""
+        return replace(self, refunded_minor=self.refunded_minor + amount.minor, updated_at=at)
+
+
+def _digest(payment_id: str, method: str) -> str:
+    return sha256(f"{payment_id} {method}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from services.trace.domain.answers import (
     Custody,
     LotTrace,
     OrderTrace,
-    RecallScope,
     TracedLot,
     TracedMenuItem,
     TracedOrder,
@@ -19,22 +18,6 @@ from services.trace.domain.orders import OrderState
 def id_from_proto(text: str) -> str:
     """A UUID in the one form that is stored; the contract accepts capitals too."""
     return text.lower()
-
-
-def scope_to_proto(scope: RecallScope) -> pb.RecallScope:
-    """Everything that a lot reached."""
-    return pb.RecallScope(
-        lot_id=scope.lot_id,
-        recalled=scope.recalled,
-        lots=map(lot_to_proto, scope.lots),
-        stock=map(stock_to_proto, scope.stock),
-        venues=map(venue_to_proto, scope.venues),
-        menu_items=map(menu_item_to_proto, scope.menu_items),
-        orders=map(order_to_proto, scope.orders),
-        guest_ids=scope.guest_ids,
-        guest_count=scope.guest_count,
-        as_of_time=timestamp_to_proto(scope.as_of) if scope.as_of else None,
-    )
 
 
 def order_trace_to_proto(trace: OrderTrace) -> pb.OrderTrace:
@@ -50,6 +33,8 @@ def lot_trace_to_proto(trace: LotTrace) -> pb.LotTrace:
         descendants=map(lot_to_proto, trace.descendants),
         custody=map(custody_to_proto, trace.custody),
         stock=map(stock_to_proto, trace.stock),
+        descendant_count=trace.descendant_count,
+        stock_count=trace.stock_count,
     )
 
 

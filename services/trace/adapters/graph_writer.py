@@ -1,7 +1,8 @@
 """Facts into the graph. Every statement gives the same rows whatever was there before it.
 
 That is what makes any order of arrival across topics right: values that only one fact gives are set by
-it, values that several give go to the highest number, and flags are only ever raised.
+it, values that several give go to the highest number, and flags are only ever raised. Beside what makes
+a recall scope stands the position of the batch that first said so.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,9 +11,14 @@ from typing import Any
 
 from chassis.database import Database
 from services.trace.domain import facts as f
+from services.trace.domain.orders import OrderState
 
 Row = tuple[Any, ...]
 Write = tuple[str, Callable[[Any], Iterable[Row]]]
+
+PAST_REVISIONS = 20
+# That of the running batch, which `learn` has taken.
+_POSITION = "currval('learned_position')"
 
 _MENTION_LOT = "INSERT INTO traced_lot (lot_id) VALUES ($1) ON CONFLICT DO NOTHING"
 _MENTION_ORDER = """
@@ -27,11 +33,12 @@ _OWNER = """
 _MINT_LOT = f"""
 INSERT INTO traced_lot (
     lot_id, lot_code, product_code, grower_id, owner_id, owner_number, parent_lot_id, minted_amount, unit,
-    harvest_time, farm_name
-) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10)
+    harvest_time, farm_name, product_position
+) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, {_POSITION})
 ON CONFLICT (lot_id) DO UPDATE SET
     lot_code = excluded.lot_code, product_code = excluded.product_code, grower_id = excluded.grower_id,
-    parent_lot_id = excluded.parent_lot_id, minted_amount = excluded.minted_amount, unit = excluded.unit,
+    product_position = excluded.product_position, parent_lot_id = excluded.parent_lot_id,
+    minted_amount = excluded.minted_amount, unit = excluded.unit,
     harvest_time = excluded.harvest_time, farm_name = excluded.farm_name, {_OWNER}
 """
 _OWN_LOT = f"""
@@ -42,7 +49,9 @@ _CUSTODY = """
 INSERT INTO custody (lot_id, number, owner_id, from_time, reference_document) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING
 """
-_EDGE = "INSERT INTO lot_edge (parent_id, child_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_EDGE = f"""
+INSERT INTO lot_edge (parent_id, child_id, position) VALUES ($1, $2, {_POSITION}) ON CONFLICT DO NOTHING
+"""
 _REMAINING = """
 INSERT INTO traced_lot (lot_id, remaining_amount, unit) VALUES ($1, $2, $3)
 ON CONFLICT (lot_id) DO UPDATE SET remaining_amount = excluded.remaining_amount, unit = excluded.unit
@@ -50,50 +59,66 @@ ON CONFLICT (lot_id) DO UPDATE SET remaining_amount = excluded.remaining_amount,
 _RECALL = """
 INSERT INTO traced_lot (lot_id, recalled) VALUES ($1, true) ON CONFLICT (lot_id) DO UPDATE SET recalled = true
 """
-_RECEIVE = """
-INSERT INTO stock (stock_item_id, venue_id, lot_id, received_amount, received_unit)
-VALUES ($1, $2, $3, $4, $5)
+_RECEIVE = f"""
+INSERT INTO stock (stock_item_id, venue_id, lot_id, received_amount, received_unit, position)
+VALUES ($1, $2, $3, $4, $5, {_POSITION})
 ON CONFLICT (stock_item_id) DO UPDATE
 SET received_amount = excluded.received_amount, received_unit = excluded.received_unit
 """
-_QUARANTINE = """
-INSERT INTO stock (stock_item_id, venue_id, lot_id, quarantined) VALUES ($1, $2, $3, true)
+_QUARANTINE = f"""
+INSERT INTO stock (stock_item_id, venue_id, lot_id, quarantined, position)
+VALUES ($1, $2, $3, true, {_POSITION})
 ON CONFLICT (stock_item_id) DO UPDATE SET quarantined = true
 """
-_RELEASE = """
-INSERT INTO traced_order (order_id, venue_id, released) VALUES ($1, $2, true)
-ON CONFLICT (order_id) DO UPDATE SET venue_id = excluded.venue_id, released = true
-"""
-_CONSUME = """
-INSERT INTO traced_order (order_id, venue_id, consumed) VALUES ($1, $2, true)
-ON CONFLICT (order_id) DO UPDATE SET venue_id = excluded.venue_id, consumed = true
+_FLAG_ORDER = """
+INSERT INTO traced_order (order_id, venue_id, {flag}, {flag}_position) VALUES ($1, $2, true, {position})
+ON CONFLICT (order_id) DO UPDATE SET venue_id = excluded.venue_id, {flag} = true,
+    {flag}_position = CASE WHEN traced_order.{flag} THEN traced_order.{flag}_position
+                           ELSE excluded.{flag}_position END
 """
 _ALLOCATE = """
-INSERT INTO allocation (order_id, stock_item_id, menu_item_id, lot_id, {flag}) VALUES ($1, $2, $3, $4, true)
-ON CONFLICT (order_id, stock_item_id, menu_item_id) DO UPDATE SET {flag} = true
+INSERT INTO allocation (order_id, stock_item_id, menu_item_id, lot_id, {flag}, {flag}_position)
+VALUES ($1, $2, $3, $4, true, {position})
+ON CONFLICT (order_id, stock_item_id, menu_item_id) DO UPDATE SET {flag} = true,
+    {flag}_position = CASE WHEN allocation.{flag} THEN allocation.{flag}_position
+                           ELSE excluded.{flag}_position END
 """
 _VENUE = """
 INSERT INTO venue (venue_id, name, owner_id) VALUES ($1, $2, $3)
 ON CONFLICT (venue_id) DO UPDATE SET name = excluded.name, owner_id = excluded.owner_id
 """
-_MENU_ITEM = """
-INSERT INTO menu_item (menu_item_id, venue_id, name, product_codes, lot_ids, revision)
-VALUES ($1, $2, $3, $4, $5, $6)
+# What an item was before is kept for those who page through a scope of then; not for ever, since an item
+# may change its price every hour.
+_MENU_ITEM = f"""
+WITH past AS (
+    INSERT INTO menu_item_past (
+        menu_item_id, revision, venue_id, name, product_codes, lot_ids, position, until_position
+    )
+    SELECT menu_item_id, revision, venue_id, name, product_codes, lot_ids, position, {_POSITION}
+    FROM menu_item WHERE menu_item_id = $1 AND revision < $6
+    ON CONFLICT DO NOTHING
+), forgotten AS (
+    DELETE FROM menu_item_past WHERE menu_item_id = $1 AND revision < $6 - {PAST_REVISIONS}
+)
+INSERT INTO menu_item (menu_item_id, venue_id, name, product_codes, lot_ids, revision, position)
+VALUES ($1, $2, $3, $4, $5, $6, {_POSITION})
 ON CONFLICT (menu_item_id) DO UPDATE
 SET venue_id = excluded.venue_id, name = excluded.name, product_codes = excluded.product_codes,
-    lot_ids = excluded.lot_ids, revision = excluded.revision
+    lot_ids = excluded.lot_ids, revision = excluded.revision, position = excluded.position
 WHERE menu_item.revision < excluded.revision
 """
-_ORDER = """
-INSERT INTO traced_order (order_id, venue_id, guest_id, state, placed_at) VALUES ($1, $2, $3, $4, $5)
+_FAILED = OrderState.FAILED.value
+_ORDER = f"""
+INSERT INTO traced_order (order_id, venue_id, guest_id, state, placed_at, guest_position, failed_position)
+VALUES ($1, $2, $3, $4, $5, {_POSITION}, CASE WHEN $4::smallint = {_FAILED} THEN {_POSITION} END)
 ON CONFLICT (order_id) DO UPDATE
 SET venue_id = excluded.venue_id, guest_id = excluded.guest_id,
     state = greatest(traced_order.state, excluded.state),
-    placed_at = coalesce(traced_order.placed_at, excluded.placed_at)
-"""
-_HEARD = """
-INSERT INTO heard (slot, at) VALUES (pg_backend_pid() % 16, $1)
-ON CONFLICT (slot) DO UPDATE SET at = greatest(heard.at, excluded.at)
+    placed_at = coalesce(traced_order.placed_at, excluded.placed_at),
+    guest_position = CASE WHEN traced_order.guest_id = '' THEN excluded.guest_position
+                          ELSE traced_order.guest_position END,
+    failed_position = CASE WHEN traced_order.state = {_FAILED} THEN traced_order.failed_position
+                           ELSE excluded.failed_position END
 """
 
 
@@ -105,6 +130,7 @@ class PostgresGraphWriter:
 
     async def add(self, facts: Sequence[f.Fact], newest: datetime) -> None:
         async with self._database.transaction() as tx:
+            await tx.execute("SELECT learn($1)", newest)
             for statement, rows_of in _WRITES[type(facts[0])]:
                 rows = [row for fact in facts for row in rows_of(fact)]
                 # In one order, so that batches that meet wait for each other instead of dying of it;
@@ -112,7 +138,6 @@ class PostgresGraphWriter:
                 rows.sort(key=_first)
                 if rows:
                     await tx.executemany(statement, rows)
-            await tx.execute(_HEARD, newest)
 
 
 def _first(row: Row) -> Any:
@@ -195,13 +220,13 @@ _WRITES: dict[type[Any], Sequence[Write]] = {
     f.StockReserved: [
         (_MENTION_LOT, _allocated_lots),
         (_MENTION_ORDER, _order_and_venue),
-        (_ALLOCATE.format(flag="reserved"), _allocations),
+        (_ALLOCATE.format(flag="reserved", position=_POSITION), _allocations),
     ],
-    f.ReservationReleased: [(_RELEASE, _order_and_venue)],
+    f.ReservationReleased: [(_FLAG_ORDER.format(flag="released", position=_POSITION), _order_and_venue)],
     f.StockConsumed: [
         (_MENTION_LOT, _allocated_lots),
-        (_CONSUME, _order_and_venue),
-        (_ALLOCATE.format(flag="consumed"), _allocations),
+        (_FLAG_ORDER.format(flag="consumed", position=_POSITION), _order_and_venue),
+        (_ALLOCATE.format(flag="consumed", position=_POSITION), _allocations),
     ],
     f.VenueCreated: [(_VENUE, lambda fact: [(fact.venue_id, fact.name, fact.owner_id)])],
     f.MenuItemChanged: [(_MENU_ITEM, _menu_item)],

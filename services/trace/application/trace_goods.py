@@ -1,9 +1,9 @@
-"""Ask where goods went and where they came from."""
+"""Ask where goods came from and went to."""
 
 from chassis.context import Principal
 from chassis.errors import NotFound
 from services.trace.application.ports import GraphReader
-from services.trace.domain.answers import LotTrace, OrderTrace, RecallScope
+from services.trace.domain.answers import LotTrace, OrderTrace
 
 PERSONAL = "trace.personal"
 
@@ -14,17 +14,6 @@ class TraceGoods:
     def __init__(self, graph: GraphReader) -> None:
         self._graph = graph
 
-    async def recall_scope(self, actor: Principal, lot_id: str) -> RecallScope:
-        """Everything that a lot reached.
-
-        Raises:
-            NotFound: LOT_NOT_FOUND.
-        """
-        scope = await self._graph.recall_scope(lot_id)
-        if scope is None:
-            raise _unknown("lot", lot_id)
-        return scope if PERSONAL in actor.permissions else scope.without_personal_data()
-
     async def order(self, actor: Principal, order_id: str) -> OrderTrace:
         """Every lot that an order's food came from.
 
@@ -33,7 +22,7 @@ class TraceGoods:
         """
         trace = await self._graph.order(order_id)
         if trace is None:
-            raise _unknown("order", order_id)
+            raise unknown("order", order_id)
         return trace if PERSONAL in actor.permissions else trace.without_personal_data()
 
     async def lot(self, lot_id: str) -> LotTrace:
@@ -44,10 +33,11 @@ class TraceGoods:
         """
         trace = await self._graph.lot(lot_id)
         if trace is None:
-            raise _unknown("lot", lot_id)
+            raise unknown("lot", lot_id)
         return trace
 
 
-def _unknown(kind: str, name: str) -> NotFound:
+def unknown(kind: str, name: str) -> NotFound:
+    """The error about a lot or an order that nobody has mentioned."""
     message = f"No {kind} {name} is known here; news of a new one may be on its way."
     return NotFound(f"{kind.upper()}_NOT_FOUND", message, resource=(kind, name))

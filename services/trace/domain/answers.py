@@ -69,31 +69,6 @@ class TracedOrder:
         return replace(self, guest_id="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecallScope:
-    """Everything that a lot reached."""
-
-    lot_id: str
-    lots: tuple[TracedLot, ...]
-    stock: tuple[TracedStock, ...]
-    venues: tuple[TracedVenue, ...]
-    menu_items: tuple[TracedMenuItem, ...]
-    orders: tuple[TracedOrder, ...]
-    guest_ids: tuple[str, ...]
-    guest_count: int
-    as_of: datetime | None
-
-    @property
-    def recalled(self) -> bool:
-        """Whether the lot itself is recalled."""
-        return any(lot.recalled for lot in self.lots if lot.lot_id == self.lot_id)
-
-    def without_personal_data(self) -> "RecallScope":
-        """The same with the number of guests and not who they are."""
-        orders = tuple(order.without_guest() for order in self.orders)
-        return replace(self, orders=orders, guest_ids=())
-
-
 @dataclass(frozen=True, slots=True)
 class OrderTrace:
     """An order and every lot that its food came from, back to the harvests."""
@@ -117,10 +92,15 @@ class Custody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTrace:
-    """A lot's journey; `ancestors` begins with the harvest and ends with its parent."""
+    """A lot's journey; `ancestors` begins with the harvest and ends with its parent.
+
+    `descendants` and `stock` are the first by id; `descendant_count` and `stock_count` are of all.
+    """
 
     lot: TracedLot
     ancestors: tuple[TracedLot, ...]
     descendants: tuple[TracedLot, ...]
     custody: tuple[Custody, ...]
     stock: tuple[TracedStock, ...]
+    descendant_count: int
+    stock_count: int

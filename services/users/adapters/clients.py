@@ -38,13 +38,7 @@ class NotificationsClient:
         self._stub = notifications_pb2_grpc.NotificationServiceStub(channel)
 
     @callee_errors()
-    async def welcome(self, key: str, user_id: str, email: str, display_name: str) -> None:
+    async def welcome(self, key: str, user_id: str) -> None:
         await self._stub.SendNotification(
-            notifications_pb2.SendNotificationRequest(
-                request_id=key,
-                user_id=user_id,
-                template="welcome",
-                parameters={"display_name": display_name},
-                email=email,
-            )
+            notifications_pb2.SendNotificationRequest(request_id=key, user_id=user_id, template="welcome")
         )

@@ -1,6 +1,7 @@
 """People in PostgreSQL."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -74,6 +75,19 @@ class PostgresUsers:
             user.updated_at,
         )
         self._database.after_commit(lambda: self._changes.changed(user.user_id))
+
+    async def purge_failed(self, before: datetime, limit: int) -> int:
+        tag = await self._database.execute(
+            """
+            DELETE FROM person WHERE user_id IN (
+                SELECT user_id FROM person WHERE state = 'FAILED' AND updated_at < $1 LIMIT $2
+                FOR UPDATE SKIP LOCKED
+            )
+            """,
+            before,
+            limit,
+        )
+        return int(tag.rpartition(" ")[2])
 
     async def page(self, role: str | None, before: str | None, limit: int) -> Sequence[User]:
         rows = await self._database.fetch(

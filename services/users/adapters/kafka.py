@@ -1,11 +1,10 @@
-"""Facts about people as domain events."""
+"""Facts about people as domain events: of a person they tell the id alone, since they are kept for ever."""
 
 from google.protobuf.message import Message
 
 from chassis.database import Database
 from chassis.outbox import Outbox, Publication
 from greenledger.users.v1 import events_pb2 as pb
-from services.users.adapters.codec import preferences_to_proto
 from services.users.domain.events import Deleted, Registered, Updated, UserEvent
 
 
@@ -17,30 +16,18 @@ class UserEvents:
         self._outbox = outbox
 
     async def publish(self, event: UserEvent) -> None:
-        topic, payload = _encode(event)
+        topic, payload, version = _encode(event)
         async with self._database.transaction() as tx:
-            await self._outbox.publish(tx, [Publication(topic, event.user.user_id, payload, "user")])
+            await self._outbox.publish(tx, [Publication(topic, event.user.user_id, payload, "user", version)])
 
 
-def _encode(event: UserEvent) -> tuple[str, Message]:
+def _encode(event: UserEvent) -> tuple[str, Message, int]:
     user = event.user
     match event:
         case Registered():
-            return "user.registered", pb.UserRegistered(
-                user_id=user.user_id,
-                email=user.email,
-                display_name=user.display_name,
-                role=user.role,
-                preferences=preferences_to_proto(user.preferences),
-            )
+            return "user.registered", pb.UserRegistered(user_id=user.user_id, role=user.role), 2
         case Updated():
-            return "user.updated", pb.UserUpdated(
-                user_id=user.user_id,
-                email=user.email,
-                display_name=user.display_name,
-                preferences=preferences_to_proto(user.preferences),
-                revision=user.revision,
-            )
+            return "user.updated", pb.UserUpdated(user_id=user.user_id, revision=user.revision), 2
         case Deleted():
-            return "user.deleted", pb.UserDeleted(user_id=user.user_id)
+            return "user.deleted", pb.UserDeleted(user_id=user.user_id), 1
     raise TypeError(f"no topic for {event!r}")

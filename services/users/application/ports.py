@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, Protocol
 
 from services.users.domain.events import UserEvent
@@ -22,6 +23,10 @@ class Users(Protocol):
         ...
 
     async def save(self, user: User) -> None: ...
+
+    async def purge_failed(self, before: datetime, limit: int) -> int:
+        """Delete registrations that failed before an instant, at most `limit`; returns how many."""
+        ...
 
     async def page(self, role: str | None, before: str | None, limit: int) -> Sequence[User]:
         """People who are there or about to be, with ids below `before`, newest first."""
@@ -71,8 +76,8 @@ class Credentials(Protocol):
 class Messages(Protocol):
     """The notifications service."""
 
-    async def welcome(self, key: str, user_id: str, email: str, display_name: str) -> None:
-        """Schedule the welcome message; idempotent by key."""
+    async def welcome(self, key: str, user_id: str) -> None:
+        """Schedule the welcome message, for which we are asked name and address; idempotent by key."""
         ...
 
 

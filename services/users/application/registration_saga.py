@@ -65,7 +65,7 @@ class RegistrationSteps:
         if user is None or user.state is not State.ACTIVE:
             return  # closed meanwhile: there is nobody to welcome
         try:
-            await self._messages.welcome(ctx.idempotency_key, user.user_id, user.email, user.display_name)
+            await self._messages.welcome(ctx.idempotency_key, user.user_id)
         except REFUSALS as refusal:
             # The person is registered all the same; asking again would get the same answer.
             reason = refusal.reason if isinstance(refusal, DomainError) else ""

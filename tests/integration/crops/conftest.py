@@ -15,6 +15,7 @@ from chassis.database import Database
 from chassis.database.migrations import upgrade
 from chassis.eventstore import EventStore
 from chassis.ids import SystemIds
+from chassis.merklelog.store import MerkleLog
 from chassis.outbox import Outbox
 from chassis.projection import ProjectionRunner
 from chassis.saga import SagaEngine
@@ -25,6 +26,7 @@ from services.crops.adapters.events import UPCASTERS
 from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
+from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
@@ -35,7 +37,7 @@ from services.crops.application.views import LotView
 from tests.integration.crops.fakes import FakeDirectory, FakeNotifier
 from tests.unit.crops.lots import BUYER, GROWER, harvest
 
-OPERATOR = Principal("99999999-9999-4999-8999-999999999999", "user", frozenset({"operator"}))
+OPERATOR = Principal("99999999-9999-4999-8999-999999999999", "user", permissions=frozenset({"crops.recall"}))
 
 
 def user(subject: str) -> Principal:
@@ -49,7 +51,8 @@ class Crops:
     def __init__(self, database: Database) -> None:
         clock, ids = SystemClock(), SystemIds()
         self.database = database
-        self.store = EventStore(database, clock, ids, UPCASTERS)
+        self.log = MerkleLog(database)
+        self.store = EventStore(database, clock, ids, UPCASTERS, self.log)
         self.lots = EventSourcedLots(database, self.store, Outbox("crops"))
         self.queries = ProjectedLots(database, clock, patience_s=5)
         self.directory, self.notifier = FakeDirectory(), FakeNotifier()
@@ -70,10 +73,14 @@ class Crops:
         self.transfer = TransferLot(database, transfers, self.lots, clock)
         self.split = SplitLot(database, self.lots, clock, ids)
         self.recall = RecallLot(database, self.lots, clock)
+        self.commit = CommitQuantity(database, self.lots, clock)
+        self.release = ReleaseQuantity(database, self.lots, clock)
         self.read = ReadLots(self.queries)
 
     async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:
-        """A new lot of GROWER."""
+        """A new lot of GROWER, fresh by the system's clock."""
+        now = SystemClock().now()
+        changes = {"harvest_time": now - timedelta(days=1), "expire_time": now + timedelta(days=9), **changes}
         return await self.mint(user(GROWER), harvest(lot_code=code, **changes))
 
     async def published(self, topic: str) -> list[Event]:

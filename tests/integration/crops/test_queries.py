@@ -8,8 +8,8 @@ import pytest
 from chassis.errors import Unavailable
 from chassis.quantity import Quantity
 from services.crops.application.views import LotFilter
-from services.crops.domain.events import RecallClass
-from services.crops.domain.lot import LotState
+from services.crops.domain.events import Purpose, RecallClass
+from services.crops.domain.lot import Commitment, LotState
 from tests.integration.crops.conftest import Crops, user
 from tests.unit.crops.lots import BUYER, GROWER, harvest
 
@@ -17,7 +17,7 @@ TABLES = ("lot_view", "lot_ownership", "lot_history")
 
 
 async def eventful(crops: Crops) -> str:
-    """A lot with every kind of event; returns its id."""
+    """A lot with a history of transfers, a split and a recall; returns its id."""
     minted = await crops.minted("EVENTFUL")
     await crops.transfer(user(GROWER), str(uuid4()), minted.lot_id, BUYER, "BOL-7")
     await crops.split(user(BUYER), minted.lot_id, [("PART", Quantity.of(40, "KGM"))])
@@ -61,11 +61,15 @@ async def test_the_read_model_is_what_the_aggregate_says(crops: Crops) -> None:
 
 async def test_a_rebuilt_projection_equals_the_live_one(crops: Crops) -> None:
     await eventful(crops)
-    await crops.minted("LAST")
+    last = await crops.minted("LAST")
+    for commitment_id, amount in (("kept", 30), ("released", 20)):
+        wanted = Commitment(Quantity.of(amount, "KGM"), Purpose.RECEIPT, "venue")
+        await crops.commit(last.lot_id, commitment_id, GROWER, wanted)
+    await crops.release(last.lot_id, "released")
     await crops.read.page(LotFilter(), None, 10)
     live = {table: await crops.dump(table) for table in TABLES}
     report = await crops.projection.rebuild()
-    assert (report.events, report.identical, report.swapped) == (10, True, True)
+    assert (report.events, report.identical, report.swapped) == (13, True, True)
     assert {table: await crops.dump(table) for table in TABLES} == live
 
 
@@ -98,6 +102,19 @@ async def test_a_reader_waits_for_what_was_committed_before_the_question(idle_cr
     assert await get == minted
     assert await page == [minted]
     assert len(await history) == 1
+
+
+async def test_a_list_waits_for_nothing_that_is_committed_after_the_question(idle_crops: Crops) -> None:
+    crops = idle_crops
+    await crops.projection.catch_up()
+    await crops.minted("BEFORE")
+    head = await crops.database.fetchval("SELECT max(position) FROM event")
+    page = asyncio.create_task(crops.read.page(LotFilter(), None, 10))
+    done, _ = await asyncio.wait({page}, timeout=0.1)
+    assert not done
+    await crops.minted("AFTER")
+    await crops.database.execute("UPDATE projection SET position = $1 WHERE status = 'live'", head)
+    await asyncio.wait_for(page, 3)
 
 
 async def test_a_reader_gets_the_last_known_state_when_the_projection_stands_still(idle_crops: Crops) -> None:

@@ -31,11 +31,15 @@ from tests.unit.crops.lots import BUYER, GROWER, NOW
 NO_CONTEXT: Any = None
 
 
+def command_servicer(crops: Crops) -> CommandServicer:
+    return CommandServicer(crops.mint, crops.transfer, crops.split, crops.recall, crops.commit, crops.release)
+
+
 @pytest_asyncio.fixture
 async def commands(crops: Crops) -> AsyncIterator[CommandServicer]:
     """Called by GROWER."""
     with use(RequestContext(principal=user(GROWER))):
-        yield CommandServicer(crops.mint, crops.transfer, crops.split, crops.recall)
+        yield command_servicer(crops)
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def by(subject: str) -> Any:
 
 
 async def test_a_lot_goes_through_its_life_over_the_api(crops: Crops, queries: QueryServicer) -> None:
-    commands = CommandServicer(crops.mint, crops.transfer, crops.split, crops.recall)
+    commands = command_servicer(crops)
     with by(GROWER):
         lot = await commands.MintLot(mint_request("L"), NO_CONTEXT)
         assert (lot.state, lot.quantity.amount, lot.etag) == (pb.LOT_STATE_ACTIVE, "12.5", "1")
@@ -94,7 +98,7 @@ async def test_a_lot_goes_through_its_life_over_the_api(crops: Crops, queries: Q
 
 
 async def test_the_history_says_who_did_what(crops: Crops, queries: QueryServicer) -> None:
-    commands = CommandServicer(crops.mint, crops.transfer, crops.split, crops.recall)
+    commands = command_servicer(crops)
     with by(GROWER):
         lot = await commands.MintLot(mint_request("L"), NO_CONTEXT)
     events = await queries.ListLotEvents(pb.ListLotEventsRequest(lot_id=lot.lot_id), NO_CONTEXT)
@@ -141,6 +145,7 @@ async def test_the_wiring_makes_a_service_that_a_server_takes(idle_crops: Crops,
     assert [servicer.name.rpartition(".")[2] for servicer in service.servicers] == [
         "CropCommandService",
         "CropQueryService",
+        "LedgerService",
     ]
     assert service.sagas is not None
     await runtime.channels.close()

@@ -1,11 +1,13 @@
 """The transfer saga with a real engine and database; users and notifications behind their ports."""
 
 import asyncio
+import time
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from chassis.context import RequestContext, use
 from chassis.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -20,7 +22,6 @@ from chassis.quantity import Quantity
 from chassis.saga import State
 from chassis.testing import eventually
 from greenledger.crops.v1 import events_pb2
-from services.crops.application import transfer_lot
 from services.crops.application.transfer_lot import transfer_id_of
 from services.crops.domain.events import RecallClass
 from services.crops.domain.lot import LotState
@@ -184,15 +185,14 @@ async def test_a_former_owner_who_is_gone_does_not_hold_the_saga_up(crops: Crops
 
 
 async def test_an_outcome_that_is_not_known_in_time_can_be_asked_for_again(
-    idle_crops: Crops, monkeypatch: pytest.MonkeyPatch
+    idle_crops: Crops,
 ) -> None:
     crops, request_id = idle_crops, str(uuid4())
     minted = await crops.minted()
-    monkeypatch.setattr(transfer_lot, "LONGEST_WAIT", timedelta(milliseconds=50))
-    with pytest.raises(DeadlineExceeded) as unknown:
+    impatient = RequestContext(deadline=time.monotonic() + 0.3)
+    with use(impatient), pytest.raises(DeadlineExceeded) as unknown:
         await crops.transfer(user(GROWER), request_id, minted.lot_id, BUYER, "")
     assert unknown.value.reason == "TRANSFER_UNDER_WAY"
-    monkeypatch.undo()
     loops = [asyncio.create_task(crops.engine.run()), asyncio.create_task(crops.projection.run())]
     lot = await crops.transfer(user(GROWER), request_id, minted.lot_id, BUYER, "")
     assert lot.owner_id == BUYER

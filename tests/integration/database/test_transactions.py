@@ -1,6 +1,7 @@
 """The ambient transaction."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -245,3 +246,48 @@ async def test_a_restart_of_the_server_is_survived_by_the_pool() -> None:
         await database.close()
     finally:
         server.stop()
+
+
+class Noting:
+    """Writes its items as notes, all in one statement."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[object]] = []
+
+    def commit_sql(self, items: Sequence[object]) -> str:
+        self.calls.append(list(items))
+        return "INSERT INTO note (id) VALUES " + ", ".join(f"({item})" for item in items)
+
+
+async def test_work_left_for_the_commit_runs_once_with_all_its_items_in_order(notes: Database) -> None:
+    one, other = Noting(), Noting()
+    async with notes.transaction() as tx:
+        for item, work in ((3, one), (1, other), (2, one)):
+            tx.at_commit(work, item)
+        assert await tx.fetchval("SELECT count(*) FROM note") == 0
+    assert (one.calls, other.calls) == ([[3, 2]], [[1]])
+    assert await count(notes) == 3
+
+
+async def test_work_left_for_the_commit_is_undone_with_its_savepoint(notes: Database) -> None:
+    work = Noting()
+    async with notes.transaction() as tx:
+        tx.at_commit(work, 1)
+        async with rolled_back(tx.savepoint()):
+            tx.at_commit(work, 2)
+        async with tx.savepoint():
+            tx.at_commit(work, 3)
+    assert work.calls == [[1, 3]]
+
+
+async def test_work_at_the_commit_that_fails_undoes_everything(notes: Database) -> None:
+    await write(notes, 1)
+
+    async def collide() -> None:
+        async with notes.transaction() as tx:
+            await write(notes, 2)
+            tx.at_commit(Noting(), 1)
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await collide()
+    assert await count(notes) == 1

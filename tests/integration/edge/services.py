@@ -200,6 +200,8 @@ class _Orders(orders_pb2_grpc.OrderServiceServicer):
         self, request: orders_pb2.WatchOrderRequest, context: Any
     ) -> AsyncIterator[orders_pb2.WatchOrderResponse]:
         self._services.saw(context, "WatchOrder", request)
+        if request.order_id == MISSING:
+            await fail(context, grpc.StatusCode.NOT_FOUND, "ORDER_NOT_FOUND", "There is no such order.")
         for state in (orders_pb2.ORDER_STATE_PENDING, orders_pb2.ORDER_STATE_PAID):
             order = orders_pb2.Order(order_id=request.order_id, state=state)
             yield orders_pb2.WatchOrderResponse(order=order, final=state == orders_pb2.ORDER_STATE_PAID)

@@ -68,9 +68,17 @@ def test_a_service_error_keeps_its_reason_and_metadata_as_json(edge: Edge) -> No
 def test_a_stream_arrives_as_one_json_object_per_line_and_ends(edge: Edge) -> None:
     with edge.http.stream("GET", f"/api/orders/{ID}:watch", headers=edge.bearer()) as reply:
         assert reply.status_code == 200
+        assert reply.headers["content-type"] == "application/x-ndjson"
         messages = [json.loads(line) for line in reply.iter_lines() if line]
     assert [message["order"]["state"] for message in messages] == ["ORDER_STATE_PENDING", "ORDER_STATE_PAID"]
     assert [message["final"] for message in messages] == [False, True]
+
+
+def test_a_stream_that_is_refused_is_an_error_as_any_other(edge: Edge) -> None:
+    reply = edge.http.get(f"/api/orders/{ID}:watch")
+    assert (reply.status_code, reason_of(reply)) == (401, "TOKEN_MISSING")
+    reply = edge.http.get(f"/api/orders/{MISSING}:watch", headers=edge.bearer())
+    assert (reply.status_code, reason_of(reply)) == (404, "ORDER_NOT_FOUND")
 
 
 async def test_grpc_clients_call_and_watch_on_the_same_port(edge: Edge) -> None:

@@ -125,6 +125,17 @@ async def test_a_principal_over_its_rate_waits_while_others_pass() -> None:
     assert retry.retry_delay.ToTimedelta() == timedelta(seconds=1)
 
 
+async def test_services_and_callers_without_a_token_are_not_limited() -> None:
+    limit = PrincipalLimit(FixedClock(SystemClock().now()), rate_per_s=1, burst=1)
+    async with serve((OPERATIONS, Operations()), limit=limit) as server:
+        await begin(server, sub="ann")
+        assert reason(await refused(begin(server, sub="ann"))) == "RATE_LIMITED"
+        for _ in range(5):
+            metadata = server.authorized(sub="orders", aud="greenledger-services", kind="service")
+            await server.operations.GetSaga(saga_request(), metadata=metadata)
+            assert reason(await refused(server.operations.GetSaga(saga_request()))) == "TOKEN_MISSING"
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [("4f1e2d3c-0000-4000-8000-000000000001", True), ("x" * 129, False), ("", False)],

@@ -1,27 +1,32 @@
 """Inventory without its process: real database, crops and catalog faked behind their ports."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest_asyncio
 
 from chassis.clock import FixedClock
 from chassis.database import Database
 from chassis.database.migrations import upgrade
-from chassis.errors import NotFound
 from chassis.ids import SystemIds
 from chassis.outbox import Outbox
 from chassis.quantity import Quantity
+from chassis.saga import SagaEngine
+from chassis.testing import eventually
 from services.inventory.adapters.db import PostgresReservations, PostgresStock
 from services.inventory.adapters.kafka import InventoryEvents
+from services.inventory.adapters.sagas import EngineReceipts
 from services.inventory.application.quarantine import QuarantineLot
 from services.inventory.application.queries import StockQueries
+from services.inventory.application.receipt_saga import ReceiptSteps
 from services.inventory.application.receive import ReceiveStock
 from services.inventory.application.reserve import ReservationCommands
-from services.inventory.domain.receipt import Lot
+from services.inventory.domain.receipt import Receipt
 from services.inventory.domain.stock import Need, StockItem
+from tests.integration.inventory.fakes import FakeCatalog, FakeCrops
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 OWNER, STRANGER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -37,48 +42,32 @@ def need(amount: str | int, unit: str = "H87", product: str = "kale", lot_id: st
     return Need(SOUP, Quantity.of(amount, unit), "" if lot_id else product, lot_id)
 
 
-@dataclass
-class FakeCrops:
-    """The crops service."""
-
-    lots: dict[str, Lot] = field(default_factory=dict)
-
-    async def lot(self, lot_id: str) -> Lot:
-        if lot_id not in self.lots:
-            raise NotFound("LOT_NOT_FOUND", "there is no such lot")
-        return self.lots[lot_id]
-
-
-class FakeCatalog:
-    """The catalog service with one venue."""
-
-    async def venue_owner(self, venue_id: str) -> str:
-        if venue_id != VENUE:
-            raise NotFound("VENUE_NOT_FOUND", "there is no such venue")
-        return OWNER
-
-
 class Inventory:
     """What a test needs at hand."""
 
     def __init__(self, database: Database) -> None:
-        self.database, self.clock, self.crops = database, FixedClock(NOW), FakeCrops()
-        ids, catalog = SystemIds(), FakeCatalog()
+        self.database, self.clock = database, FixedClock(NOW)
+        self.crops, catalog = FakeCrops(self.clock), FakeCatalog(VENUE, OWNER)
         self.stock, self.store = PostgresStock(database), PostgresReservations(database)
         events = InventoryEvents(database, Outbox("inventory"))
-        self.receive = ReceiveStock(database, self.stock, self.crops, catalog, events, self.clock, ids)
+        saga = ReceiptSteps(self.stock, self.crops, events, self.clock).saga()
+        self.engine = SagaEngine(database, [saga], poll=timedelta(milliseconds=50))
+        receipts = EngineReceipts(database, self.engine)
+        self.receive_stock = ReceiveStock(receipts, self.stock, catalog, self.clock, SystemIds())
         self.reservations = ReservationCommands(database, self.stock, self.store, events, self.clock)
         self.quarantine = QuarantineLot(database, self.stock, events)
         self.queries = StockQueries(self.stock, catalog)
 
     def lot(self, amount: str | int = 10, unit: str = "H87", product: str = "kale", days: int = 10) -> str:
         """The id of a new lot of OWNER."""
-        lot_id = new_id()
-        expires_at = self.clock.now() + timedelta(days=days)
-        self.crops.lots[lot_id] = Lot(
-            lot_id, OWNER, product, Quantity.of(amount, unit), expires_at, recalled=False
-        )
-        return lot_id
+        return self.crops.mint(OWNER, Quantity.of(amount, unit), product, days)
+
+    async def receive(
+        self, owner_id: str, venue_id: str, lot_id: str, quantity: Quantity, request_id: str = ""
+    ) -> StockItem:
+        """One receipt, by default a new one."""
+        receipt = Receipt(owner_id, venue_id, lot_id, quantity)
+        return await self.receive_stock(request_id or str(uuid4()), receipt)
 
     async def stocked(self, amount: str | int = 10, unit: str = "H87", days: int = 10) -> StockItem:
         """A lot that was received whole."""
@@ -121,4 +110,9 @@ class Inventory:
 @pytest_asyncio.fixture
 async def inventory(database_dsn: str, database: Database) -> AsyncIterator[Inventory]:
     await upgrade(database_dsn, "inventory")
-    yield Inventory(database)
+    found = Inventory(database)
+    working = asyncio.create_task(found.engine.run())
+    await eventually(lambda: found.engine.running)
+    yield found
+    await found.engine.stop()
+    await working

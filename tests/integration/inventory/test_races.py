@@ -165,4 +165,5 @@ async def test_a_receipt_that_meets_a_recall_is_refused_or_blocked(inventory: In
     usable = await inventory.database.fetchval("SELECT count(*) FROM stock_item WHERE NOT quarantined")
     blocked = await inventory.database.fetchval("SELECT count(*) FROM stock_item WHERE quarantined")
     assert (receive, usable, blocked) in [("ok", 0, 1), ("LOT_RECALLED", 0, 0)]
+    assert inventory.crops.lots[lot_id].committed.text == ("10" if blocked else "0")
     assert len(await published(inventory.database, "inventory.quarantined")) == blocked

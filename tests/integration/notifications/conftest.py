@@ -13,9 +13,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from chassis.clock import FixedClock
 from chassis.database import Database
 from chassis.database.migrations import upgrade
+from chassis.errors import DomainError
 from chassis.ids import SystemIds
 from chassis.outbox import Outbox
-from services.notifications.adapters.db import PostgresContacts, PostgresNotifications
+from services.notifications.adapters.db import PostgresNotifications
 from services.notifications.adapters.kafka import NotificationEvents
 from services.notifications.adapters.smtp import SmtpMail
 from services.notifications.application.deliver import DeliverNotifications
@@ -68,12 +69,27 @@ async def mail_server() -> AsyncIterator[MailServer]:
         yield handler
 
 
+class People:
+    """Users: the people there are, or the error that it answers with."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Contact] = {}
+        self.trouble: DomainError | None = None
+        self.asked = 0
+
+    async def find(self, user_id: str) -> Contact | None:
+        self.asked += 1
+        if self.trouble is not None:
+            raise self.trouble
+        return self.known.get(user_id)
+
+
 class Notifications:
     """What a test needs at hand."""
 
     def __init__(self, database: Database, smtp_url: str) -> None:
         self.database, self.clock, self.woken = database, FixedClock(), 0
-        self.store, self.contacts = PostgresNotifications(database), PostgresContacts(database)
+        self.store, self.people = PostgresNotifications(database), People()
         self.events = NotificationEvents(database, Outbox("notifications"))
         self.schedule = ScheduleNotification(self.store, self.clock, SystemIds(), self._wake)
         self.use(smtp_url)
@@ -82,15 +98,16 @@ class Notifications:
         """Deliver through another server from now on."""
         mail = SmtpMail(smtp_url, timeout_s=5)
         self.deliver = DeliverNotifications(
-            self.database, self.store, self.contacts, mail, self.events, self.clock
+            self.database, self.store, self.people, mail, self.events, self.clock
         )
 
-    async def welcome(self, source: str = "event-1", **changes: str) -> Notification:
-        """Schedule a welcome for ANN."""
-        return await self.schedule(source, ANN, "welcome", {"display_name": "Ann"}, **changes)
+    async def welcome(self, source: str = "event-1", user_id: str = ANN) -> Notification:
+        """Schedule a welcome, by default for ANN."""
+        return await self.schedule(source, user_id, "welcome", {})
 
-    async def knows_ann(self, **preferences: bool) -> None:
-        await self.contacts.save(Contact(ANN, ADDRESS, revision=1, **preferences))
+    def knows(self, user_id: str = ANN, email: str = ADDRESS, **preferences: bool) -> None:
+        """Users has this person."""
+        self.people.known[user_id] = Contact(user_id, email, "Ann", **preferences)
 
     async def of(self, notification: Notification) -> Notification:
         """As it is now."""

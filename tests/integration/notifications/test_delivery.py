@@ -6,39 +6,33 @@ from datetime import timedelta
 import pytest
 
 from chassis.background import Every
+from chassis.errors import DeadlineExceeded
 from chassis.testing import eventually
 from chassis.wakeup import Wakeup
 from services.notifications.application.deliver import BATCH, LEASE
-from services.notifications.domain.notification import LONGEST_PAUSE, MAX_ATTEMPTS, Contact, State
+from services.notifications.domain.notification import LONGEST_PAUSE, MAX_ATTEMPTS, State
 from tests.integration.notifications.conftest import ADDRESS, ANN, MailServer, Notifications
 
 CLOSED = "smtp://127.0.0.1:1"
 
 
-async def test_a_message_reaches_the_address_that_users_told_us(notifications: Notifications, mail_server):
-    await notifications.knows_ann()
+async def test_a_message_reaches_the_address_that_users_has(notifications: Notifications, mail_server):
+    notifications.knows()
     scheduled = await notifications.welcome()
     assert await notifications.deliver() == 1
     ((recipients, message),) = mail_server.taken
     assert (recipients, message["To"]) == ([ADDRESS], ADDRESS)
-    assert message["Subject"] == "Welcome to GreenLedger, Ann"
+    assert message["Subject"] == "Welcome to GreenLedger"
     assert message["Message-ID"] == f"<{scheduled.notification_id}@greenledger.local>"
-    assert "your GreenLedger account is ready" in message.get_content()
+    assert message.get_content().startswith("Hello Ann,")
     sent = await notifications.of(scheduled)
     assert (sent.state, sent.attempts, sent.delivered_at) == (State.SENT, 1, notifications.clock.now())
-    assert (sent.text, sent.email) == ("", "")  # they have served
     assert await notifications.deliver() == 0
     assert await notifications.topics() == ["sent"]
 
 
-async def test_a_given_address_is_used_although_nobody_told_us_of_the_person(notifications, mail_server):
-    await notifications.welcome(email="new@example.org")
-    await notifications.deliver()
-    assert mail_server.taken[0][0] == ["new@example.org"]
-
-
 async def test_one_cause_is_told_once(notifications: Notifications, mail_server: MailServer):
-    await notifications.knows_ann()
+    notifications.knows()
     start = asyncio.Barrier(5)
 
     async def schedule() -> str:
@@ -55,7 +49,7 @@ async def test_one_cause_is_told_once(notifications: Notifications, mail_server:
 
 
 async def test_preferences_suppress_what_they_forbid_and_only_that(notifications, mail_server):
-    await notifications.knows_ann(order_updates=False)
+    notifications.knows(order_updates=False)
     update = await notifications.schedule(
         "e1", ANN, "order-fulfilled", {"order_id": "o1", "total": "5.00 USD"}
     )
@@ -68,28 +62,72 @@ async def test_preferences_suppress_what_they_forbid_and_only_that(notifications
     assert await notifications.topics() == ["sent"]
 
 
-async def test_an_address_that_comes_late_is_used_and_one_that_never_comes_suppresses(
+async def test_the_address_of_the_moment_is_used_and_who_is_not_there_is_not_told(
     notifications: Notifications, mail_server: MailServer
 ):
-    early, never = (
-        await notifications.welcome(),
-        await notifications.schedule("event-1", "someone-else", "welcome", {"display_name": "Eve"}),
-    )
+    notifications.knows(email="old@example.org")
+    moved, gone = await notifications.welcome(), await notifications.welcome(user_id="someone-else")
+    notifications.knows(email="new@example.org")
     await notifications.deliver()
-    assert (await notifications.of(early)).state is State.SCHEDULED
-    await notifications.knows_ann()
-    for _ in range(MAX_ATTEMPTS):
-        notifications.clock.advance(LONGEST_PAUSE)
-        await notifications.deliver()
-    assert (await notifications.of(early)).state is State.SENT
-    unknown = await notifications.of(never)
-    assert (unknown.state, unknown.attempts) == (State.SUPPRESSED, MAX_ATTEMPTS // 2)
+    assert (await notifications.of(moved)).state is State.SENT
+    assert (await notifications.of(gone)).state is State.SUPPRESSED
+    assert [recipients for recipients, _ in mail_server.taken] == [["new@example.org"]]
+
+
+async def test_while_users_does_not_answer_a_message_waits(
+    notifications: Notifications, mail_server: MailServer
+):
+    notifications.knows()
+    scheduled = await notifications.welcome()
+    notifications.people.trouble = DeadlineExceeded("DEADLINE_EXCEEDED", "users does not answer")
+    await notifications.deliver()
+    waiting = await notifications.of(scheduled)
+    assert (waiting.state, "DEADLINE_EXCEEDED" in waiting.last_error) == (State.SCHEDULED, True)
+    notifications.people.trouble = None
+    notifications.clock.advance(LONGEST_PAUSE)
+    await notifications.deliver()
+    assert (await notifications.of(scheduled)).state is State.SENT
     assert len(mail_server.taken) == 1
+
+
+async def test_users_is_asked_outside_any_transaction(notifications: Notifications):
+    connections: list[bool] = []
+
+    async def find(user_id: str) -> None:
+        connections.append(notifications.database.ambient() is not None)
+
+    notifications.people.find = find  # type: ignore[method-assign]
+    await notifications.welcome()
+    await notifications.deliver()
+    assert connections == [False]
+
+
+async def test_what_was_written_for_a_person_is_kept_only_until_it_is_sent(
+    notifications: Notifications, mail_server: MailServer
+):
+    notifications.knows()
+    words = {"lot_code": "ROM-1", "from": "Green Acres", "to": "Bistro", "further": "not stored at all"}
+    scheduled = await notifications.schedule("e1", ANN, "lot-transferred", words)
+    assert await _rows_with(notifications, "Green Acres", ADDRESS, "further") == [True, False, False]
+    mail_server.rcpt = "450 4.2.1 Greylisted"
+    await notifications.deliver()
+    assert await _rows_with(notifications, "Green Acres", ADDRESS) == [True, False]
+    mail_server.rcpt = ""
+    notifications.clock.advance(LONGEST_PAUSE)
+    await notifications.deliver()
+    assert "From: Green Acres" in mail_server.taken[0][1].get_content()
+    assert await _rows_with(notifications, "Green Acres", ADDRESS, "Ann") == [False, False, False]
+    assert (await notifications.of(scheduled)).subject == "Lot ROM-1 has a new owner"
+
+
+async def _rows_with(notifications: Notifications, *words: str) -> list[bool]:
+    statement = "SELECT count(*) > 0 FROM notification n WHERE n::text LIKE '%' || $1 || '%'"
+    return [await notifications.database.fetchval(statement, word) for word in words]
 
 
 @pytest.mark.parametrize("answer", [{"rcpt": "550 5.1.1 No such box"}, {"data": "554 5.6.0 Refused"}])
 async def test_a_refusal_for_good_is_given_up_at_once(notifications, mail_server, answer):
-    await notifications.knows_ann()
+    notifications.knows()
     scheduled = await notifications.welcome()
     vars(mail_server).update(answer)
     await notifications.deliver()
@@ -101,7 +139,7 @@ async def test_a_refusal_for_good_is_given_up_at_once(notifications, mail_server
 
 @pytest.mark.parametrize("answer", [{"rcpt": "450 4.2.1 Greylisted"}, {"data": "451 4.3.0 Disk full"}])
 async def test_a_refusal_for_now_is_tried_again(notifications, mail_server, answer):
-    await notifications.knows_ann()
+    notifications.knows()
     scheduled = await notifications.welcome()
     vars(mail_server).update(answer)
     await notifications.deliver()
@@ -118,7 +156,7 @@ async def test_a_refusal_for_now_is_tried_again(notifications, mail_server, answ
 
 
 async def test_a_server_that_does_not_answer_is_tried_until_the_attempts_are_used_up(notifications):
-    await notifications.knows_ann()
+    notifications.knows()
     notifications.use(CLOSED)
     scheduled = await notifications.welcome()
     for _ in range(MAX_ATTEMPTS):
@@ -131,7 +169,7 @@ async def test_a_server_that_does_not_answer_is_tried_until_the_attempts_are_use
 
 
 async def test_a_login_that_fails_is_our_trouble_and_not_the_messages(notifications, mail_server):
-    await notifications.knows_ann()
+    notifications.knows()
     notifications.use(mail_server.url.replace("smtp://", "smtp://us:wrong@"))
     scheduled = await notifications.welcome()
     await notifications.deliver()
@@ -139,9 +177,9 @@ async def test_a_login_that_fails_is_our_trouble_and_not_the_messages(notificati
 
 
 async def test_an_address_that_cannot_be_written_fails_its_message_and_no_other(notifications, mail_server):
-    await notifications.knows_ann()
-    bad = await notifications.welcome("e1", email="a,b@example.org")
-    good = await notifications.welcome("e2")
+    notifications.knows("eve", "a,b@example.org")
+    notifications.knows()
+    bad, good = await notifications.welcome("e1", "eve"), await notifications.welcome("e2")
     await notifications.deliver()
     assert (await notifications.of(bad)).state is State.FAILED
     assert (await notifications.of(good)).state is State.SENT
@@ -149,7 +187,7 @@ async def test_an_address_that_cannot_be_written_fails_its_message_and_no_other(
 
 
 async def test_an_attempt_that_was_cut_short_is_repeated_after_its_lease(notifications, mail_server):
-    await notifications.knows_ann()
+    notifications.knows()
     scheduled = await notifications.welcome()
     (claimed,) = await notifications.store.claim(notifications.clock.now(), LEASE, BATCH)
     assert claimed.notification_id == scheduled.notification_id  # and its process dies here
@@ -160,7 +198,7 @@ async def test_an_attempt_that_was_cut_short_is_repeated_after_its_lease(notific
 
 
 async def test_of_two_attempts_at_once_the_end_is_recorded_and_told_once(notifications, mail_server):
-    await notifications.knows_ann()
+    notifications.knows()
     scheduled = await notifications.welcome()
     (slow,) = await notifications.store.claim(notifications.clock.now(), LEASE, BATCH)
     notifications.clock.advance(LEASE)
@@ -173,7 +211,7 @@ async def test_of_two_attempts_at_once_the_end_is_recorded_and_told_once(notific
 
 
 async def test_two_replicas_share_the_work_and_a_batch_is_sent_side_by_side(notifications, mail_server):
-    await notifications.knows_ann()
+    notifications.knows()
     for number in range(BATCH + 5):
         await notifications.welcome(f"event-{number}")
     # All 25 wait for each other in the mail server: one after the other they would never end.
@@ -183,28 +221,26 @@ async def test_two_replicas_share_the_work_and_a_batch_is_sent_side_by_side(noti
     assert len({message["Message-ID"] for _, message in mail_server.taken}) == BATCH + 5
 
 
-async def test_a_person_who_was_deleted_is_forgotten_also_by_late_news(notifications, mail_server):
-    await notifications.knows_ann()
-    await notifications.contacts.forget(ANN)
-    await notifications.contacts.save(Contact(ANN, ADDRESS, revision=9))
-    assert await notifications.contacts.get(ANN) is None
-    row = await notifications.database.fetchrow("SELECT email FROM contact WHERE user_id = $1", ANN)
-    assert row["email"] == ""
-    await notifications.contacts.forget("never-heard-of")
-    await notifications.contacts.save(Contact("never-heard-of", ADDRESS, revision=1))
-    assert await notifications.contacts.get("never-heard-of") is None
-
-
-async def test_older_news_of_a_person_is_ignored(notifications):
-    await notifications.contacts.save(Contact(ANN, "new@example.org", revision=3))
-    await notifications.contacts.save(Contact(ANN, "old@example.org", revision=2))
-    contact = await notifications.contacts.get(ANN)
-    assert contact is not None
-    assert contact.email == "new@example.org"
+async def test_who_has_left_gets_nothing_more_and_nothing_written_for_them_stays(
+    notifications: Notifications, mail_server: MailServer
+):
+    notifications.knows()
+    words = {"lot_code": "ROM-1", "from": "Green Acres", "to": "Bistro"}
+    pending = await notifications.schedule("e1", ANN, "lot-transferred", words)
+    others = await notifications.schedule("e1", "someone-else", "lot-transferred", words)
+    await notifications.store.forget(ANN)
+    forgotten = await notifications.of(pending)
+    assert (forgotten.state, forgotten.subject, forgotten.parameters) == (State.SUPPRESSED, "", {})
+    assert (await notifications.of(others)).parameters == words
+    notifications.people.known.clear()
+    late = await notifications.welcome("late")
+    await notifications.deliver()
+    assert (await notifications.of(late)).state is State.SUPPRESSED
+    assert mail_server.taken == []
 
 
 async def test_the_loop_sends_what_is_scheduled_until_it_is_stopped(notifications, mail_server):
-    await notifications.knows_ann()
+    notifications.knows()
     wakeup = Wakeup()
     loop = Every("delivery", notifications.deliver, wakeup=wakeup)
     running = asyncio.create_task(loop.run())

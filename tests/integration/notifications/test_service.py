@@ -2,37 +2,60 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 import pytest
 import pytest_asyncio
+from google.protobuf.message import Message
 from google.type.money_pb2 import Money
 
-from chassis.testing import eventually
+from chassis.testing import PostgresServer, eventually
 from chassis.testing.service import ServiceUnderTest, TokenSigner, serve
+from chassis.wakeup import Watchers
 from greenledger.crops.v1.events_pb2 import LotRecalled
 from greenledger.notifications.v1 import notifications_pb2 as pb
 from greenledger.notifications.v1.notifications_pb2_grpc import MailboxServiceStub, NotificationServiceStub
 from greenledger.orders.v1.events_pb2 import OrderFailed, OrderFulfilled
 from greenledger.payments.v1.events_pb2 import PaymentRefunded
-from greenledger.users.v1.events_pb2 import UserDeleted, UserRegistered, UserUpdated
-from greenledger.users.v1.users_pb2 import Preferences
+from greenledger.users.v1 import users_pb2
+from greenledger.users.v1.events_pb2 import UserDeleted
+from greenledger.users.v1.users_pb2_grpc import UserServiceStub
 from interceptors.testing import SignedChain, reason
+from services.auth.domain.roles import SERVICE_SCOPES
 from services.notifications.wiring import wire
+from services.users.adapters.db import PostgresUsers
+from services.users.domain.user import Preferences, State, User
+from services.users.wiring import wire as wire_users
 from tests.integration.notifications.conftest import ADDRESS, ANN, MailServer
 
 BOB = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
-WANTS_ALL = Preferences(order_updates=True, marketing_email=True)
+WANTS_ALL = Preferences(marketing_email=True, order_updates=True)
+
+
+@pytest_asyncio.fixture
+async def users(postgres_server: PostgresServer) -> AsyncIterator[ServiceUnderTest]:
+    """The users service, for the people that it has."""
+    signer, dsn = TokenSigner(), await postgres_server.create_database()
+    peers = dict.fromkeys(("auth", "notifications"), "127.0.0.1:1")
+    try:
+        async with serve(
+            "users", wire_users, SignedChain(signer), dsn, signer, peers=peers, loops=False
+        ) as running:
+            yield running
+    finally:
+        await postgres_server.drop_database(dsn)
 
 
 @pytest_asyncio.fixture
 async def service(
-    database_dsn: str, mail_server: MailServer, tmp_path: Path
+    database_dsn: str, mail_server: MailServer, users: ServiceUnderTest, tmp_path: Path
 ) -> AsyncIterator[ServiceUnderTest]:
     signer = TokenSigner()
-    given = {"smtp_url": mail_server.url, "mailbox_dir": tmp_path}
-    async with serve("notifications", wire, SignedChain(signer), database_dsn, signer, **given) as running:
+    given = {"smtp_url": mail_server.url, "mailbox_dir": tmp_path, "peers": {"users": users.address}}
+    chain = SignedChain(signer, SERVICE_SCOPES)
+    async with serve("notifications", wire, chain, database_dsn, signer, **given) as running:
         yield running
 
 
@@ -46,19 +69,27 @@ def crops(service: ServiceUnderTest):
     return service.signer.service("crops", "notifications.send")
 
 
-async def register(service: ServiceUnderTest) -> None:
-    await service.deliver(
-        "user.registered", UserRegistered(user_id=ANN, email=ADDRESS, preferences=WANTS_ALL)
+async def register(users: ServiceUnderTest, preferences: Preferences = WANTS_ALL) -> None:
+    """Ann is there."""
+    now, store = datetime.now(UTC), PostgresUsers(users.runtime.database, Watchers())
+    request_id = str(uuid.uuid4())
+    assert await store.add(
+        User(ANN, ADDRESS, "Ann", "guest", preferences, State.ACTIVE, now, now, request_id, "hash")
     )
 
 
+async def call_as_ann(users: ServiceUnderTest, method: str, request: Message) -> None:
+    stub = UserServiceStub(users.channel)
+    await getattr(stub, method)(request, metadata=users.signer.user(ANN))
+
+
 def welcome(**changes: object) -> pb.SendNotificationRequest:
-    facts = {"user_id": ANN, "template": "welcome", "parameters": {"display_name": "Ann"}}
+    facts = {"user_id": ANN, "template": "welcome"}
     return pb.SendNotificationRequest(**({"request_id": str(uuid.uuid4())} | facts | changes))
 
 
-async def test_a_request_becomes_a_message_once(service, stub, crops, mail_server):
-    await register(service)
+async def test_a_request_becomes_a_message_once(service, users, stub, crops, mail_server):
+    await register(users)
     request = welcome()
     first = await stub.SendNotification(request, metadata=crops)
     assert await stub.SendNotification(request, metadata=crops) == first
@@ -97,8 +128,8 @@ WORDS = {
 
 
 @pytest.mark.parametrize(("topic", "fact"), FACTS, ids=[topic for topic, _ in FACTS])
-async def test_people_are_told_of_a_fact_once(service, mail_server, topic, fact):
-    await register(service)
+async def test_people_are_told_of_a_fact_once(service, users, mail_server, topic, fact):
+    await register(users)
     event_id = str(uuid.uuid4())
     for _ in range(2):
         await service.deliver(topic, fact, event_id=event_id)
@@ -109,22 +140,35 @@ async def test_people_are_told_of_a_fact_once(service, mail_server, topic, fact)
     assert WORDS[topic] in message.get_content()
 
 
-async def test_news_of_a_person_changes_where_and_whether_they_are_told(service, mail_server):
-    await register(service)
-    moved = UserUpdated(user_id=ANN, email="new@example.org", preferences=Preferences(), revision=2)
-    await service.deliver("user.updated", moved)
+async def test_what_a_person_wants_now_decides_whether_they_are_told(service, users, mail_server):
+    await register(users, Preferences(order_updates=True))
+    quiet = users_pb2.User(user_id=ANN, preferences=users_pb2.Preferences(language="en"))
+    await call_as_ann(users, "UpdateUser", users_pb2.UpdateUserRequest(user=quiet))
     for topic, fact in FACTS:
         await service.deliver(topic, fact)
-    await eventually(lambda: len(mail_server.taken) == 2)
-    assert {recipients[0] for recipients, _ in mail_server.taken} == {"new@example.org"}
+    await states_become(service, ["SENT", "SENT", "SUPPRESSED", "SUPPRESSED"])
+    assert len(mail_server.taken) == 2
 
-    async def states() -> bool:
-        rows = await service.runtime.database.fetch("SELECT state FROM notification")
-        return sorted(row["state"] for row in rows) == ["SENT", "SENT", "SUPPRESSED", "SUPPRESSED"]
 
-    await eventually(states)
+async def test_a_closed_account_is_told_nothing_and_leaves_no_trace_here(service, users, mail_server):
+    await register(users)
+    await service.deliver(*FACTS[0])
+    await states_become(service, ["SENT"])
+    await call_as_ann(users, "DeleteUser", users_pb2.DeleteUserRequest(user_id=ANN))
+    await service.deliver(*FACTS[1])
+    await states_become(service, ["SENT", "SUPPRESSED"])
     await service.deliver("user.deleted", UserDeleted(user_id=ANN))
-    assert await service.runtime.database.fetchval("SELECT count(*) FROM contact WHERE email <> ''") == 0
+    kept = "SELECT count(*) FROM notification n WHERE subject <> '' OR n::text LIKE '%example.org%'"
+    assert await service.runtime.database.fetchval(kept) == 0
+    assert len(mail_server.taken) == 1
+
+
+async def states_become(service: ServiceUnderTest, wanted: list[str]) -> None:
+    async def reached() -> bool:
+        rows = await service.runtime.database.fetch("SELECT state FROM notification")
+        return sorted(row["state"] for row in rows) == wanted
+
+    await eventually(reached)
 
 
 async def test_someone_elses_notifications_do_not_exist_but_an_operator_sees_them(service, stub, crops):
@@ -146,8 +190,7 @@ async def test_someone_elses_notifications_do_not_exist_but_an_operator_sees_the
     ("changes", "expected"),
     [
         ({"template": "nonsense"}, "TEMPLATE_UNKNOWN"),
-        ({"parameters": {}}, "PARAMETER_MISSING"),
-        ({"email": "a@b\r\nBcc: c@d"}, "VALIDATION_FAILED"),
+        ({"template": "lot-transferred", "parameters": {"lot_code": "x"}}, "PARAMETER_MISSING"),
         ({"user_id": "17"}, "VALIDATION_FAILED"),
     ],
 )

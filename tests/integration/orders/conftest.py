@@ -15,7 +15,8 @@ from chassis.money import Money
 from chassis.outbox import Outbox
 from chassis.saga import SagaEngine
 from chassis.testing import eventually
-from services.orders.adapters.db import OrderChanges, PostgresCarts, PostgresOrders
+from chassis.wakeup import Watchers
+from services.orders.adapters.db import PostgresCarts, PostgresOrders
 from services.orders.adapters.kafka import OrderEvents
 from services.orders.adapters.sagas import EngineCheckouts
 from services.orders.application.carts import CartCommands
@@ -37,7 +38,7 @@ class Orders:
     def __init__(self, database: Database) -> None:
         self.database, self.clock = database, SystemClock()
         self.catalog, self.inventory, self.payments = FakeCatalog(), FakeInventory(), FakePayments()
-        self.changes = OrderChanges()
+        self.changes = Watchers()
         self.store, self.carts = PostgresOrders(database, self.changes), PostgresCarts(database)
         self.events = OrderEvents(database, Outbox("orders"))
         steps = CheckoutSteps(self.store, self.carts, self.inventory, self.payments, self.events, self.clock)

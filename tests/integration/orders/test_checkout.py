@@ -58,14 +58,29 @@ async def test_a_declined_payment_gives_the_stock_back(orders: Orders):
     await orders.ensure_consistent()
 
 
-async def test_a_payment_method_that_cannot_be_fails_the_checkout(orders: Orders):
-    await refused("CHECKOUT_FAILED", orders.order(method="cash"))
+async def test_a_payment_method_that_cannot_be_is_named_as_what_is_wrong(orders: Orders):
+    request_id = SystemIds().uuid7()
+    for _ in range(2):
+        error = await refused(
+            "PAYMENT_METHOD_INVALID", orders.order(method="cash", request_id=request_id), InvalidArgument
+        )
+        assert "payment method" in error.message
+        assert [violation.field for violation in error.violations] == ["payment_method"]
     await orders.ensure_consistent()
+
+
+async def test_the_payment_method_is_forgotten_with_the_end_of_the_saga(orders: Orders):
+    await orders.order()
+    await refused("PAYMENT_DECLINED", orders.order(method="pm_declined"))
+    await orders.ensure_consistent()
+    kept = "SELECT count(*) FROM saga WHERE saga::text LIKE '%pm\\_%'"
+    assert await orders.database.fetchval(kept) == 0
 
 
 async def test_an_authorization_without_answer_is_given_up_and_voided(orders: Orders):
     orders.payments.faults.after["authorize"] = [timed_out() for _ in range(5)]
-    await refused("CHECKOUT_FAILED", orders.order())
+    error = await refused("PROVIDER_TIMEOUT", orders.order())
+    assert "did not answer" in error.message
     assert orders.payments.faults.calls == ["authorize"] * 5 + ["void"]
     assert len(orders.payments.orders_in("VOIDED")) == 1
     await orders.ensure_consistent()

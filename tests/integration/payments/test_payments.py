@@ -225,8 +225,27 @@ async def test_a_promise_whose_request_never_comes_back_is_kept(payments: Paymen
     crashpoints.arm("payments.refund.promised:throw")
     with pytest.raises(crashpoints.CrashpointHit):
         await payments.refund(request_id, order_id, None, "spoilt")
+    promised = await payments.of_order(order_id)
+    assert (promised.status, promised.refunded_minor, promised.promised_minor) == (Status.CAPTURED, 0, 1000)
+    assert [each.order_id for each in await payments.queries.page(auditor(), Status.CAPTURED, None, 10)] == [
+        order_id
+    ]
     assert not await payments.refund.keep_promises()  # its own request may still be at it
     await payments.database.execute("UPDATE refund SET promised_at = promised_at - interval '1 minute'")
     assert await payments.refund.keep_promises()
     assert not await payments.refund.keep_promises()
+    assert (await payments.of_order(order_id)).status is Status.REFUNDED
     await payments.ensure_books_agree()
+
+
+async def test_no_table_keeps_a_payment_method_that_the_provider_has_answered_for(payments: Payments):
+    await payments.captured()
+    with pytest.raises(FailedPrecondition):
+        await payments.authorized(method="pm_declined")
+    unanswered = payments.new_order()
+    with pytest.raises(DeadlineExceeded):
+        await payments.authorize(unanswered, ANN, Money(77_77, "USD"), "pm_card")
+    kept = "SELECT array_agg(order_id::text) FROM payment WHERE payment::text LIKE '%pm\\_%'"
+    assert await payments.database.fetchval(kept) == [unanswered]
+    await payments.void(unanswered)
+    assert await payments.database.fetchval(kept) is None

@@ -230,6 +230,41 @@ async def test_local_steps_in_a_row_share_one_transaction(world):
     assert [record.attempts for record in ended.records.values()] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("reply", ["applied", "refused"])
+async def test_a_reply_commits_with_the_local_steps_that_follow_it(world, reply):
+    async def act(context: StepContext):
+        await world.local.act(context)
+        return {context.step: await world.db.fetchval("SELECT pg_current_xact_id()::text")}
+
+    async def refuse(_context: StepContext) -> None:
+        raise StepRejected("NO", "no")
+
+    asked = Step("asked", world.remote.act if reply == "applied" else refuse, retry=QUICK)
+    before, after = (Step(name, act, undo=act, local=True) for name in ("before", "after"))
+    engine = await world.run(Saga("order", 1, (before, asked, after)))
+    saga_id = await world.start(engine)
+    ended = await world.outcome(engine, saga_id)
+    assert ended.state is (State.COMPLETED if reply == "applied" else State.COMPENSATED)
+    recorded = await world.db.fetchval(
+        "SELECT xmin::text FROM saga_step WHERE saga_id = $1 AND step = 'asked'", saga_id
+    )
+    assert recorded == ended.data["after" if reply == "applied" else "before"]
+    doing = ["after", "before"] if reply == "applied" else ["before", "before"]
+    assert [step for step, _ in await local_effects(world.db, saga_id)] == doing
+
+
+@pytest.mark.parametrize("fault", [errors.Unavailable("DOWN", "down"), ValueError("bug")])
+async def test_a_reply_is_kept_when_the_local_step_after_it_fails(world, fault):
+    shaky = Step("shaky", failing(fault, 2, world.local.act), local=True, retry=QUICK)
+    engine = await world.run(Saga("order", 1, (Step("asked", world.remote.act, retry=QUICK), shaky)))
+    saga_id = await world.start(engine)
+    ended = await world.outcome(engine, saga_id)
+    assert ended.state is State.COMPLETED
+    assert await calls(world.db, saga_id) == [("asked", "action")]
+    assert ended.records["asked", Direction.ACTION].attempts == 1
+    assert await local_effects(world.db, saga_id) == [("shaky", "action")]
+
+
 @pytest.mark.parametrize(
     "fault", [StepRejected("NO", "no"), errors.Unavailable("DOWN", "down"), ValueError("bug")]
 )

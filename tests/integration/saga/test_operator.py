@@ -234,9 +234,37 @@ async def test_the_list_is_paged_from_the_newest_without_gaps(world):
 
 async def test_what_a_definition_hides_is_not_shown(world):
     steps = (Step("place", world.local.act, local=True),)
-    engine = await world.run(Saga("order", 1, steps, hidden=frozenset({"card"})))
-    saga_id = await world.start(engine, card="pm_secret", venue="v")
-    instance = await engine.outcome(saga_id, timedelta(seconds=10))
+    engine = world.engine(Saga("order", 1, steps, hidden=frozenset({"card"})))
+    instance = await engine.operator.get(await world.start(engine, card="pm_secret", venue="v"))
     shown = engine.operator.visible(instance)
     assert (shown["card"], shown["venue"]) == ("[hidden]", "v")
     assert set(engine.operator.visible(replace(instance, version=2)).values()) == {"[hidden]"}
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["completed", "compensated"])
+async def test_what_a_definition_hides_is_forgotten_when_the_saga_ends(world, refused):
+    last = Broken(world, NO if refused else None)
+    steps = (
+        Step("place", world.local.act, local=True),
+        Step("capture", last.act, pivot=True),
+        Step("ship", world.remote.act),
+    )
+    engine = await world.run(Saga("order", 1, steps, hidden=frozenset({"card"})))
+    saga_id = await world.start(engine, card="pm_secret", venue="v")
+    ended = await world.outcome(engine, saga_id)
+    assert ended.state is (State.COMPENSATED if refused else State.COMPLETED)
+    kept = (await engine.operator.get(saga_id)).data
+    assert kept["venue"] == "v"
+    assert "card" not in kept
+
+
+async def test_a_stuck_saga_keeps_what_it_hides_until_it_has_ended(world):
+    broken = Broken(world, NO)
+    steps = (Step("capture", world.remote.act, pivot=True), Step("ship", broken.act, retry=QUICK))
+    engine = await world.run(Saga("order", 1, steps, hidden=frozenset({"card"})))
+    saga_id = await world.start(engine, card="pm_secret")
+    await until_stuck(engine, saga_id)
+    assert (await engine.operator.get(saga_id)).data["card"] == "pm_secret"
+    await engine.operator.skip(saga_id, "ship", "op", "shipped by hand")
+    await world.outcome(engine, saga_id)
+    assert "card" not in (await engine.operator.get(saga_id)).data

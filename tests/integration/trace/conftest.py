@@ -12,7 +12,9 @@ from chassis.inbox import ReceivedEvent
 from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.graph_writer import PostgresGraphWriter
 from services.trace.adapters.kafka import subscriptions
+from services.trace.adapters.scope import PostgresScopeReader
 from services.trace.application.learn import Learn
+from services.trace.application.recall_scope import RecallScopes
 from services.trace.application.trace_goods import TraceGoods
 
 TABLES = [
@@ -24,7 +26,8 @@ TABLES = [
     "menu_item",
     "traced_order",
     "allocation",
-    "heard",
+    "learned",
+    "menu_item_past",
 ]
 
 
@@ -34,6 +37,7 @@ class Trace:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.ask = TraceGoods(PostgresGraphReader(database))
+        self.scopes = RecallScopes(PostgresScopeReader(database))
         self._handlers = {
             subscription.topic: subscription.batch_handler
             for subscription in subscriptions(Learn(PostgresGraphWriter(database)))
@@ -54,12 +58,13 @@ class Trace:
                     await handler(arrived[start : start + at_once], tx)
 
     async def graph(self) -> dict[str, Any]:
-        """All that is known, in a fixed order."""
+        """All that is known, in a fixed order, without the positions at which it was learned."""
         known: dict[str, Any] = {}
-        for table in TABLES[:-1]:
-            rows = await self.database.fetch(f"SELECT * FROM {table} AS t ORDER BY t::text")
-            known[table] = [tuple(row) for row in rows]
-        known["as_of"] = await self.database.fetchval("SELECT max(at) FROM heard")
+        for table in TABLES[:-2]:
+            rows = [dict(row) for row in await self.database.fetch(f"SELECT * FROM {table}")]
+            kept = [{name: row[name] for name in row if not name.endswith("position")} for row in rows]
+            known[table] = sorted(kept, key=str)
+        known["as_of"] = await self.database.fetchval("SELECT max(at) FROM learned")
         return known
 
     async def forget(self) -> None:

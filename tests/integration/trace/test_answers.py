@@ -5,8 +5,10 @@ import pytest
 from chassis.context import Principal
 from chassis.errors import NotFound
 from chassis.quantity import Quantity
-from services.trace.adapters.codec import lot_trace_to_proto, order_trace_to_proto, scope_to_proto
+from services.trace.adapters.codec import lot_trace_to_proto, order_trace_to_proto
+from services.trace.adapters.scope_codec import scope_to_proto
 from services.trace.domain.orders import OrderState
+from services.trace.domain.scope import ScopeCounts
 from tests.integration.trace.conftest import Trace
 from tests.integration.trace.story import START, Story, season
 
@@ -16,7 +18,7 @@ OPERATOR = Principal("operator", "user", permissions=frozenset({"trace.read", "t
 
 async def test_a_recall_scope_has_all_that_the_lot_reached_and_nothing_else(trace: Trace) -> None:
     await trace.hear(season().events)
-    scope = await trace.ask.recall_scope(OPERATOR, "a")
+    scope = await trace.scopes.summary(OPERATOR, "a")
     assert [lot.lot_id for lot in scope.lots] == ["a", "a1", "a2", "a3"]
     assert scope.recalled
     assert [(stock.stock_item_id, stock.quarantined) for stock in scope.stock] == [("s1", True), ("s2", True)]
@@ -27,21 +29,35 @@ async def test_a_recall_scope_has_all_that_the_lot_reached_and_nothing_else(trac
         ("eaten", OrderState.FULFILLED, ("a1",)),
         ("open", OrderState.CONFIRMED, ("a2",)),
     ]
-    assert (scope.guest_ids, scope.guest_count) == (("g1", "g2"), 2)
+    assert scope.guest_ids == ("g1", "g2")
+    assert scope.counts == ScopeCounts(
+        lots=4,
+        recalled_lots=4,
+        stock=2,
+        quarantined_stock=2,
+        venues=2,
+        menu_items=2,
+        orders=3,
+        guests=2,
+    )
+    assert scope.complete
+    assert scope.first_order is not None
+    assert scope.last_order is not None
+    assert START < scope.first_order < scope.last_order
     assert scope.as_of == season().events[-1].recorded_time
 
 
 async def test_the_scope_of_a_part_does_not_reach_upwards(trace: Trace) -> None:
     await trace.hear(season().events)
-    scope = await trace.ask.recall_scope(OPERATOR, "a2")
+    scope = await trace.scopes.summary(OPERATOR, "a2")
     assert [lot.lot_id for lot in scope.lots] == ["a2"]
     assert [order.order_id for order in scope.orders] == ["open"]
 
 
 async def test_guests_are_told_only_to_those_who_may_know(trace: Trace) -> None:
     await trace.hear(season().events)
-    scope = await trace.ask.recall_scope(AUDITOR, "a")
-    assert (scope.guest_ids, scope.guest_count) == ((), 2)
+    scope = await trace.scopes.summary(AUDITOR, "a")
+    assert (scope.guest_ids, scope.counts.guests) == ((), 2)
     assert {order.guest_id for order in scope.orders} == {""}
     assert (await trace.ask.order(AUDITOR, "eaten")).order.guest_id == ""
     assert (await trace.ask.order(OPERATOR, "eaten")).order.guest_id == "g1"
@@ -65,7 +81,7 @@ async def test_a_failed_order_whose_goods_had_left_stays_in_scope(trace: Trace) 
     story = season()
     story.consume("failed", "v1", ("s1", "a1", "salad"))
     await trace.hear(story.events)
-    scope = await trace.ask.recall_scope(OPERATOR, "a")
+    scope = await trace.scopes.summary(OPERATOR, "a")
     assert "failed" in {order.order_id for order in scope.orders}
 
 
@@ -87,7 +103,7 @@ async def test_a_lots_journey_names_ancestors_owners_descendants_and_stock(trace
 
 async def test_what_nobody_mentioned_is_not_found(trace: Trace) -> None:
     for question in (
-        trace.ask.recall_scope(OPERATOR, "?"),
+        trace.scopes.summary(OPERATOR, "?"),
         trace.ask.lot("?"),
         trace.ask.order(OPERATOR, "?"),
     ):
@@ -99,7 +115,7 @@ async def test_a_lot_that_was_only_mentioned_is_answered_as_far_as_it_is_known(t
     story = Story()
     story.receive("s", "v", "early", 5)
     await trace.hear(story.events)
-    scope = await trace.ask.recall_scope(OPERATOR, "early")
+    scope = await trace.scopes.summary(OPERATOR, "early")
     assert ([lot.lot_id for lot in scope.lots], scope.lots[0].quantity, scope.recalled) == (
         ["early"],
         None,
@@ -114,7 +130,7 @@ async def test_a_circle_of_descent_ends(trace: Trace) -> None:
     story.split("x", 0, y=1)
     story.split("y", 0, x=1)
     await trace.hear(story.events)
-    scope = await trace.ask.recall_scope(OPERATOR, "x")
+    scope = await trace.scopes.summary(OPERATOR, "x")
     journey = await trace.ask.lot("x")
     assert [lot.lot_id for lot in scope.lots] == ["x", "y"]
     assert [lot.lot_id for lot in journey.ancestors] == [lot.lot_id for lot in journey.descendants] == ["y"]
@@ -122,7 +138,7 @@ async def test_a_circle_of_descent_ends(trace: Trace) -> None:
 
 async def test_answers_go_out_as_the_contract_says(trace: Trace) -> None:
     await trace.hear(season().events)
-    scope = scope_to_proto(await trace.ask.recall_scope(OPERATOR, "a"))
+    scope = scope_to_proto(await trace.scopes.summary(OPERATOR, "a"))
     assert [(order.order_id, order.state) for order in scope.orders][1] == ("eaten", "FULFILLED")
     assert (scope.lots[0].quantity.amount, scope.lots[0].farm_name) == ("50", "Salinas")
     order = order_trace_to_proto(await trace.ask.order(OPERATOR, "eaten"))

@@ -4,6 +4,7 @@ import pytest
 
 from chassis.database import Database
 from services.trace.adapters import db
+from services.trace.adapters import scope_sql as sql
 from tests.integration.trace.conftest import Trace
 
 LEDGER = """
@@ -21,40 +22,63 @@ INSERT INTO allocation (order_id, stock_item_id, menu_item_id, lot_id, reserved)
 SELECT 'o' || n, 's' || n, 'm', 'lot-' || n, true FROM generate_series(1, 20000) n;
 INSERT INTO custody (lot_id, number, owner_id, from_time, reference_document)
 SELECT 'lot-' || n, 0, '', now(), '' FROM generate_series(1, 20000) n;
+INSERT INTO menu_item_past (menu_item_id, revision, venue_id, name, product_codes, lot_ids, until_position)
+SELECT menu_item_id, 0, venue_id, name, product_codes, lot_ids, 10 FROM menu_item;
+INSERT INTO learned (position, at) SELECT n, now() FROM generate_series(1, 10000) n;
 ANALYZE;
 """
 LOTS = [f"lot-{n}" for n in range(15000, 15040)]
 
 
+SCOPE = (LOTS, 10**9)
+PAGE = (*SCOPE, "", 50)
+QUESTIONS: dict[str, tuple[object, ...]] = {
+    sql.REACHED: ("lot-15000", 10**9),
+    sql.COUNTS: (*SCOPE, 100),
+    sql.RECALLED: (LOTS,),
+    sql.LOT_PAGE: PAGE,
+    sql.STOCK_PAGE: PAGE,
+    sql.VENUE_PAGE: PAGE,
+    sql.MENU_ITEM_PAGE: PAGE,
+    sql.ORDER_PAGE: (*SCOPE, "lot-15003", "o", 50),
+    sql.GUEST_PAGE: PAGE,
+    sql.VENUES: (["v1", "v2"],),
+    sql.AS_OF: (10**9,),
+    sql.RECALL_STATE: ("lot-15000",),
+    db._UP: (["lot-15000"],),
+    db._LOTS: (LOTS,),
+    db._PARENTS: (LOTS,),
+    db._CUSTODY: ("lot-15000",),
+    db._STOCK: ("lot-15000",),
+    db._ORDER: ("o7",),
+}
+
+
 @pytest.mark.parametrize("generic", [False, True])
 async def test_no_question_reads_a_whole_table(trace: Trace, generic: bool) -> None:
     await trace.database.execute(LEDGER)
-    questions: dict[str, object] = {
-        db._DOWN: ["lot-15000"],
-        db._UP: ["lot-15000"],
-        db._LOTS: LOTS,
-        db._PARENTS: LOTS,
-        db._CUSTODY: "lot-15000",
-        db._STOCK: LOTS,
-        db._VENUES: ["v1", "v2"],
-        db._MENU_ITEMS: LOTS,
-        db._ORDERS: LOTS,
-        db._ORDER: "o7",
-    }
-    for question, argument in questions.items():
-        plan = await planned(trace.database, question, argument, generic=generic)
+    for question, arguments in QUESTIONS.items():
+        plan = await planned(trace.database, question, arguments, generic=generic)
         scans = [line for line in plan.splitlines() if "Seq Scan" in line]
         assert scans == [], f"{question}\n{plan}"
 
 
-async def planned(database: Database, statement: str, argument: object, *, generic: bool) -> str:
-    """The plan that PostgreSQL uses, for this very argument or for any."""
-    kind = "text[]" if isinstance(argument, list) else "text"
-    literal = "ARRAY['" + "','".join(argument) + "']" if isinstance(argument, list) else f"'{argument}'"
+async def planned(database: Database, statement: str, arguments: tuple[object, ...], *, generic: bool) -> str:
+    """The plan that PostgreSQL uses, for these very arguments or for any."""
+    kinds = ", ".join(_KINDS[type(argument)] for argument in arguments)
     mode = "force_generic_plan" if generic else "force_custom_plan"
     async with database.transaction() as tx:
         await tx.execute(f"SET LOCAL plan_cache_mode = {mode}")
-        await tx.execute(f"PREPARE question ({kind}) AS {statement}")
-        rows = await tx.fetch(f"EXPLAIN EXECUTE question ({literal})")
+        await tx.execute(f"PREPARE question ({kinds}) AS {statement}")
+        rows = await tx.fetch(f"EXPLAIN EXECUTE question ({', '.join(map(literal, arguments))})")
         await tx.execute("DEALLOCATE question")
     return "\n".join(row[0] for row in rows)
+
+
+_KINDS = {list: "text[]", str: "text", int: "bigint"}
+
+
+def literal(argument: object) -> str:
+    if isinstance(argument, list):
+        return "ARRAY['" + "','".join(argument) + "']"
+    return f"'{argument}'" if isinstance(argument, str) else str(argument)

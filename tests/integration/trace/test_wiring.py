@@ -43,8 +43,14 @@ async def test_the_rpcs_answer_over_the_wired_objects(trace: Trace, tmp_path: Pa
     assert isinstance(implementation, trace_pb2_grpc.TraceServiceServicer)
     with use(RequestContext(principal=AUDITOR)):
         scope = await implementation.GetRecallScope(trace_pb2.GetRecallScopeRequest(lot_id="A"), None)
+        entries = await implementation.ListRecallScopeEntries(
+            trace_pb2.ListRecallScopeEntriesRequest(lot_id="A", position=scope.position), None
+        )
         order = await implementation.TraceOrder(trace_pb2.TraceOrderRequest(order_id="EATEN"), None)
         lot = await implementation.TraceLot(trace_pb2.TraceLotRequest(lot_id="A1"), None)
     assert (scope.guest_count, list(scope.guest_ids)) == (2, [])
+    assert [entry.WhichOneof("entry") for entry in entries.entries] == (
+        ["lot"] * 4 + ["stock"] * 2 + ["venue"] * 2 + ["menu_item"] * 2 + ["order"] * 3
+    )
     assert [traced.lot_id for traced in order.lots] == ["a", "a1", "b"]
     assert [traced.lot_id for traced in lot.ancestors] == ["a"]

@@ -18,7 +18,8 @@ from chassis.ids import SystemIds
 from chassis.outbox import Outbox
 from chassis.saga import Instance, SagaEngine
 from chassis.testing import eventually
-from services.users.adapters.db import PostgresUsers, UserChanges
+from chassis.wakeup import Watchers
+from services.users.adapters.db import PostgresUsers
 from services.users.adapters.kafka import UserEvents
 from services.users.adapters.sagas import EngineRegistrations
 from services.users.application.profiles import DeleteUser, ProfileQueries, UpdateUser
@@ -71,7 +72,7 @@ class World:
     messages: FakeMessages = field(default_factory=FakeMessages)
 
     def __post_init__(self) -> None:
-        self.changes = UserChanges()
+        self.changes = Watchers()
         self.users = PostgresUsers(self.database, self.changes)
         self.events = UserEvents(self.database, Outbox("users"))
         clock = SystemClock()

@@ -56,12 +56,12 @@ class FakeMessages:
     """
 
     def __init__(self) -> None:
-        self.sent: dict[str, tuple[str, str, str]] = {}
+        self.sent: dict[str, str] = {}
         self.calls = 0
         self.troubles: list[DomainError] = []
 
-    async def welcome(self, key: str, user_id: str, email: str, display_name: str) -> None:
+    async def welcome(self, key: str, user_id: str) -> None:
         self.calls += 1
         if self.troubles:
             raise self.troubles.pop(0)
-        self.sent[key] = (user_id, email, display_name)
+        self.sent[key] = user_id

@@ -53,7 +53,7 @@ async def test_a_registration_is_completed_by_the_next_process(world: World, poi
     assert world.credentials.emails == {"ada@example.org": user_id}
     assert await world.database.fetchval("SELECT state FROM person") == "ACTIVE"
     assert len(await events(world.database, "user.registered")) == 1
-    assert [message[0] for message in world.messages.sent.values()] == [user_id]
+    assert list(world.messages.sent.values()) == [user_id]
 
 
 @pytest.mark.parametrize("point", BACKWARD)

@@ -54,8 +54,8 @@ async def test_the_welcome_message_is_sent_with_the_token_of_the_service(fleet: 
     user = await fleet.register()
     await eventually(lambda: fleet.mail.sent)
     (message,) = fleet.mail.sent
-    assert (message.user_id, message.template, message.email) == (user.user_id, "welcome", "ada@example.org")
-    assert dict(message.parameters) == {"display_name": "Ada"}
+    assert (message.user_id, message.template) == (user.user_id, "welcome")
+    assert b"ada" not in message.SerializeToString().lower()
     assert fleet.mail.tokens[0].startswith("Bearer ey")
 
 

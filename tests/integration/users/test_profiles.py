@@ -42,7 +42,8 @@ async def test_a_change_is_stored_and_told_with_its_revision(world: World, proce
     (event,) = await events(world.database, "user.updated")
     payload = UserUpdated()
     assert event.payload.Unpack(payload)
-    assert (payload.display_name, payload.revision) == ("Ada L.", changed.revision)
+    assert (event.schema_version, payload.revision) == (2, changed.revision)
+    assert b"ada" not in event.SerializeToString().lower()
     assert changed.revision == user.revision + 1
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from datetime import timedelta
 
 import pytest
 
@@ -18,6 +19,7 @@ from chassis.errors import (
 from chassis.saga import State as SagaState
 from chassis.testing import eventually
 from greenledger.users.v1.events_pb2 import UserRegistered
+from services.users.application.housekeeping import KEPT, ForgetFailedRegistrations
 from services.users.domain.user import State
 from tests.integration.auth.process import events
 from tests.integration.users.conftest import PASSWORD, Process, World, asked, person
@@ -33,16 +35,13 @@ async def test_a_registration_makes_a_profile_credentials_an_event_and_a_message
     user = await world.register(process)
     assert user.state is State.ACTIVE
     assert world.credentials.emails == {"ada@example.org": user.user_id}
-    assert list(world.messages.sent.values()) == [(user.user_id, "ada@example.org", "Ada")]
+    assert list(world.messages.sent.values()) == [user.user_id]
     (event,) = await events(world.database)
     payload = UserRegistered()
     assert event.payload.Unpack(payload)
     assert (event.type, event.aggregate_id) == ("user.registered", user.user_id)
-    assert (payload.email, payload.role, payload.preferences.order_updates) == (
-        "ada@example.org",
-        "guest",
-        True,
-    )
+    assert (event.schema_version, payload.role) == (2, "guest")
+    assert b"ada" not in event.SerializeToString().lower()
 
 
 async def test_the_answer_does_not_wait_for_the_message(world: World, process: Process):
@@ -214,9 +213,10 @@ async def test_neither_the_password_nor_the_address_is_in_the_saga(world: World,
 
 
 async def test_who_leaves_before_the_welcome_is_not_written_to(world: World, process: Process):
-    world.messages.troubles = [unavailable()] * 2
+    world.messages.troubles = [unavailable()] * 100
     user = await process.register(asked(), PASSWORD)
     await world.delete(user.user_id, "", person(user.user_id))
+    world.messages.troubles.clear()
     await world.ended(process, user.user_id)
     assert world.messages.sent == {}
 
@@ -239,3 +239,24 @@ async def test_a_registration_that_another_process_finishes_is_seen(world: World
     assert user.state is State.ACTIVE
     await world.ended(working, user.user_id)
     await eventually(lambda: world.messages.sent)
+
+
+async def test_a_registration_that_failed_is_forgotten_after_its_time_and_no_other(
+    world: World, process: Process
+):
+    there = await world.register(process)
+    failed = []
+    for number in range(2):
+        world.credentials.troubles = [FailedPrecondition("TICKET_INVALID", "it has expired")]
+        with pytest.raises(Unavailable):
+            await process.register(asked(email=f"p{number}@example.org"), PASSWORD)
+    rows = await world.database.fetch("SELECT user_id FROM person WHERE state = 'FAILED' ORDER BY user_id")
+    failed = [row["user_id"] for row in rows]
+    assert len(failed) == 2
+    age = "UPDATE person SET updated_at = updated_at - $1::interval WHERE user_id = $2"
+    await world.database.execute(age, KEPT, failed[0])
+    await world.database.execute(age, KEPT - timedelta(minutes=5), failed[1])
+    await world.database.execute(age, 2 * KEPT, there.user_id)
+    await ForgetFailedRegistrations(world.users, SystemClock())()
+    left = await world.database.fetch("SELECT user_id FROM person")
+    assert {str(row["user_id"]) for row in left} == {there.user_id, str(failed[1])}

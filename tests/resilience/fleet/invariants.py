@@ -1,6 +1,6 @@
 """What must hold in a fleet at rest, whatever has died on the way; read from the databases themselves."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from services.trace.adapters.kafka import subscriptions as trace_subscriptions
 from services.trace.domain.orders import OrderState
 
 _NOBODY: Any = None
-ORCHESTRATORS = ("orders", "crops", "users")
+ORCHESTRATORS = ("orders", "crops", "users", "inventory")
 PRODUCERS = ("auth", "users", "crops", "catalog", "inventory", "orders", "payments", "notifications")
 _CONSUMERS: dict[str, list[Subscription[Any]]] = {
     "auth": [user_deleted(_NOBODY)],
@@ -53,6 +53,7 @@ async def check(live: LiveFleet) -> None:
     orders = await _orders(live)
     await _money(live, orders)
     await _stock(live, orders)
+    await _goods(live)
     await _people(live)
     await _lots(live)
 
@@ -117,6 +118,29 @@ async def _stock(live: LiveFleet, orders: dict[str, dict[str, Any]]) -> None:
     for row in rows:
         assert row["reserved"] == row["promised"], dict(row)
         assert row["on_hand"] == received[row["stock_item_id"]] - row["gone"], dict(row)
+
+
+async def _goods(live: LiveFleet) -> None:
+    """What is committed of a lot is what its receipts brought into stock, and never more than there is."""
+    received: dict[str, Decimal] = defaultdict(Decimal)
+    rows = await live.fetch("inventory", "SELECT stock_item_id::text, lot_id::text FROM stock_item")
+    amounts = await _received(live)
+    assert amounts.keys() == {row["stock_item_id"] for row in rows}
+    for row in rows:
+        received[row["lot_id"]] += amounts[row["stock_item_id"]]
+    lots = await live.fetch(
+        "crops",
+        """
+        SELECT substr(stream_id, 5) AS lot_id,
+               sum((data->'quantity'->>'amount')::numeric * CASE type
+                   WHEN 'LotQuantityCommitted' THEN 1 WHEN 'LotQuantityReleased' THEN -1 ELSE 0
+               END) AS committed,
+               min((data->'quantity'->>'amount')::numeric) FILTER (WHERE type = 'LotMinted') AS minted
+        FROM event WHERE stream_id LIKE 'lot-%' GROUP BY stream_id
+        """,
+    )
+    for lot in lots:
+        assert received[lot["lot_id"]] == (lot["committed"] or 0) <= lot["minted"], dict(lot)
 
 
 async def _received(live: LiveFleet) -> dict[str, Decimal]:

@@ -150,15 +150,19 @@ class Market:
         product = f"tomato-{uuid.uuid4().hex[:10]}"
         lot_id = await self.mint(product, kilograms)
         await self.transfer(lot_id, self.owner.user_id)
+        await self.receive(lot_id, kilograms)
+        return Goods(lot_id, product, await self.dish(product, price_minor))
+
+    async def receive(self, lot_id: str, kilograms: int, request_id: str = "") -> inventory_pb2.StockItem:
+        """Take a lot of the venue's owner into the venue's stock."""
         inventory = self.live.rpc("inventory")
         receipt = inventory_pb2.ReceiveStockRequest(
-            request_id=new_id(),
+            request_id=request_id or new_id(),
             venue_id=self.venue_id,
             lot_id=lot_id,
             quantity=Quantity(amount=str(kilograms), unit_code="KGM"),
         )
-        await inventory.call(inventory.inventory.ReceiveStock, receipt, self.owner)
-        return Goods(lot_id, product, await self.dish(product, price_minor))
+        return await inventory.call(inventory.inventory.ReceiveStock, receipt, self.owner)
 
     async def dish(self, product_code: str, price_minor: int) -> str:
         """A dish on the menu, one kilogram each; its id."""
@@ -233,7 +237,7 @@ class Market:
         WHERE s.state NOT IN ('COMPLETED', 'COMPENSATED') ORDER BY p.started_at
         """
         found: list[dict[str, Any]] = []
-        for service in ("orders", "crops", "users"):
+        for service in ("orders", "crops", "users", "inventory"):
             found += [dict(row) for row in await self.live.fetch(service, sql)]
         return found
 

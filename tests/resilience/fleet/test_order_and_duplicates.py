@@ -95,7 +95,7 @@ async def test_answers_that_come_after_the_timeout_change_nothing(market: Market
         LATE_AUTHORIZATION: "FULFILLED",
         LATE_CAPTURE: "FULFILLED",
         DECLINED: "PAYMENT_DECLINED",
-        UNANSWERED: "CHECKOUT_FAILED",
+        UNANSWERED: "PROVIDER_TIMEOUT",
     }
     product = market.goods.product_code
     dishes = {amount: await market.dish(product, amount) for amount in expected}

@@ -10,72 +10,65 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from chassis.outbox.outbox import EVENT_ID, KEY_SEQUENCE, PRODUCER
 from chassis.testing import eventually
-from fleet.client import Session
 from fleet.testing.live import LiveFleet
+from greenledger.catalog.v1 import catalog_pb2
 from greenledger.operations.v1 import operations_pb2 as pb
-from greenledger.users.v1 import users_pb2
 from tests.resilience.fleet import invariants
 from tests.resilience.fleet.market import Market, new_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
-TOPIC, CONSUMER = "user.updated", "notifications"
+TOPIC, CONSUMER = "catalog.menu-item-changed", "trace"
+NAME = "SELECT name FROM menu_item WHERE menu_item_id = $1"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def poisoned(market: Market, live: LiveFleet) -> AsyncIterator[Session]:
-    """Somebody of whom notifications cannot keep the contact: their database refuses it."""
-    somebody = await market.log_in(await market.register("guest"))
-    contact = "SELECT count(*) FROM contact WHERE user_id = $1"
-    await eventually(lambda: live.fetchval(CONSUMER, contact, somebody.user_id), 20)
+async def poisoned(market: Market, live: LiveFleet) -> AsyncIterator[str]:
+    """A dish of which trace cannot keep the news: its database refuses it."""
+    dish = await market.dish(market.goods.product_code, 321)
+    await eventually(lambda: live.fetchval(CONSUMER, NAME, dish), 20)
     await live.fetch(
-        CONSUMER,
-        f"ALTER TABLE contact ADD CONSTRAINT poison CHECK (user_id <> '{somebody.user_id}') NOT VALID",
+        CONSUMER, f"ALTER TABLE menu_item ADD CONSTRAINT poison CHECK (menu_item_id <> '{dish}') NOT VALID"
     )
-    yield somebody
-    await live.fetch(CONSUMER, "ALTER TABLE contact DROP CONSTRAINT IF EXISTS poison")
+    yield dish
+    await live.fetch(CONSUMER, "ALTER TABLE menu_item DROP CONSTRAINT IF EXISTS poison")
 
 
 async def test_a_poison_event_parks_its_key_and_a_replay_resumes_in_order(
-    market: Market, live: LiveFleet, poisoned: Session
+    market: Market, live: LiveFleet, poisoned: str
 ) -> None:
+    other = await market.dish(market.goods.product_code, 322)
     for number in range(3):
-        await _update(live, poisoned, marketing=number % 2 == 0)
-    parked = await eventually(lambda: _parked(market, poisoned.user_id, 3), 20)
-    assert [event.key_sequence for event in parked] == [1, 2, 3]
+        await _rename(market, poisoned, f"Salad {number}")
+    parked = await eventually(lambda: _parked(market, poisoned, 3), 20)
+    assert [event.key_sequence for event in parked] == [2, 3, 4]
     assert "poison" in parked[0].reason
     assert "earlier event" in parked[1].reason
 
-    await _update(live, market.guest, marketing=True)
-    kept = "SELECT marketing_email FROM contact WHERE user_id = $1"
-    await eventually(lambda: live.fetchval(CONSUMER, kept, market.guest.user_id), 20)
+    await _rename(market, other, "Soup")
+    await eventually(lambda: _is_called(live, other, "Soup"), 20)
     with pytest.raises(Exception, match="EVENT_STILL_FAILS"):
-        await _replay(market, poisoned.user_id)
-    assert len(await _parked(market, poisoned.user_id, 3)) == 3
+        await _replay(market, poisoned)
+    assert len(await _parked(market, poisoned, 3)) == 3
 
-    await live.fetch(CONSUMER, "ALTER TABLE contact DROP CONSTRAINT poison")
-    await _replay(market, poisoned.user_id)
-    assert await _parked(market, poisoned.user_id, 0) == []
-    row = await live.fetch(
-        CONSUMER, "SELECT marketing_email, revision FROM contact WHERE user_id = $1", poisoned.user_id
-    )
-    last = await live.fetchval("users", "SELECT revision FROM person WHERE user_id = $1", poisoned.user_id)
-    assert tuple(row[0]) == (True, last)
-    await _update(live, poisoned, marketing=False)
-    await eventually(lambda: _withdrawn(live, poisoned.user_id), 20)
+    await live.fetch(CONSUMER, "ALTER TABLE menu_item DROP CONSTRAINT poison")
+    await _replay(market, poisoned)
+    assert await _parked(market, poisoned, 0) == []
+    assert await _is_called(live, poisoned, "Salad 2")
+    await _rename(market, poisoned, "Salad 3")
+    await eventually(lambda: _is_called(live, poisoned, "Salad 3"), 20)
     await invariants.check_events(live)
 
 
 async def test_a_record_that_is_no_event_parks_only_its_own_key(market: Market, live: LiveFleet) -> None:
-    key = new_id()
-    headers = {EVENT_ID: new_id(), KEY_SEQUENCE: "1", PRODUCER: "users"}
+    key, other = new_id(), await market.dish(market.goods.product_code, 323)
+    headers = {EVENT_ID: new_id(), KEY_SEQUENCE: "1", PRODUCER: "catalog"}
     await asyncio.to_thread(_produce, live.bootstrap, key, b"\xff\xff no envelope", headers)
     parked = await eventually(lambda: _parked(market, key, 1), 20)
     assert parked[0].event_id == headers[EVENT_ID]
     assert "not an event envelope" in parked[0].reason
-    await _update(live, market.guest, marketing=True)
-    await _update(live, market.guest, marketing=False)
-    await eventually(lambda: _withdrawn(live, market.guest.user_id), 20)
+    await _rename(market, other, "Stew")
+    await eventually(lambda: _is_called(live, other, "Stew"), 20)
 
     operations = live.rpc(CONSUMER)
     request = pb.DiscardParkedEventRequest(
@@ -87,20 +80,17 @@ async def test_a_record_that_is_no_event_parks_only_its_own_key(market: Market, 
     await invariants.check_events(live)
 
 
-async def _withdrawn(live: LiveFleet, user_id: str) -> bool:
-    kept = "SELECT NOT marketing_email FROM contact WHERE user_id = $1"
-    return bool(await live.fetchval(CONSUMER, kept, user_id))
+async def _is_called(live: LiveFleet, menu_item_id: str, name: str) -> bool:
+    return bool(await live.fetchval(CONSUMER, NAME, menu_item_id) == name)
 
 
-async def _update(live: LiveFleet, who: Session, *, marketing: bool) -> None:
-    users = live.rpc("users")
-    request = users_pb2.UpdateUserRequest(
-        user=users_pb2.User(
-            user_id=who.user_id, preferences=users_pb2.Preferences(marketing_email=marketing)
-        ),
-        update_mask=FieldMask(paths=["preferences.marketing_email"]),
+async def _rename(market: Market, menu_item_id: str, name: str) -> None:
+    catalog = market.live.rpc("catalog")
+    request = catalog_pb2.UpdateMenuItemRequest(
+        menu_item=catalog_pb2.MenuItem(menu_item_id=menu_item_id, name=name),
+        update_mask=FieldMask(paths=["name"]),
     )
-    await users.call(users.users.UpdateUser, request, who)
+    await catalog.call(catalog.catalog.UpdateMenuItem, request, market.owner)
 
 
 async def _parked(market: Market, key: str, wanted: int) -> list[pb.ParkedEvent]:

@@ -87,6 +87,8 @@ def test_other_authorization_schemes_are_no_token(edge: Edge, value: str) -> Non
 
 def test_a_token_in_the_query_is_not_read(edge: Edge) -> None:
     reply = edge.http.get(f"/api/cart?access_token={edge.services.token}")
+    assert (reply.status_code, reason_of(reply)) == (401, "TOKEN_MISSING")
+    reply = edge.http.get(f"/api/cart?access_token={edge.services.token}", headers=edge.bearer())
     assert reply.status_code == 400
 
 

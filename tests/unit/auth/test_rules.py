@@ -60,7 +60,7 @@ def test_every_permission_that_a_contract_names_exists_and_is_the_operators():
         (
             "auditor",
             """crops.lots.read trace.read orders.read payments.read users.read operations.read
-            inventory.stock.read""",
+            inventory.read inventory.stock.read""",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """The list of services, their environment and the order in which they stop."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,25 @@ def test_a_service_is_told_its_own_database_ports_and_all_its_peers(monkeypatch:
     assert environment["GREENLEDGER_PEERS"].startswith("auth=127.0.0.1:18100,users=127.0.0.1:18101,")
     assert environment["GREENLEDGER_SECRETS_DIR"] == "/state/secrets"
     assert "GREENLEDGER_POSTGRES_URL" not in environment, "a service must not get the administrator's address"
+
+
+@pytest.mark.parametrize("external", [True, False])
+def test_options_of_kafka_reach_a_service_only_with_an_external_broker(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, external: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GREENLEDGER_KAFKA_OPTIONS", "security.protocol=SASL_SSL")
+    monkeypatch.setenv("GREENLEDGER_KAFKA_OPTIONS_FILE", "kafka.properties")
+    if external:
+        monkeypatch.setenv("GREENLEDGER_KAFKA_BOOTSTRAP", "broker:9093")
+    settings = FleetSettings.from_environment(os.environ, state_dir=Path("/state"))
+    environment = service_environment(SERVICES[0], SERVICES, settings, ENDPOINTS)
+    given = {name: text for name, text in environment.items() if name.startswith("GREENLEDGER_KAFKA_OPTIONS")}
+    expected = {
+        "GREENLEDGER_KAFKA_OPTIONS": "security.protocol=SASL_SSL",
+        "GREENLEDGER_KAFKA_OPTIONS_FILE": str(tmp_path / "kafka.properties"),
+    }
+    assert given == (expected if external else {})
 
 
 def test_a_service_stops_before_those_it_calls() -> None:

@@ -29,6 +29,11 @@ def test_an_option_wins_over_the_environment() -> None:
     assert (settings.edge_port, settings.state_dir) == (9100, Path("/option"))
 
 
+def test_options_of_kafka_do_not_show_when_settings_are_printed() -> None:
+    environ = {"GREENLEDGER_KAFKA_OPTIONS": "sasl.password=hunter2"}
+    assert "hunter2" not in repr(FleetSettings.from_environment(environ))
+
+
 def test_an_empty_variable_counts_as_unset() -> None:
     settings = FleetSettings.from_environment({"GREENLEDGER_POSTGRES_URL": "", "GREENLEDGER_EDGE_PORT": ""})
     assert settings.postgres_url is None

@@ -1,17 +1,13 @@
-"""Rules of reservations and receipts."""
+"""Rules of reservations."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from chassis.errors import DomainError
-from chassis.quantity import Quantity
-from services.inventory.domain.receipt import Lot, ensure_receivable
 from services.inventory.domain.reservation import Reservation, State
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-LOT = Lot("l1", "venue-owner", "kale", Quantity.of(10, "KGM"), NOW.replace(year=2027), recalled=False)
 
 
 def reservation(state: State) -> Reservation:
@@ -60,26 +56,3 @@ def test_what_was_given_back_is_given_back_for_good(state, reason):
 @pytest.mark.parametrize(("expired", "state"), [(True, State.EXPIRED), (False, State.RELEASED)])
 def test_an_open_reservation_is_released_or_runs_out(expired, state):
     assert reservation(State.HELD).released(expired=expired).state is state
-
-
-@pytest.mark.parametrize(
-    ("changes", "quantity", "before", "actor", "reason"),
-    [
-        ({"owner_id": "other"}, "1", "0", "venue-owner", "NOT_OWNER"),
-        ({}, "1", "0", "stranger", "NOT_OWNER"),
-        ({"recalled": True}, "1", "0", "venue-owner", "LOT_RECALLED"),
-        ({"expires_at": NOW}, "1", "0", "venue-owner", "LOT_EXPIRED"),
-        ({}, "0", "0", "venue-owner", "QUANTITY_ZERO"),
-        ({}, "0.000001", "10", "venue-owner", "QUANTITY_EXCEEDED"),
-        ({}, "10.000001", "0", "venue-owner", "QUANTITY_EXCEEDED"),
-    ],
-)
-def test_a_receipt_that_cannot_be_is_refused(changes, quantity, before, actor, reason):
-    lot, amounts = replace(LOT, **changes), [Quantity.of(each, "KGM") for each in (quantity, before)]
-    parties = {"actor": actor, "venue_owner": "venue-owner", "at": NOW}
-    assert reason_of(ensure_receivable, lot, *amounts, **parties) == reason
-
-
-def test_the_whole_rest_of_a_lot_may_be_received():
-    rest, before = Quantity.of("0.000001", "KGM"), Quantity.of("9.999999", "KGM")
-    ensure_receivable(LOT, rest, before, actor="venue-owner", venue_owner="venue-owner", at=NOW)

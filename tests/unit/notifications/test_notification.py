@@ -18,7 +18,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 def notification(attempts: int) -> Notification:
     facts = {"created_at": NOW, "due_at": NOW, "attempts": attempts}
-    return Notification("n1", "e1", "ann", "welcome", Category.TRANSACTIONAL, "", "S", "T", **facts)
+    return Notification("n1", "e1", "ann", "welcome", Category.TRANSACTIONAL, "S", **facts)
 
 
 @pytest.mark.parametrize(("attempts", "pause_s"), [(1, 1), (2, 2), (5, 16)])
@@ -50,5 +50,5 @@ def test_no_pause_is_longer_than_the_longest():
     ],
 )
 def test_preferences_decide_over_all_but_transactional_messages(marketing, updates, allowed):
-    contact = Contact("ann", "ann@example.org", marketing, updates)
+    contact = Contact("ann", "ann@example.org", "Ann", marketing, updates)
     assert {category for category in Category if contact.allows(category)} == allowed

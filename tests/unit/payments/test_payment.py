@@ -1,5 +1,6 @@
 """Rules of a payment's life."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,10 +13,9 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
 
 
-def payment(state: State, *, refunded_minor: int = 0) -> Payment:
-    return Payment(
-        "p1", "o1", "ann", Money(1000, "USD"), "pm_card", state, NOW, NOW, refunded_minor=refunded_minor
-    )
+def payment(state: State, *, promised_minor: int = 0, refunded_minor: int = 0) -> Payment:
+    intended = Payment.intended("p1", "o1", "ann", Money(1000, "USD"), "pm_card", NOW)
+    return replace(intended, state=state, promised_minor=promised_minor, refunded_minor=refunded_minor)
 
 
 def refusal(call, *arguments: object) -> tuple[type[DomainError], str]:
@@ -64,12 +64,12 @@ def test_taken_money_cannot_be_voided(state):
 
 
 def test_a_refund_without_amount_promises_all_that_is_left():
-    promised, amount = payment(State.CAPTURED, refunded_minor=400).refunding(None, LATER)
-    assert (amount, promised.refunded_minor) == (Money(600, "USD"), 1000)
+    promised, amount = payment(State.CAPTURED, promised_minor=400).refunding(None, LATER)
+    assert (amount, promised.promised_minor) == (Money(600, "USD"), 1000)
 
 
 @pytest.mark.parametrize(
-    ("state", "refunded", "amount", "expected"),
+    ("state", "promised", "amount", "expected"),
     [
         (State.CAPTURED, 400, Money(601, "USD"), (FailedPrecondition, "REFUND_EXCEEDS_CAPTURE")),
         (State.CAPTURED, 1000, None, (FailedPrecondition, "REFUND_EXCEEDS_CAPTURE")),
@@ -78,8 +78,29 @@ def test_a_refund_without_amount_promises_all_that_is_left():
         (State.VOIDED, 0, None, (FailedPrecondition, "PAYMENT_NOT_CAPTURED")),
     ],
 )
-def test_a_refund_never_exceeds_what_was_captured(state, refunded, amount, expected):
-    assert refusal(payment(state, refunded_minor=refunded).refunding, amount, LATER) == expected
+def test_a_refund_never_exceeds_what_was_captured(state, promised, amount, expected):
+    assert refusal(payment(state, promised_minor=promised).refunding, amount, LATER) == expected
+
+
+def test_a_refund_counts_for_others_when_it_was_made_and_not_when_it_is_promised():
+    promised, amount = payment(State.CAPTURED).refunding(None, LATER)
+    assert promised.status is Status.CAPTURED
+    assert promised.refunded(amount, LATER).status is Status.REFUNDED
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        payment(State.PENDING).authorized(LATER),
+        payment(State.PENDING).declined("card_declined", LATER),
+        payment(State.PENDING).voiding(LATER),
+    ],
+    ids=["authorized", "declined", "voiding"],
+)
+def test_the_method_is_kept_no_longer_than_until_the_provider_has_answered(answered):
+    assert payment(State.PENDING).method == "pm_card"
+    assert answered.method == ""
+    assert "pm_card" not in repr(answered)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +114,13 @@ def test_a_refund_never_exceeds_what_was_captured(state, refunded, amount, expec
 def test_another_authorization_of_the_same_order_is_refused(payer, amount, method):
     recorded = payment(State.AUTHORIZED)
     assert refusal(recorded.ensure_repeats, payer, amount, method) == (AlreadyExists, "REQUEST_ID_REUSED")
+
+
+def test_the_same_authorization_again_is_accepted_although_the_method_is_forgotten():
+    recorded = payment(State.PENDING).authorized(LATER)
+    recorded.ensure_repeats("ann", Money(1000, "USD"), "pm_card")
+    with pytest.raises(AlreadyExists):
+        recorded.ensure_repeats("ann", Money(1000, "USD"), "pm_other")
 
 
 def test_an_authorization_that_comes_after_the_void_is_refused():
@@ -115,4 +143,4 @@ def test_an_authorization_that_comes_after_the_void_is_refused():
     ],
 )
 def test_others_are_told_only_what_is_certain(state, refunded, status):
-    assert payment(state, refunded_minor=refunded).status is status
+    assert payment(state, promised_minor=refunded, refunded_minor=refunded).status is status

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from services.trace.domain.answers import OrderTrace, RecallScope, TracedOrder
+from services.trace.domain.answers import OrderTrace, TracedOrder
 from services.trace.domain.descent import distances
 from services.trace.domain.orders import OrderState
+from services.trace.domain.scope import Place, RecallScope, ScopeCounts, ScopeEntry, ScopeKind
 
 ORDER = TracedOrder(
     order_id="o",
@@ -17,22 +18,39 @@ ORDER = TracedOrder(
 )
 SCOPE = RecallScope(
     lot_id="l",
+    recalled=True,
+    counts=ScopeCounts(
+        lots=1,
+        recalled_lots=1,
+        stock=0,
+        quarantined_stock=0,
+        venues=0,
+        menu_items=0,
+        orders=1,
+        guests=1,
+    ),
     lots=(),
     stock=(),
     venues=(),
     menu_items=(),
     orders=(ORDER,),
     guest_ids=("guest",),
-    guest_count=1,
+    first_order=None,
+    last_order=None,
     as_of=None,
+    position=1,
+    complete=True,
 )
 
 
 def test_without_personal_data_only_the_number_of_guests_is_told() -> None:
     public = SCOPE.without_personal_data()
     assert "guest" not in (*public.guest_ids, *(order.guest_id for order in public.orders))
-    assert public.guest_count == 1
+    assert public.counts.guests == 1
     assert public.orders == (replace(ORDER, guest_id=""),)
+    assert ScopeEntry(Place(ScopeKind.ORDER, "o"), ORDER).without_personal_data().what == replace(
+        ORDER, guest_id=""
+    )
     assert OrderTrace(ORDER, ()).without_personal_data().order.guest_id == ""
 
 

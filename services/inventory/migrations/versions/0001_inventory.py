@@ -1,4 +1,4 @@
-"""Stock, reservations and what is known of recalled lots."""
+"""Stock, reservations, the receipt saga and what is known of recalled lots."""
 
 from alembic import op
 
@@ -23,11 +23,6 @@ CREATE TABLE stock_item (
 CREATE INDEX stock_item_use_idx ON stock_item (venue_id, expires_at, stock_item_id);
 CREATE INDEX stock_item_product_idx ON stock_item (venue_id, product_code) WHERE on_hand > 0;
 CREATE INDEX stock_item_lot_idx ON stock_item (lot_id);
-CREATE TABLE lot_receipt (
-    lot_id uuid PRIMARY KEY,
-    received numeric(21, 6) NOT NULL CHECK (received >= 0),
-    unit text NOT NULL
-);
 CREATE TABLE quarantined_lot (
     lot_id uuid PRIMARY KEY,
     reason text NOT NULL
@@ -57,11 +52,13 @@ def upgrade() -> None:
     op.execute(schema.IDEMPOTENCY_V1)
     op.execute(schema.OUTBOX_V1)
     op.execute(schema.INBOX_V1)
+    op.execute(schema.SAGA_V1)
     op.execute(OWN_TABLES)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE allocation, reservation, quarantined_lot, lot_receipt, stock_item;")
+    op.execute("DROP TABLE allocation, reservation, quarantined_lot, stock_item;")
+    op.execute(schema.SAGA_V1_DROP)
     op.execute(schema.INBOX_V1_DROP)
     op.execute(schema.AUDIT_V1_DROP)
     op.execute(schema.OUTBOX_V1_DROP)

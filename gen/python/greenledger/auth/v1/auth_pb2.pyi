@@ -42,6 +42,32 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ROLE_NOT_SELF_SERVICE: _ErrorReason.ValueType  # 9
     ERROR_REASON_USER_UNKNOWN: _ErrorReason.ValueType  # 10
     ERROR_REASON_PASSWORD_WEAK: _ErrorReason.ValueType  # 11
+    ERROR_REASON_WALLET_ADDRESS_INVALID: _ErrorReason.ValueType  # 12
+    """The capitals of the address are not those of its EIP-55 checksum."""
+    ERROR_REASON_WALLET_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 13
+    """The text is no EIP-4361 message; the metadata names the part."""
+    ERROR_REASON_WALLET_NONCE_INVALID: _ErrorReason.ValueType  # 14
+    """The challenge is not one that was made for this address, purpose and account."""
+    ERROR_REASON_WALLET_NONCE_USED: _ErrorReason.ValueType  # 15
+    """The challenge is used up; ask for another one."""
+    ERROR_REASON_WALLET_ORIGIN_NOT_ALLOWED: _ErrorReason.ValueType  # 16
+    """Domain, scheme and URI of the message are not those of one origin that this fleet allows."""
+    ERROR_REASON_WALLET_CHAIN_NOT_ALLOWED: _ErrorReason.ValueType  # 17
+    ERROR_REASON_WALLET_STATEMENT_MISMATCH: _ErrorReason.ValueType  # 18
+    """The message says something else than what it is used for."""
+    ERROR_REASON_WALLET_MESSAGE_EXPIRED: _ErrorReason.ValueType  # 19
+    """Challenge or message have expired; ask for another challenge."""
+    ERROR_REASON_WALLET_MESSAGE_NOT_YET_VALID: _ErrorReason.ValueType  # 20
+    """The message is issued in the future, or not valid yet."""
+    ERROR_REASON_WALLET_SIGNATURE_INVALID: _ErrorReason.ValueType  # 21
+    """Not a signature by the key of the address; contract wallets (EIP-1271) cannot be checked here."""
+    ERROR_REASON_WALLET_NOT_LINKED: _ErrorReason.ValueType  # 22
+    """No account, or not this one, has the wallet."""
+    ERROR_REASON_WALLET_TAKEN: _ErrorReason.ValueType  # 23
+    """Another account has the wallet."""
+    ERROR_REASON_WALLET_LIMIT_REACHED: _ErrorReason.ValueType  # 24
+    ERROR_REASON_LAST_SIGN_IN_MEANS: _ErrorReason.ValueType  # 25
+    """Without it nobody could sign in to the account any more."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -61,6 +87,32 @@ ERROR_REASON_ROLE_UNKNOWN: ErrorReason.ValueType  # 8
 ERROR_REASON_ROLE_NOT_SELF_SERVICE: ErrorReason.ValueType  # 9
 ERROR_REASON_USER_UNKNOWN: ErrorReason.ValueType  # 10
 ERROR_REASON_PASSWORD_WEAK: ErrorReason.ValueType  # 11
+ERROR_REASON_WALLET_ADDRESS_INVALID: ErrorReason.ValueType  # 12
+"""The capitals of the address are not those of its EIP-55 checksum."""
+ERROR_REASON_WALLET_MESSAGE_MALFORMED: ErrorReason.ValueType  # 13
+"""The text is no EIP-4361 message; the metadata names the part."""
+ERROR_REASON_WALLET_NONCE_INVALID: ErrorReason.ValueType  # 14
+"""The challenge is not one that was made for this address, purpose and account."""
+ERROR_REASON_WALLET_NONCE_USED: ErrorReason.ValueType  # 15
+"""The challenge is used up; ask for another one."""
+ERROR_REASON_WALLET_ORIGIN_NOT_ALLOWED: ErrorReason.ValueType  # 16
+"""Domain, scheme and URI of the message are not those of one origin that this fleet allows."""
+ERROR_REASON_WALLET_CHAIN_NOT_ALLOWED: ErrorReason.ValueType  # 17
+ERROR_REASON_WALLET_STATEMENT_MISMATCH: ErrorReason.ValueType  # 18
+"""The message says something else than what it is used for."""
+ERROR_REASON_WALLET_MESSAGE_EXPIRED: ErrorReason.ValueType  # 19
+"""Challenge or message have expired; ask for another challenge."""
+ERROR_REASON_WALLET_MESSAGE_NOT_YET_VALID: ErrorReason.ValueType  # 20
+"""The message is issued in the future, or not valid yet."""
+ERROR_REASON_WALLET_SIGNATURE_INVALID: ErrorReason.ValueType  # 21
+"""Not a signature by the key of the address; contract wallets (EIP-1271) cannot be checked here."""
+ERROR_REASON_WALLET_NOT_LINKED: ErrorReason.ValueType  # 22
+"""No account, or not this one, has the wallet."""
+ERROR_REASON_WALLET_TAKEN: ErrorReason.ValueType  # 23
+"""Another account has the wallet."""
+ERROR_REASON_WALLET_LIMIT_REACHED: ErrorReason.ValueType  # 24
+ERROR_REASON_LAST_SIGN_IN_MEANS: ErrorReason.ValueType  # 25
+"""Without it nobody could sign in to the account any more."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -577,3 +629,235 @@ class RevokeCredentialsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeCredentialsRequest: _TypeAlias = RevokeCredentialsRequest  # noqa: Y015
+
+@_typing.final
+class IssueWalletChallengeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    CHAIN_ID_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """In EIP-55 capitals, or all in one case."""
+    origin: _builtins.str
+    """Where the wallet is asked, such as "https://market.example"; default the first that this fleet allows."""
+    chain_id: _builtins.int
+    """EIP-155 chain; default the first that this fleet allows."""
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        chain_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "chain_id", b"chain_id", "origin", b"origin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueWalletChallengeRequest: _TypeAlias = IssueWalletChallengeRequest  # noqa: Y015
+
+@_typing.final
+class IssueWalletLinkChallengeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    CHAIN_ID_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """In EIP-55 capitals, or all in one case."""
+    origin: _builtins.str
+    """Where the wallet is asked, such as "https://market.example"; default the first that this fleet allows."""
+    chain_id: _builtins.int
+    """EIP-155 chain; default the first that this fleet allows."""
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        chain_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "chain_id", b"chain_id", "origin", b"origin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueWalletLinkChallengeRequest: _TypeAlias = IssueWalletLinkChallengeRequest  # noqa: Y015
+
+@_typing.final
+class WalletChallenge(_message.Message):
+    """What a wallet is asked to sign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NONCE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.str
+    """Works once, for this address, and for a link only with this account."""
+    message: _builtins.str
+    """The EIP-4361 message to be signed by `personal_sign` (EIP-191), as it is."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        nonce: _builtins.str = ...,
+        message: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "message", b"message", "nonce", b"nonce"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WalletChallenge: _TypeAlias = WalletChallenge  # noqa: Y015
+
+@_typing.final
+class SignInWithWalletRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    message: _builtins.str
+    """The message that was signed."""
+    signature: _builtins.str
+    """r, s and v in hexadecimal, 65 bytes."""
+    def __init__(
+        self,
+        *,
+        message: _builtins.str = ...,
+        signature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignInWithWalletRequest: _TypeAlias = SignInWithWalletRequest  # noqa: Y015
+
+@_typing.final
+class LinkWalletRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    message: _builtins.str
+    """The message that was signed."""
+    signature: _builtins.str
+    """r, s and v in hexadecimal, 65 bytes."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        message: _builtins.str = ...,
+        signature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "request_id", b"request_id", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkWalletRequest: _TypeAlias = LinkWalletRequest  # noqa: Y015
+
+@_typing.final
+class Wallet(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    CHAIN_ID_FIELD_NUMBER: _builtins.int
+    LINK_TIME_FIELD_NUMBER: _builtins.int
+    wallet_id: _builtins.str
+    address: _builtins.str
+    """In EIP-55 capitals."""
+    chain_id: _builtins.int
+    """EIP-155 chain of the message by which it was linked."""
+    @_builtins.property
+    def link_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        wallet_id: _builtins.str = ...,
+        address: _builtins.str = ...,
+        chain_id: _builtins.int = ...,
+        link_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["link_time", b"link_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "chain_id", b"chain_id", "link_time", b"link_time", "wallet_id", b"wallet_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Wallet: _TypeAlias = Wallet  # noqa: Y015
+
+@_typing.final
+class ListWalletsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWalletsRequest: _TypeAlias = ListWalletsRequest  # noqa: Y015
+
+@_typing.final
+class ListWalletsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLETS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def wallets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Wallet]: ...
+    def __init__(
+        self,
+        *,
+        wallets: _abc.Iterable[Global___Wallet] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "wallets", b"wallets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWalletsResponse: _TypeAlias = ListWalletsResponse  # noqa: Y015
+
+@_typing.final
+class UnlinkWalletRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_ID_FIELD_NUMBER: _builtins.int
+    wallet_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        wallet_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["wallet_id", b"wallet_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlinkWalletRequest: _TypeAlias = UnlinkWalletRequest  # noqa: Y015

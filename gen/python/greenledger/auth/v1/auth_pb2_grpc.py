@@ -101,6 +101,36 @@ class AuthServiceStub:
                 request_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.RevokeCredentialsRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.IssueWalletChallenge = channel.unary_unary(
+                '/greenledger.auth.v1.AuthService/IssueWalletChallenge',
+                request_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.IssueWalletChallengeRequest.SerializeToString,
+                response_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.WalletChallenge.FromString,
+                _registered_method=True)
+        self.IssueWalletLinkChallenge = channel.unary_unary(
+                '/greenledger.auth.v1.AuthService/IssueWalletLinkChallenge',
+                request_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.IssueWalletLinkChallengeRequest.SerializeToString,
+                response_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.WalletChallenge.FromString,
+                _registered_method=True)
+        self.SignInWithWallet = channel.unary_unary(
+                '/greenledger.auth.v1.AuthService/SignInWithWallet',
+                request_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.SignInWithWalletRequest.SerializeToString,
+                response_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.TokenPair.FromString,
+                _registered_method=True)
+        self.LinkWallet = channel.unary_unary(
+                '/greenledger.auth.v1.AuthService/LinkWallet',
+                request_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.LinkWalletRequest.SerializeToString,
+                response_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.Wallet.FromString,
+                _registered_method=True)
+        self.ListWallets = channel.unary_unary(
+                '/greenledger.auth.v1.AuthService/ListWallets',
+                request_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.ListWalletsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.ListWalletsResponse.FromString,
+                _registered_method=True)
+        self.UnlinkWallet = channel.unary_unary(
+                '/greenledger.auth.v1.AuthService/UnlinkWallet',
+                request_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.UnlinkWalletRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class AuthServiceServicer:
@@ -200,6 +230,50 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueWalletChallenge(self, request, context):
+        """Gives a message for a wallet to sign, with which it then signs in (EIP-4361). Nothing is stored for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueWalletLinkChallenge(self, request, context):
+        """Gives a message for a wallet to sign, with which the caller's account then links it (EIP-4361).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignInWithWallet(self, request, context):
+        """Exchanges a message that a linked wallet has signed for tokens. Each challenge works once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LinkWallet(self, request, context):
+        """Links a wallet to the caller's account, once the wallet has signed a challenge made for that account.
+        A wallet belongs to one account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWallets(self, request, context):
+        """Lists the wallets of the caller's account, in the order in which they were linked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlinkWallet(self, request, context):
+        """Unlinks one of the caller's wallets and ends the logins that it began. Refused for the last means of
+        signing in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -266,6 +340,36 @@ def add_AuthServiceServicer_to_server(servicer, server):
             'RevokeCredentials': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeCredentials,
                     request_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.RevokeCredentialsRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'IssueWalletChallenge': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueWalletChallenge,
+                    request_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.IssueWalletChallengeRequest.FromString,
+                    response_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.WalletChallenge.SerializeToString,
+            ),
+            'IssueWalletLinkChallenge': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueWalletLinkChallenge,
+                    request_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.IssueWalletLinkChallengeRequest.FromString,
+                    response_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.WalletChallenge.SerializeToString,
+            ),
+            'SignInWithWallet': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignInWithWallet,
+                    request_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.SignInWithWalletRequest.FromString,
+                    response_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.TokenPair.SerializeToString,
+            ),
+            'LinkWallet': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkWallet,
+                    request_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.LinkWalletRequest.FromString,
+                    response_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.Wallet.SerializeToString,
+            ),
+            'ListWallets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWallets,
+                    request_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.ListWalletsRequest.FromString,
+                    response_serializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.ListWalletsResponse.SerializeToString,
+            ),
+            'UnlinkWallet': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlinkWallet,
+                    request_deserializer=greenledger_dot_auth_dot_v1_dot_auth__pb2.UnlinkWalletRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
@@ -620,6 +724,168 @@ class AuthService:
             target,
             '/greenledger.auth.v1.AuthService/RevokeCredentials',
             greenledger_dot_auth_dot_v1_dot_auth__pb2.RevokeCredentialsRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueWalletChallenge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.auth.v1.AuthService/IssueWalletChallenge',
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.IssueWalletChallengeRequest.SerializeToString,
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.WalletChallenge.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueWalletLinkChallenge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.auth.v1.AuthService/IssueWalletLinkChallenge',
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.IssueWalletLinkChallengeRequest.SerializeToString,
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.WalletChallenge.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignInWithWallet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.auth.v1.AuthService/SignInWithWallet',
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.SignInWithWalletRequest.SerializeToString,
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.TokenPair.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkWallet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.auth.v1.AuthService/LinkWallet',
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.LinkWalletRequest.SerializeToString,
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.Wallet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWallets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.auth.v1.AuthService/ListWallets',
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.ListWalletsRequest.SerializeToString,
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.ListWalletsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlinkWallet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.auth.v1.AuthService/UnlinkWallet',
+            greenledger_dot_auth_dot_v1_dot_auth__pb2.UnlinkWalletRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -47,6 +47,22 @@ class AuthServiceStub:
     """Removes a user's credentials and ends all logins; also when none exist yet, so that a late
     activation is refused.
     """
+    IssueWalletChallenge: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueWalletChallengeRequest, _auth_pb2.WalletChallenge]
+    """Gives a message for a wallet to sign, with which it then signs in (EIP-4361). Nothing is stored for it."""
+    IssueWalletLinkChallenge: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueWalletLinkChallengeRequest, _auth_pb2.WalletChallenge]
+    """Gives a message for a wallet to sign, with which the caller's account then links it (EIP-4361)."""
+    SignInWithWallet: _aio.UnaryUnaryMultiCallable[_auth_pb2.SignInWithWalletRequest, _auth_pb2.TokenPair]
+    """Exchanges a message that a linked wallet has signed for tokens. Each challenge works once."""
+    LinkWallet: _aio.UnaryUnaryMultiCallable[_auth_pb2.LinkWalletRequest, _auth_pb2.Wallet]
+    """Links a wallet to the caller's account, once the wallet has signed a challenge made for that account.
+    A wallet belongs to one account.
+    """
+    ListWallets: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListWalletsRequest, _auth_pb2.ListWalletsResponse]
+    """Lists the wallets of the caller's account, in the order in which they were linked."""
+    UnlinkWallet: _aio.UnaryUnaryMultiCallable[_auth_pb2.UnlinkWalletRequest, _empty_pb2.Empty]
+    """Unlinks one of the caller's wallets and ends the logins that it began. Refused for the last means of
+    signing in.
+    """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Credentials, tokens, roles and signing keys."""
@@ -157,6 +173,58 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Removes a user's credentials and ends all logins; also when none exist yet, so that a late
         activation is refused.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueWalletChallenge(
+        self,
+        request: _auth_pb2.IssueWalletChallengeRequest,
+        context: _aio.ServicerContext[_auth_pb2.IssueWalletChallengeRequest, _abc.Awaitable[_auth_pb2.WalletChallenge]],
+    ) -> _abc.Awaitable[_auth_pb2.WalletChallenge]:
+        """Gives a message for a wallet to sign, with which it then signs in (EIP-4361). Nothing is stored for it."""
+
+    @_abc_1.abstractmethod
+    def IssueWalletLinkChallenge(
+        self,
+        request: _auth_pb2.IssueWalletLinkChallengeRequest,
+        context: _aio.ServicerContext[_auth_pb2.IssueWalletLinkChallengeRequest, _abc.Awaitable[_auth_pb2.WalletChallenge]],
+    ) -> _abc.Awaitable[_auth_pb2.WalletChallenge]:
+        """Gives a message for a wallet to sign, with which the caller's account then links it (EIP-4361)."""
+
+    @_abc_1.abstractmethod
+    def SignInWithWallet(
+        self,
+        request: _auth_pb2.SignInWithWalletRequest,
+        context: _aio.ServicerContext[_auth_pb2.SignInWithWalletRequest, _abc.Awaitable[_auth_pb2.TokenPair]],
+    ) -> _abc.Awaitable[_auth_pb2.TokenPair]:
+        """Exchanges a message that a linked wallet has signed for tokens. Each challenge works once."""
+
+    @_abc_1.abstractmethod
+    def LinkWallet(
+        self,
+        request: _auth_pb2.LinkWalletRequest,
+        context: _aio.ServicerContext[_auth_pb2.LinkWalletRequest, _abc.Awaitable[_auth_pb2.Wallet]],
+    ) -> _abc.Awaitable[_auth_pb2.Wallet]:
+        """Links a wallet to the caller's account, once the wallet has signed a challenge made for that account.
+        A wallet belongs to one account.
+        """
+
+    @_abc_1.abstractmethod
+    def ListWallets(
+        self,
+        request: _auth_pb2.ListWalletsRequest,
+        context: _aio.ServicerContext[_auth_pb2.ListWalletsRequest, _abc.Awaitable[_auth_pb2.ListWalletsResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ListWalletsResponse]:
+        """Lists the wallets of the caller's account, in the order in which they were linked."""
+
+    @_abc_1.abstractmethod
+    def UnlinkWallet(
+        self,
+        request: _auth_pb2.UnlinkWalletRequest,
+        context: _aio.ServicerContext[_auth_pb2.UnlinkWalletRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Unlinks one of the caller's wallets and ends the logins that it began. Refused for the last means of
+        signing in.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _aio.Server) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/auth/v1/events.proto\x12\x13greenledger.auth.v1\x1a$greenledger/options/v1/options.proto\"H\n\rRolesAssigned\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t:\x17\xd2\xf3\x18\x13\x61uth.roles-assigned\"W\n\x12TokenReuseDetected\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tfamily_id\x18\x02 \x01(\t:\x1d\xd2\xf3\x18\x19\x61uth.token-reuse-detectedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/auth/v1/events.proto\x12\x13greenledger.auth.v1\x1a$greenledger/options/v1/options.proto\"H\n\rRolesAssigned\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t:\x17\xd2\xf3\x18\x13\x61uth.roles-assigned\"W\n\x12TokenReuseDetected\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tfamily_id\x18\x02 \x01(\t:\x1d\xd2\xf3\x18\x19\x61uth.token-reuse-detected\"J\n\x0cWalletLinked\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\twallet_id\x18\x02 \x01(\t:\x16\xd2\xf3\x18\x12\x61uth.wallet-linked\"N\n\x0eWalletUnlinked\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\twallet_id\x18\x02 \x01(\t:\x18\xd2\xf3\x18\x14\x61uth.wallet-unlinkedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLESASSIGNED']._serialized_options = b'\322\363\030\023auth.roles-assigned'
   _globals['_TOKENREUSEDETECTED']._loaded_options = None
   _globals['_TOKENREUSEDETECTED']._serialized_options = b'\322\363\030\031auth.token-reuse-detected'
+  _globals['_WALLETLINKED']._loaded_options = None
+  _globals['_WALLETLINKED']._serialized_options = b'\322\363\030\022auth.wallet-linked'
+  _globals['_WALLETUNLINKED']._loaded_options = None
+  _globals['_WALLETUNLINKED']._serialized_options = b'\322\363\030\024auth.wallet-unlinked'
   _globals['_ROLESASSIGNED']._serialized_start=95
   _globals['_ROLESASSIGNED']._serialized_end=167
   _globals['_TOKENREUSEDETECTED']._serialized_start=169
   _globals['_TOKENREUSEDETECTED']._serialized_end=256
+  _globals['_WALLETLINKED']._serialized_start=258
+  _globals['_WALLETLINKED']._serialized_end=332
+  _globals['_WALLETUNLINKED']._serialized_start=334
+  _globals['_WALLETUNLINKED']._serialized_end=412
 # @@protoc_insertion_point(module_scope)

@@ -75,6 +75,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The units measure different things."""
     ERROR_REASON_TIMES_INVALID: _ErrorReason.ValueType  # 26
     """A timestamp is outside the years 1 to 9999, or contradicts another."""
+    ERROR_REASON_EVENT_TOO_LARGE: _ErrorReason.ValueType  # 27
+    """What the call would have to tell others does not fit into one event, so nothing was done."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons that any method may answer with, as ErrorInfo.reason without the prefix (AIP-193).
@@ -134,4 +136,6 @@ ERROR_REASON_UNIT_MISMATCH: ErrorReason.ValueType  # 25
 """The units measure different things."""
 ERROR_REASON_TIMES_INVALID: ErrorReason.ValueType  # 26
 """A timestamp is outside the years 1 to 9999, or contradicts another."""
+ERROR_REASON_EVENT_TOO_LARGE: ErrorReason.ValueType  # 27
+"""What the call would have to tell others does not fit into one event, so nothing was done."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

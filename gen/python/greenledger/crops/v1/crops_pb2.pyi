@@ -61,6 +61,24 @@ RECALL_CLASS_II: RecallClass.ValueType  # 2
 RECALL_CLASS_III: RecallClass.ValueType  # 3
 Global___RecallClass: _TypeAlias = RecallClass  # noqa: Y015
 
+class _CommitmentPurpose:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CommitmentPurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommitmentPurpose.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMMITMENT_PURPOSE_UNSPECIFIED: _CommitmentPurpose.ValueType  # 0
+    COMMITMENT_PURPOSE_RECEIPT: _CommitmentPurpose.ValueType  # 1
+    """Goods received into a venue's stock (21 CFR 1.1345)."""
+
+class CommitmentPurpose(_CommitmentPurpose, metaclass=_CommitmentPurposeEnumTypeWrapper):
+    """What a committed quantity is for."""
+
+COMMITMENT_PURPOSE_UNSPECIFIED: CommitmentPurpose.ValueType  # 0
+COMMITMENT_PURPOSE_RECEIPT: CommitmentPurpose.ValueType  # 1
+"""Goods received into a venue's stock (21 CFR 1.1345)."""
+Global___CommitmentPurpose: _TypeAlias = CommitmentPurpose  # noqa: Y015
+
 class _ErrorReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -82,6 +100,25 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TRANSFER_UNDER_WAY: _ErrorReason.ValueType  # 12
     ERROR_REASON_TIMES_INVALID: _ErrorReason.ValueType  # 13
     ERROR_REASON_TRANSFER_FAILED: _ErrorReason.ValueType  # 14
+    ERROR_REASON_LOT_EXPIRED: _ErrorReason.ValueType  # 15
+    ERROR_REASON_QUANTITY_COMMITTED: _ErrorReason.ValueType  # 16
+    """Something of the lot is committed; split the rest off and transfer the part."""
+    ERROR_REASON_COMMITMENT_RELEASED: _ErrorReason.ValueType  # 17
+    """The commitment was taken back, perhaps before it came."""
+    ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
+    """The log has no such event."""
+    ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
+    """No checkpoint was signed for this size."""
+    ERROR_REASON_LEDGER_RANGE_INVALID: _ErrorReason.ValueType  # 62
+    """The log has no such leaf or size, or the sizes are the wrong way round."""
+    ERROR_REASON_LEDGER_DAMAGED: _ErrorReason.ValueType  # 63
+    """The log does not continue what was signed before, or an event is not what was signed: nothing more is
+    vouched for until an operator has looked at the audit.
+    """
+    ERROR_REASON_EPCIS_INVALID: _ErrorReason.ValueType  # 70
+    """An EPCIS document or event breaks the standard; the violations say where."""
+    ERROR_REASON_IDENTIFIER_INVALID: _ErrorReason.ValueType  # 71
+    """A GS1 identifier cannot be read."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -101,6 +138,25 @@ ERROR_REASON_NEW_OWNER_UNKNOWN: ErrorReason.ValueType  # 11
 ERROR_REASON_TRANSFER_UNDER_WAY: ErrorReason.ValueType  # 12
 ERROR_REASON_TIMES_INVALID: ErrorReason.ValueType  # 13
 ERROR_REASON_TRANSFER_FAILED: ErrorReason.ValueType  # 14
+ERROR_REASON_LOT_EXPIRED: ErrorReason.ValueType  # 15
+ERROR_REASON_QUANTITY_COMMITTED: ErrorReason.ValueType  # 16
+"""Something of the lot is committed; split the rest off and transfer the part."""
+ERROR_REASON_COMMITMENT_RELEASED: ErrorReason.ValueType  # 17
+"""The commitment was taken back, perhaps before it came."""
+ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
+"""The log has no such event."""
+ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
+"""No checkpoint was signed for this size."""
+ERROR_REASON_LEDGER_RANGE_INVALID: ErrorReason.ValueType  # 62
+"""The log has no such leaf or size, or the sizes are the wrong way round."""
+ERROR_REASON_LEDGER_DAMAGED: ErrorReason.ValueType  # 63
+"""The log does not continue what was signed before, or an event is not what was signed: nothing more is
+vouched for until an operator has looked at the audit.
+"""
+ERROR_REASON_EPCIS_INVALID: ErrorReason.ValueType  # 70
+"""An EPCIS document or event breaks the standard; the violations say where."""
+ERROR_REASON_IDENTIFIER_INVALID: ErrorReason.ValueType  # 71
+"""A GS1 identifier cannot be read."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -126,6 +182,7 @@ class Lot(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    COMMITTED_QUANTITY_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     """The traceability lot code: an opaque string, given once (21 CFR 1.1320)."""
@@ -142,7 +199,9 @@ class Lot(_message.Message):
     recall_reason: _builtins.str
     etag: _builtins.str
     @_builtins.property
-    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """What was not split off, committed or not."""
+
     @_builtins.property
     def origin(self) -> Global___Origin: ...
     @_builtins.property
@@ -155,6 +214,12 @@ class Lot(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def committed_quantity(self) -> _quantity_pb2.Quantity:
+        """How much of the quantity is committed, such as to a venue's stock; only the rest can be split off or
+        committed, and a lot of which something is committed cannot be transferred.
+        """
+
     def __init__(
         self,
         *,
@@ -177,10 +242,11 @@ class Lot(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        committed_quantity: _quantity_pb2.Quantity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,6 +501,98 @@ class RecallLotResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecallLotResponse: _TypeAlias = RecallLotResponse  # noqa: Y015
+
+@_typing.final
+class CommitLotQuantityRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the commitment."""
+    lot_id: _builtins.str
+    owner_id: _builtins.str
+    """On whose behalf; refused when the lot belongs to someone else."""
+    purpose: Global___CommitmentPurpose.ValueType
+    venue_id: _builtins.str
+    """Where the goods are used."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Committed in the lot's own unit."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        owner_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        purpose: Global___CommitmentPurpose.ValueType = ...,
+        venue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "owner_id", b"owner_id", "purpose", b"purpose", "quantity", b"quantity", "request_id", b"request_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitLotQuantityRequest: _TypeAlias = CommitLotQuantityRequest  # noqa: Y015
+
+@_typing.final
+class CommitLotQuantityResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    COMMITTED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lot(self) -> Global___Lot: ...
+    @_builtins.property
+    def committed(self) -> _quantity_pb2.Quantity:
+        """What is committed, in the lot's unit."""
+
+    def __init__(
+        self,
+        *,
+        lot: Global___Lot | None = ...,
+        committed: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "lot", b"lot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitLotQuantityResponse: _TypeAlias = CommitLotQuantityResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseLotQuantityRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    commitment_id: _builtins.str
+    """The request_id of the commitment."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id", "lot_id", b"lot_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseLotQuantityRequest: _TypeAlias = ReleaseLotQuantityRequest  # noqa: Y015
 
 @_typing.final
 class GetLotRequest(_message.Message):

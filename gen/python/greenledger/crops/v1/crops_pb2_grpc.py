@@ -55,6 +55,16 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.FromString,
                 _registered_method=True)
+        self.CommitLotQuantity = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.FromString,
+                _registered_method=True)
+        self.ReleaseLotQuantity = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReleaseLotQuantity',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseLotQuantityRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
 
 
 class CropCommandServiceServicer:
@@ -89,6 +99,22 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CommitLotQuantity(self, request, context):
+        """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
+        it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
+        repeated with the same content it is the same commitment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseLotQuantity(self, request, context):
+        """Takes a commitment back, also one that has not arrived yet, which is then refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CropCommandServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +137,16 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
                     servicer.RecallLot,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.SerializeToString,
+            ),
+            'CommitLotQuantity': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommitLotQuantity,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.SerializeToString,
+            ),
+            'ReleaseLotQuantity': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseLotQuantity,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseLotQuantityRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +258,60 @@ class CropCommandService:
             '/greenledger.crops.v1.CropCommandService/RecallLot',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitLotQuantity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseLotQuantity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReleaseLotQuantity',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseLotQuantityRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
             options,
             channel_credentials,
             insecure,

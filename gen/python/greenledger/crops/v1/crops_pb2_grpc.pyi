@@ -24,6 +24,13 @@ class CropCommandServiceStub:
     """Takes parts of a lot as new lots; what is not taken stays in the lot."""
     RecallLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.RecallLotRequest, _crops_pb2.RecallLotResponse]
     """Recalls a lot and every lot split from it. Its owners, its grower or an operator may."""
+    CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
+    """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
+    it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
+    repeated with the same content it is the same commitment.
+    """
+    ReleaseLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseLotQuantityRequest, _crops_pb2.Lot]
+    """Takes a commitment back, also one that has not arrived yet, which is then refused."""
 
 class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     """Commands on crop lots. Each appends to the lot's history."""
@@ -59,6 +66,25 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.RecallLotRequest, _abc.Awaitable[_crops_pb2.RecallLotResponse]],
     ) -> _abc.Awaitable[_crops_pb2.RecallLotResponse]:
         """Recalls a lot and every lot split from it. Its owners, its grower or an operator may."""
+
+    @_abc_1.abstractmethod
+    def CommitLotQuantity(
+        self,
+        request: _crops_pb2.CommitLotQuantityRequest,
+        context: _aio.ServicerContext[_crops_pb2.CommitLotQuantityRequest, _abc.Awaitable[_crops_pb2.CommitLotQuantityResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.CommitLotQuantityResponse]:
+        """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
+        it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
+        repeated with the same content it is the same commitment.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseLotQuantity(
+        self,
+        request: _crops_pb2.ReleaseLotQuantityRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReleaseLotQuantityRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes a commitment back, also one that has not arrived yet, which is then refused."""
 
 def add_CropCommandServiceServicer_to_server(servicer: CropCommandServiceServicer, server: _aio.Server) -> None: ...
 

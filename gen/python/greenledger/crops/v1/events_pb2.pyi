@@ -138,6 +138,68 @@ class LotSplit(_message.Message):
 Global___LotSplit: _TypeAlias = LotSplit  # noqa: Y015
 
 @_typing.final
+class LotQuantityCommitted(_message.Message):
+    """A quantity of a lot is set aside for what is made of it elsewhere, such as a venue's stock. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    commitment_id: _builtins.str
+    purpose: _crops_pb2.CommitmentPurpose.ValueType
+    venue_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        purpose: _crops_pb2.CommitmentPurpose.ValueType = ...,
+        venue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id", "lot_id", b"lot_id", "purpose", b"purpose", "quantity", b"quantity", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotQuantityCommitted: _TypeAlias = LotQuantityCommitted  # noqa: Y015
+
+@_typing.final
+class LotQuantityReleased(_message.Message):
+    """A commitment was taken back, and its quantity is free again. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    commitment_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id", "lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotQuantityReleased: _TypeAlias = LotQuantityReleased  # noqa: Y015
+
+@_typing.final
 class LotRecalled(_message.Message):
     """A lot must not be used. One event for each lot that the recall reaches by splits. Key: lot id."""
 

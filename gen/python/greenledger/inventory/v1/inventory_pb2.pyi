@@ -70,6 +70,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNIT_UNKNOWN: _ErrorReason.ValueType  # 15
     ERROR_REASON_LOT_QUARANTINED: _ErrorReason.ValueType  # 16
     """An allocated lot was recalled after it was reserved."""
+    ERROR_REASON_RECEIPT_UNDER_WAY: _ErrorReason.ValueType  # 17
+    """The outcome of the receipt is not known yet; ask again with the same request_id."""
+    ERROR_REASON_RECEIPT_FAILED: _ErrorReason.ValueType  # 18
+    """A service that the receipt needs did not answer; nothing has changed."""
+    ERROR_REASON_TRANSFER_UNDER_WAY: _ErrorReason.ValueType  # 19
+    """The lot is being transferred to another owner."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -93,6 +99,12 @@ ERROR_REASON_VENUE_NOT_FOUND: ErrorReason.ValueType  # 14
 ERROR_REASON_UNIT_UNKNOWN: ErrorReason.ValueType  # 15
 ERROR_REASON_LOT_QUARANTINED: ErrorReason.ValueType  # 16
 """An allocated lot was recalled after it was reserved."""
+ERROR_REASON_RECEIPT_UNDER_WAY: ErrorReason.ValueType  # 17
+"""The outcome of the receipt is not known yet; ask again with the same request_id."""
+ERROR_REASON_RECEIPT_FAILED: ErrorReason.ValueType  # 18
+"""A service that the receipt needs did not answer; nothing has changed."""
+ERROR_REASON_TRANSFER_UNDER_WAY: ErrorReason.ValueType  # 19
+"""The lot is being transferred to another owner."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -82,7 +82,8 @@ class InventoryServiceServicer:
     """
 
     def ReceiveStock(self, request, context):
-        """Takes a quantity of a lot into a venue's stock. The caller owns both.
+        """Takes a quantity of a lot into a venue's stock. The caller owns both. What is received is committed in the
+        lot, so that the same goods can be neither received again nor split off nor transferred.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -17,7 +17,9 @@ class InventoryServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReceiveStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReceiveStockRequest, _inventory_pb2.StockItem]
-    """Takes a quantity of a lot into a venue's stock. The caller owns both."""
+    """Takes a quantity of a lot into a venue's stock. The caller owns both. What is received is committed in the
+    lot, so that the same goods can be neither received again nor split off nor transferred.
+    """
     GetStockItem: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetStockItemRequest, _inventory_pb2.StockItem]
     ListStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockRequest, _inventory_pb2.ListStockResponse]
     """Stock in the order in which it is used: first expired, first out."""
@@ -42,7 +44,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ReceiveStockRequest,
         context: _aio.ServicerContext[_inventory_pb2.ReceiveStockRequest, _abc.Awaitable[_inventory_pb2.StockItem]],
     ) -> _abc.Awaitable[_inventory_pb2.StockItem]:
-        """Takes a quantity of a lot into a venue's stock. The caller owns both."""
+        """Takes a quantity of a lot into a venue's stock. The caller owns both. What is received is committed in the
+        lot, so that the same goods can be neither received again nor split off nor transferred.
+        """
 
     @_abc_1.abstractmethod
     def GetStockItem(

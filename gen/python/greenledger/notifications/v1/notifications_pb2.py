@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0greenledger/notifications/v1/notifications.proto\x12\x1cgreenledger.notifications.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/options/v1/options.proto\"\xca\x02\n\x17SendNotificationRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x08template\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{1,60}$\x12\x63\n\nparameters\x18\x04 \x03(\x0b\x32\x45.greenledger.notifications.v1.SendNotificationRequest.ParametersEntryB\x08\xbaH\x05\x9a\x01\x02\x10\x32\x12-\n\x05\x65mail\x18\x05 \x01(\tB\x1e\xbaH\x1br\x19\x18\xfe\x01\x32\x14^([^@\\s]+@[^@\\s]+)?$\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdf\x02\n\x0cNotification\x12\x1d\n\x0fnotification_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12\x36\n\x07\x63hannel\x18\x04 \x01(\x0e\x32%.greenledger.notifications.v1.Channel\x12:\n\x05state\x18\x05 \x01(\x0e\x32+.greenledger.notifications.v1.DeliveryState\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdelivery_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x16GetNotificationRequest\x12!\n\x0fnotification_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xae\x01\n\x18ListNotificationsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1c\n\x07user_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x44\n\x05state\x18\x04 \x01(\x0e\x32+.greenledger.notifications.v1.DeliveryStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\"w\n\x19ListNotificationsResponse\x12\x41\n\rnotifications\x18\x01 \x03(\x0b\x32*.greenledger.notifications.v1.Notification\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"b\n\x13ListMessagesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1b\n\trecipient\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\"o\n\x14ListMessagesResponse\x12>\n\x08messages\x18\x01 \x03(\x0b\x32,.greenledger.notifications.v1.MailboxMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x11GetMessageRequest\x12\x1e\n\nmessage_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"\x9f\x01\n\x0eMailboxMessage\x12\x18\n\nmessage_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\x12\n\nrecipients\x18\x03 \x03(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x30\n\x0creceive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*F\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x11\n\rCHANNEL_EMAIL\x10\x01\x12\x0f\n\x0b\x43HANNEL_SMS\x10\x02*\xa0\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45LIVERY_STATE_SCHEDULED\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_SENT\x10\x02\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x03\x12\x1d\n\x19\x44\x45LIVERY_STATE_SUPPRESSED\x10\x04*\xe2\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\'\n#ERROR_REASON_NOTIFICATION_NOT_FOUND\x10\x01\x12!\n\x1d\x45RROR_REASON_TEMPLATE_UNKNOWN\x10\x02\x12\"\n\x1e\x45RROR_REASON_PARAMETER_MISSING\x10\x03\x12\"\n\x1e\x45RROR_REASON_MESSAGE_NOT_FOUND\x10\x04\x12!\n\x1d\x45RROR_REASON_MAILBOX_DISABLED\x10\x05\x32\xfc\x03\n\x13NotificationService\x12\x91\x01\n\x10SendNotification\x12\x35.greenledger.notifications.v1.SendNotificationRequest\x1a*.greenledger.notifications.v1.Notification\"\x1a\xca\xf3\x18\x16\x1a\x12notifications.send \x01\x12\xa7\x01\n\x0fGetNotification\x12\x34.greenledger.notifications.v1.GetNotificationRequest\x1a*.greenledger.notifications.v1.Notification\"2\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02&\x12$/api/notifications/{notification_id}\x12\xa6\x01\n\x11ListNotifications\x12\x36.greenledger.notifications.v1.ListNotificationsRequest\x1a\x37.greenledger.notifications.v1.ListNotificationsResponse\" \xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/api/notifications2\xef\x02\n\x0eMailboxService\x12\xab\x01\n\x0cListMessages\x12\x31.greenledger.notifications.v1.ListMessagesRequest\x1a\x32.greenledger.notifications.v1.ListMessagesResponse\"4\xca\xf3\x18\x1c\x1a\x1anotifications.mailbox.read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/mailbox\x12\xae\x01\n\nGetMessage\x12/.greenledger.notifications.v1.GetMessageRequest\x1a,.greenledger.notifications.v1.MailboxMessage\"A\xca\xf3\x18\x1c\x1a\x1anotifications.mailbox.read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/mailbox/{message_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0greenledger/notifications/v1/notifications.proto\x12\x1cgreenledger.notifications.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/options/v1/options.proto\"\xa8\x02\n\x17SendNotificationRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x08template\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{1,60}$\x12\x63\n\nparameters\x18\x04 \x03(\x0b\x32\x45.greenledger.notifications.v1.SendNotificationRequest.ParametersEntryB\x08\xbaH\x05\x9a\x01\x02\x10\x32\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01J\x04\x08\x05\x10\x06R\x05\x65mail\"\xdf\x02\n\x0cNotification\x12\x1d\n\x0fnotification_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12\x36\n\x07\x63hannel\x18\x04 \x01(\x0e\x32%.greenledger.notifications.v1.Channel\x12:\n\x05state\x18\x05 \x01(\x0e\x32+.greenledger.notifications.v1.DeliveryState\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdelivery_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x16GetNotificationRequest\x12!\n\x0fnotification_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xae\x01\n\x18ListNotificationsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1c\n\x07user_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x44\n\x05state\x18\x04 \x01(\x0e\x32+.greenledger.notifications.v1.DeliveryStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\"w\n\x19ListNotificationsResponse\x12\x41\n\rnotifications\x18\x01 \x03(\x0b\x32*.greenledger.notifications.v1.Notification\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"b\n\x13ListMessagesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1b\n\trecipient\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\"o\n\x14ListMessagesResponse\x12>\n\x08messages\x18\x01 \x03(\x0b\x32,.greenledger.notifications.v1.MailboxMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x11GetMessageRequest\x12\x1e\n\nmessage_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"\x9f\x01\n\x0eMailboxMessage\x12\x18\n\nmessage_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\x12\n\nrecipients\x18\x03 \x03(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x30\n\x0creceive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*F\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x11\n\rCHANNEL_EMAIL\x10\x01\x12\x0f\n\x0b\x43HANNEL_SMS\x10\x02*\xa0\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45LIVERY_STATE_SCHEDULED\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_SENT\x10\x02\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x03\x12\x1d\n\x19\x44\x45LIVERY_STATE_SUPPRESSED\x10\x04*\xe2\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\'\n#ERROR_REASON_NOTIFICATION_NOT_FOUND\x10\x01\x12!\n\x1d\x45RROR_REASON_TEMPLATE_UNKNOWN\x10\x02\x12\"\n\x1e\x45RROR_REASON_PARAMETER_MISSING\x10\x03\x12\"\n\x1e\x45RROR_REASON_MESSAGE_NOT_FOUND\x10\x04\x12!\n\x1d\x45RROR_REASON_MAILBOX_DISABLED\x10\x05\x32\xfc\x03\n\x13NotificationService\x12\x91\x01\n\x10SendNotification\x12\x35.greenledger.notifications.v1.SendNotificationRequest\x1a*.greenledger.notifications.v1.Notification\"\x1a\xca\xf3\x18\x16\x1a\x12notifications.send \x01\x12\xa7\x01\n\x0fGetNotification\x12\x34.greenledger.notifications.v1.GetNotificationRequest\x1a*.greenledger.notifications.v1.Notification\"2\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02&\x12$/api/notifications/{notification_id}\x12\xa6\x01\n\x11ListNotifications\x12\x36.greenledger.notifications.v1.ListNotificationsRequest\x1a\x37.greenledger.notifications.v1.ListNotificationsResponse\" \xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/api/notifications2\xef\x02\n\x0eMailboxService\x12\xab\x01\n\x0cListMessages\x12\x31.greenledger.notifications.v1.ListMessagesRequest\x1a\x32.greenledger.notifications.v1.ListMessagesResponse\"4\xca\xf3\x18\x1c\x1a\x1anotifications.mailbox.read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/mailbox\x12\xae\x01\n\nGetMessage\x12/.greenledger.notifications.v1.GetMessageRequest\x1a,.greenledger.notifications.v1.MailboxMessage\"A\xca\xf3\x18\x1c\x1a\x1anotifications.mailbox.read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/mailbox/{message_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,8 +46,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDNOTIFICATIONREQUEST'].fields_by_name['template']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9-]{1,60}$'
   _globals['_SENDNOTIFICATIONREQUEST'].fields_by_name['parameters']._loaded_options = None
   _globals['_SENDNOTIFICATIONREQUEST'].fields_by_name['parameters']._serialized_options = b'\272H\005\232\001\002\0202'
-  _globals['_SENDNOTIFICATIONREQUEST'].fields_by_name['email']._loaded_options = None
-  _globals['_SENDNOTIFICATIONREQUEST'].fields_by_name['email']._serialized_options = b'\272H\033r\031\030\376\0012\024^([^@\\s]+@[^@\\s]+)?$'
   _globals['_NOTIFICATION'].fields_by_name['notification_id']._loaded_options = None
   _globals['_NOTIFICATION'].fields_by_name['notification_id']._serialized_options = b'\342A\001\010'
   _globals['_GETNOTIFICATIONREQUEST'].fields_by_name['notification_id']._loaded_options = None
@@ -76,34 +74,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MAILBOXSERVICE'].methods_by_name['ListMessages']._serialized_options = b'\312\363\030\034\032\032notifications.mailbox.read\202\323\344\223\002\016\022\014/api/mailbox'
   _globals['_MAILBOXSERVICE'].methods_by_name['GetMessage']._loaded_options = None
   _globals['_MAILBOXSERVICE'].methods_by_name['GetMessage']._serialized_options = b'\312\363\030\034\032\032notifications.mailbox.read\202\323\344\223\002\033\022\031/api/mailbox/{message_id}'
-  _globals['_CHANNEL']._serialized_start=1719
-  _globals['_CHANNEL']._serialized_end=1789
-  _globals['_DELIVERYSTATE']._serialized_start=1792
-  _globals['_DELIVERYSTATE']._serialized_end=1952
-  _globals['_ERRORREASON']._serialized_start=1955
-  _globals['_ERRORREASON']._serialized_end=2181
+  _globals['_CHANNEL']._serialized_start=1685
+  _globals['_CHANNEL']._serialized_end=1755
+  _globals['_DELIVERYSTATE']._serialized_start=1758
+  _globals['_DELIVERYSTATE']._serialized_end=1918
+  _globals['_ERRORREASON']._serialized_start=1921
+  _globals['_ERRORREASON']._serialized_end=2147
   _globals['_SENDNOTIFICATIONREQUEST']._serialized_start=246
-  _globals['_SENDNOTIFICATIONREQUEST']._serialized_end=576
-  _globals['_SENDNOTIFICATIONREQUEST_PARAMETERSENTRY']._serialized_start=527
-  _globals['_SENDNOTIFICATIONREQUEST_PARAMETERSENTRY']._serialized_end=576
-  _globals['_NOTIFICATION']._serialized_start=579
-  _globals['_NOTIFICATION']._serialized_end=930
-  _globals['_GETNOTIFICATIONREQUEST']._serialized_start=932
-  _globals['_GETNOTIFICATIONREQUEST']._serialized_end=991
-  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_start=994
-  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_end=1168
-  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_start=1170
-  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_end=1289
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=1291
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=1389
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1391
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1502
-  _globals['_GETMESSAGEREQUEST']._serialized_start=1504
-  _globals['_GETMESSAGEREQUEST']._serialized_end=1555
-  _globals['_MAILBOXMESSAGE']._serialized_start=1558
-  _globals['_MAILBOXMESSAGE']._serialized_end=1717
-  _globals['_NOTIFICATIONSERVICE']._serialized_start=2184
-  _globals['_NOTIFICATIONSERVICE']._serialized_end=2692
-  _globals['_MAILBOXSERVICE']._serialized_start=2695
-  _globals['_MAILBOXSERVICE']._serialized_end=3062
+  _globals['_SENDNOTIFICATIONREQUEST']._serialized_end=542
+  _globals['_SENDNOTIFICATIONREQUEST_PARAMETERSENTRY']._serialized_start=480
+  _globals['_SENDNOTIFICATIONREQUEST_PARAMETERSENTRY']._serialized_end=529
+  _globals['_NOTIFICATION']._serialized_start=545
+  _globals['_NOTIFICATION']._serialized_end=896
+  _globals['_GETNOTIFICATIONREQUEST']._serialized_start=898
+  _globals['_GETNOTIFICATIONREQUEST']._serialized_end=957
+  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_start=960
+  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_end=1134
+  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_start=1136
+  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_end=1255
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=1257
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=1355
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1357
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1468
+  _globals['_GETMESSAGEREQUEST']._serialized_start=1470
+  _globals['_GETMESSAGEREQUEST']._serialized_end=1521
+  _globals['_MAILBOXMESSAGE']._serialized_start=1524
+  _globals['_MAILBOXMESSAGE']._serialized_end=1683
+  _globals['_NOTIFICATIONSERVICE']._serialized_start=2150
+  _globals['_NOTIFICATIONSERVICE']._serialized_end=2658
+  _globals['_MAILBOXSERVICE']._serialized_start=2661
+  _globals['_MAILBOXSERVICE']._serialized_end=3028
 # @@protoc_insertion_point(module_scope)

@@ -48,7 +48,7 @@ class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     DELIVERY_STATE_SENT: _DeliveryState.ValueType  # 2
     DELIVERY_STATE_FAILED: _DeliveryState.ValueType  # 3
     DELIVERY_STATE_SUPPRESSED: _DeliveryState.ValueType  # 4
-    """The person's preferences, or an address that is not known, forbade it."""
+    """The person's preferences forbade it, or there is no such person any more."""
 
 class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper): ...
 
@@ -57,7 +57,7 @@ DELIVERY_STATE_SCHEDULED: DeliveryState.ValueType  # 1
 DELIVERY_STATE_SENT: DeliveryState.ValueType  # 2
 DELIVERY_STATE_FAILED: DeliveryState.ValueType  # 3
 DELIVERY_STATE_SUPPRESSED: DeliveryState.ValueType  # 4
-"""The person's preferences, or an address that is not known, forbade it."""
+"""The person's preferences forbade it, or there is no such person any more."""
 Global___DeliveryState: _TypeAlias = DeliveryState  # noqa: Y015
 
 class _ErrorReason:
@@ -112,14 +112,14 @@ class SendNotificationRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     user_id: _builtins.str
     template: _builtins.str
     """Name of a template, e.g. "welcome"."""
-    email: _builtins.str
     @_builtins.property
-    def parameters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def parameters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the template needs. They are forgotten when the message was sent or given up."""
+
     def __init__(
         self,
         *,
@@ -127,11 +127,10 @@ class SendNotificationRequest(_message.Message):
         user_id: _builtins.str = ...,
         template: _builtins.str = ...,
         parameters: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        email: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "parameters", b"parameters", "request_id", b"request_id", "template", b"template", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "request_id", b"request_id", "template", b"template", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,6 +156,7 @@ class Notification(_message.Message):
     channel: Global___Channel.ValueType
     state: Global___DeliveryState.ValueType
     subject: _builtins.str
+    """Empty once the account of the person is closed."""
     attempts: _builtins.int
     last_error: _builtins.str
     @_builtins.property

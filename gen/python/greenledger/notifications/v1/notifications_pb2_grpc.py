@@ -57,7 +57,7 @@ class NotificationServiceServicer:
     """
 
     def SendNotification(self, request, context):
-        """Schedules a message. The e-mail address may be given; otherwise the user's own is used.
+        """Schedules a message to a person; name and address are asked of users when it is sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

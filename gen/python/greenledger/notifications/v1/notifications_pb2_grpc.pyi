@@ -17,7 +17,7 @@ class NotificationServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendNotification: _aio.UnaryUnaryMultiCallable[_notifications_pb2.SendNotificationRequest, _notifications_pb2.Notification]
-    """Schedules a message. The e-mail address may be given; otherwise the user's own is used."""
+    """Schedules a message to a person; name and address are asked of users when it is sent."""
     GetNotification: _aio.UnaryUnaryMultiCallable[_notifications_pb2.GetNotificationRequest, _notifications_pb2.Notification]
     """A notification: one's own, or any with notifications.read."""
     ListNotifications: _aio.UnaryUnaryMultiCallable[_notifications_pb2.ListNotificationsRequest, _notifications_pb2.ListNotificationsResponse]
@@ -32,7 +32,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notifications_pb2.SendNotificationRequest,
         context: _aio.ServicerContext[_notifications_pb2.SendNotificationRequest, _abc.Awaitable[_notifications_pb2.Notification]],
     ) -> _abc.Awaitable[_notifications_pb2.Notification]:
-        """Schedules a message. The e-mail address may be given; otherwise the user's own is used."""
+        """Schedules a message to a person; name and address are asked of users when it is sent."""
 
     @_abc_1.abstractmethod
     def GetNotification(

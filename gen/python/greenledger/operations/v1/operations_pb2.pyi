@@ -44,6 +44,29 @@ SAGA_STATE_COMPENSATED: SagaState.ValueType  # 4
 SAGA_STATE_STUCK: SagaState.ValueType  # 5
 Global___SagaState: _TypeAlias = SagaState  # noqa: Y015
 
+class _ProjectionState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProjectionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProjectionState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROJECTION_STATE_UNSPECIFIED: _ProjectionState.ValueType  # 0
+    PROJECTION_STATE_LIVE: _ProjectionState.ValueType  # 1
+    """Queries read it."""
+    PROJECTION_STATE_BUILDING: _ProjectionState.ValueType  # 2
+    PROJECTION_STATE_DIFFERS: _ProjectionState.ValueType  # 3
+    """Built, but its rows are not those of the live one although both have the same logic; somebody must look."""
+
+class ProjectionState(_ProjectionState, metaclass=_ProjectionStateEnumTypeWrapper): ...
+
+PROJECTION_STATE_UNSPECIFIED: ProjectionState.ValueType  # 0
+PROJECTION_STATE_LIVE: ProjectionState.ValueType  # 1
+"""Queries read it."""
+PROJECTION_STATE_BUILDING: ProjectionState.ValueType  # 2
+PROJECTION_STATE_DIFFERS: ProjectionState.ValueType  # 3
+"""Built, but its rows are not those of the live one although both have the same logic; somebody must look."""
+Global___ProjectionState: _TypeAlias = ProjectionState  # noqa: Y015
+
 class _ErrorReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -77,6 +100,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SAGA_UNFINISHED: _ErrorReason.ValueType  # 16
     """The saga has not ended in the time given."""
     ERROR_REASON_SAGA_ID_REUSED: _ErrorReason.ValueType  # 17
+    ERROR_REASON_SOURCE_AMBIGUOUS: _ErrorReason.ValueType  # 18
+    """Several producers publish under this topic and key; say which one's sequence is meant."""
+    ERROR_REASON_NOTHING_TO_RESEND: _ErrorReason.ValueType  # 19
+    """Nothing was ever sent to this broker, or nothing under this topic."""
+    ERROR_REASON_RESEND_RUNNING: _ErrorReason.ValueType  # 20
+    """A resend is under way; cancel it first."""
+    ERROR_REASON_RESEND_NOT_RUNNING: _ErrorReason.ValueType  # 21
+    ERROR_REASON_PROJECTION_NOT_FOUND: _ErrorReason.ValueType  # 22
+    ERROR_REASON_REBUILD_NOT_RUNNING: _ErrorReason.ValueType  # 23
+    """Nothing is being built."""
+    ERROR_REASON_REBUILD_NOT_CAUGHT_UP: _ErrorReason.ValueType  # 24
+    """What is being built is too far behind to be put in place at once."""
+    ERROR_REASON_PROJECTION_DIFFERS: _ErrorReason.ValueType  # 25
+    """What was built is not equal to what serves."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -108,6 +145,20 @@ ERROR_REASON_SAGA_DEFINITION_UNKNOWN: ErrorReason.ValueType  # 15
 ERROR_REASON_SAGA_UNFINISHED: ErrorReason.ValueType  # 16
 """The saga has not ended in the time given."""
 ERROR_REASON_SAGA_ID_REUSED: ErrorReason.ValueType  # 17
+ERROR_REASON_SOURCE_AMBIGUOUS: ErrorReason.ValueType  # 18
+"""Several producers publish under this topic and key; say which one's sequence is meant."""
+ERROR_REASON_NOTHING_TO_RESEND: ErrorReason.ValueType  # 19
+"""Nothing was ever sent to this broker, or nothing under this topic."""
+ERROR_REASON_RESEND_RUNNING: ErrorReason.ValueType  # 20
+"""A resend is under way; cancel it first."""
+ERROR_REASON_RESEND_NOT_RUNNING: ErrorReason.ValueType  # 21
+ERROR_REASON_PROJECTION_NOT_FOUND: ErrorReason.ValueType  # 22
+ERROR_REASON_REBUILD_NOT_RUNNING: ErrorReason.ValueType  # 23
+"""Nothing is being built."""
+ERROR_REASON_REBUILD_NOT_CAUGHT_UP: ErrorReason.ValueType  # 24
+"""What is being built is too far behind to be put in place at once."""
+ERROR_REASON_PROJECTION_DIFFERS: ErrorReason.ValueType  # 25
+"""What was built is not equal to what serves."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -320,19 +371,23 @@ class ListSagasRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     state: Global___SagaState.ValueType
     page_size: _builtins.int
     page_token: _builtins.str
+    name: _builtins.str
+    """Only sagas of this name; default all."""
     def __init__(
         self,
         *,
         state: Global___SagaState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -461,6 +516,8 @@ class ParkedEvent(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     PARKED_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     topic: _builtins.str
     key: _builtins.str
@@ -468,8 +525,14 @@ class ParkedEvent(_message.Message):
     event_id: _builtins.str
     reason: _builtins.str
     attempts: _builtins.int
+    source: _builtins.str
+    """The producer, whose outbox counts the sequence."""
     @_builtins.property
     def parked_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def payload(self) -> _struct_pb2.Struct:
+        """Content, from GetParkedKey only; empty when it cannot be decoded."""
+
     def __init__(
         self,
         *,
@@ -481,10 +544,12 @@ class ParkedEvent(_message.Message):
         reason: _builtins.str = ...,
         attempts: _builtins.int = ...,
         parked_time: _timestamp_pb2.Timestamp | None = ...,
+        source: _builtins.str = ...,
+        payload: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parked_time", b"parked_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parked_time", b"parked_time", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "consumer", b"consumer", "event_id", b"event_id", "key", b"key", "key_sequence", b"key_sequence", "parked_time", b"parked_time", "reason", b"reason", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "consumer", b"consumer", "event_id", b"event_id", "key", b"key", "key_sequence", b"key_sequence", "parked_time", b"parked_time", "payload", b"payload", "reason", b"reason", "source", b"source", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -593,3 +658,558 @@ class DiscardParkedEventRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DiscardParkedEventRequest: _TypeAlias = DiscardParkedEventRequest  # noqa: Y015
+
+@_typing.final
+class GetParkedKeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    topic: _builtins.str
+    key: _builtins.str
+    def __init__(
+        self,
+        *,
+        consumer: _builtins.str = ...,
+        topic: _builtins.str = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "key", b"key", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetParkedKeyRequest: _TypeAlias = GetParkedKeyRequest  # noqa: Y015
+
+@_typing.final
+class ParkedKey(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    TOTAL_EVENTS_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    topic: _builtins.str
+    key: _builtins.str
+    total_events: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParkedEvent]:
+        """The first hundred of them, in the order in which a replay takes them."""
+
+    def __init__(
+        self,
+        *,
+        consumer: _builtins.str = ...,
+        topic: _builtins.str = ...,
+        key: _builtins.str = ...,
+        events: _abc.Iterable[Global___ParkedEvent] | None = ...,
+        total_events: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "events", b"events", "key", b"key", "topic", b"topic", "total_events", b"total_events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParkedKey: _TypeAlias = ParkedKey  # noqa: Y015
+
+@_typing.final
+class SkipToEventRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    topic: _builtins.str
+    key: _builtins.str
+    source: _builtins.str
+    """The producer; may be left out where the consumer knows one only."""
+    sequence: _builtins.int
+    """The sequence of the event that is to be applied next."""
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        consumer: _builtins.str = ...,
+        topic: _builtins.str = ...,
+        key: _builtins.str = ...,
+        source: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "key", b"key", "sequence", b"sequence", "source", b"source", "topic", b"topic", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkipToEventRequest: _TypeAlias = SkipToEventRequest  # noqa: Y015
+
+@_typing.final
+class GetOutboxRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOutboxRequest: _TypeAlias = GetOutboxRequest  # noqa: Y015
+
+@_typing.final
+class OutboxStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    LEADING_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    HEAD_POSITION_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    LAG_ROWS_FIELD_NUMBER: _builtins.int
+    LAG_SECONDS_FIELD_NUMBER: _builtins.int
+    RESEND_FIELD_NUMBER: _builtins.int
+    incarnation: _builtins.str
+    """Which life of the broker the positions are about; empty while none was met."""
+    leading: _builtins.bool
+    """Whether the asked process is the one that sends."""
+    position: _builtins.int
+    """All up to here is confirmed by the broker."""
+    head_position: _builtins.int
+    """The last position given out."""
+    epoch: _builtins.int
+    """Rises with every leader and every resend; who has an older one can move nothing."""
+    lag_rows: _builtins.int
+    lag_seconds: _builtins.float
+    @_builtins.property
+    def resend(self) -> Global___OutboxResend:
+        """The latest resend to this life of the broker, if there was one."""
+
+    def __init__(
+        self,
+        *,
+        incarnation: _builtins.str = ...,
+        leading: _builtins.bool = ...,
+        position: _builtins.int = ...,
+        head_position: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        lag_rows: _builtins.int = ...,
+        lag_seconds: _builtins.float = ...,
+        resend: Global___OutboxResend | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resend", b"resend"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "head_position", b"head_position", "incarnation", b"incarnation", "lag_rows", b"lag_rows", "lag_seconds", b"lag_seconds", "leading", b"leading", "position", b"position", "resend", b"resend"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutboxStatus: _TypeAlias = OutboxStatus  # noqa: Y015
+
+@_typing.final
+class OutboxResend(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    UNTIL_POSITION_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
+    topic: _builtins.str
+    """Only this topic; empty for all."""
+    until_position: _builtins.int
+    """Where it ends."""
+    finished: _builtins.bool
+    def __init__(
+        self,
+        *,
+        topic: _builtins.str = ...,
+        until_position: _builtins.int = ...,
+        finished: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finished", b"finished", "topic", b"topic", "until_position", b"until_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutboxResend: _TypeAlias = OutboxResend  # noqa: Y015
+
+@_typing.final
+class ResendOutboxRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    topic: _builtins.str
+    """Only this topic; default all."""
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        topic: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["topic", b"topic", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResendOutboxRequest: _TypeAlias = ResendOutboxRequest  # noqa: Y015
+
+@_typing.final
+class CancelOutboxResendRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHY_FIELD_NUMBER: _builtins.int
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelOutboxResendRequest: _TypeAlias = CancelOutboxResendRequest  # noqa: Y015
+
+@_typing.final
+class ProjectionVersion(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    LOGIC_VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    LAG_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CHECKSUMS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    state: Global___ProjectionState.ValueType
+    logic_version: _builtins.int
+    """Rises when the code of the projection changes."""
+    position: _builtins.int
+    """All events up to here are applied."""
+    lag: _builtins.int
+    """Positions between it and the head of the event store."""
+    last_error: _builtins.str
+    """Why it does not move; empty when it does."""
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def checksums(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableChecksum]:
+        """By GetProjection with `checksums` only."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        state: Global___ProjectionState.ValueType = ...,
+        logic_version: _builtins.int = ...,
+        position: _builtins.int = ...,
+        lag: _builtins.int = ...,
+        last_error: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        checksums: _abc.Iterable[Global___TableChecksum] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksums", b"checksums", "lag", b"lag", "last_error", b"last_error", "logic_version", b"logic_version", "position", b"position", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectionVersion: _TypeAlias = ProjectionVersion  # noqa: Y015
+
+@_typing.final
+class TableChecksum(_message.Message):
+    """Two versions at the same position with the same logic have the same checksums."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    CHECKSUM_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    rows: _builtins.int
+    checksum: _builtins.str
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        checksum: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "rows", b"rows", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TableChecksum: _TypeAlias = TableChecksum  # noqa: Y015
+
+@_typing.final
+class Projection(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTION_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
+    BUILDING_FIELD_NUMBER: _builtins.int
+    HEAD_POSITION_FIELD_NUMBER: _builtins.int
+    projection: _builtins.str
+    head_position: _builtins.int
+    """Last position of the event store."""
+    @_builtins.property
+    def live(self) -> Global___ProjectionVersion: ...
+    @_builtins.property
+    def building(self) -> Global___ProjectionVersion:
+        """What is being built beside it, if anything."""
+
+    def __init__(
+        self,
+        *,
+        projection: _builtins.str = ...,
+        live: Global___ProjectionVersion | None = ...,
+        building: Global___ProjectionVersion | None = ...,
+        head_position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["building", b"building", "live", b"live"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["building", b"building", "head_position", b"head_position", "live", b"live", "projection", b"projection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Projection: _TypeAlias = Projection  # noqa: Y015
+
+@_typing.final
+class ListProjectionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProjectionsRequest: _TypeAlias = ListProjectionsRequest  # noqa: Y015
+
+@_typing.final
+class ListProjectionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def projections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Projection]: ...
+    def __init__(
+        self,
+        *,
+        projections: _abc.Iterable[Global___Projection] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "projections", b"projections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProjectionsResponse: _TypeAlias = ListProjectionsResponse  # noqa: Y015
+
+@_typing.final
+class GetProjectionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTION_FIELD_NUMBER: _builtins.int
+    CHECKSUMS_FIELD_NUMBER: _builtins.int
+    projection: _builtins.str
+    checksums: _builtins.bool
+    def __init__(
+        self,
+        *,
+        projection: _builtins.str = ...,
+        checksums: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksums", b"checksums", "projection", b"projection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProjectionRequest: _TypeAlias = GetProjectionRequest  # noqa: Y015
+
+@_typing.final
+class RebuildProjectionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTION_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    projection: _builtins.str
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        projection: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["projection", b"projection", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebuildProjectionRequest: _TypeAlias = RebuildProjectionRequest  # noqa: Y015
+
+@_typing.final
+class CancelProjectionRebuildRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTION_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    projection: _builtins.str
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        projection: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["projection", b"projection", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelProjectionRebuildRequest: _TypeAlias = CancelProjectionRebuildRequest  # noqa: Y015
+
+@_typing.final
+class SwapProjectionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTION_FIELD_NUMBER: _builtins.int
+    ACCEPT_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    projection: _builtins.str
+    accept_difference: _builtins.bool
+    """Swap also when the rows differ under the same logic."""
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        projection: _builtins.str = ...,
+        accept_difference: _builtins.bool = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_difference", b"accept_difference", "projection", b"projection", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwapProjectionRequest: _TypeAlias = SwapProjectionRequest  # noqa: Y015
+
+@_typing.final
+class OperatorAction(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    WHO_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """What was acted on, e.g. "saga/<id>" or "outbox"."""
+    who: _builtins.str
+    """Subject of the operator."""
+    what: _builtins.str
+    why: _builtins.str
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        who: _builtins.str = ...,
+        what: _builtins.str = ...,
+        why: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject", "time", b"time", "what", b"what", "who", b"who", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorAction: _TypeAlias = OperatorAction  # noqa: Y015
+
+@_typing.final
+class ListOperatorActionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Only this subject; default all."""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOperatorActionsRequest: _TypeAlias = ListOperatorActionsRequest  # noqa: Y015
+
+@_typing.final
+class ListOperatorActionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatorAction]: ...
+    def __init__(
+        self,
+        *,
+        actions: _abc.Iterable[Global___OperatorAction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOperatorActionsResponse: _TypeAlias = ListOperatorActionsResponse  # noqa: Y015

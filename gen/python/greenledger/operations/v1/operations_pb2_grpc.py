@@ -75,10 +75,65 @@ class OperationsServiceStub:
                 request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ReplayParkedKeyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetParkedKey = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/GetParkedKey',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.GetParkedKeyRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ParkedKey.FromString,
+                _registered_method=True)
         self.DiscardParkedEvent = channel.unary_unary(
                 '/greenledger.operations.v1.OperationsService/DiscardParkedEvent',
                 request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.DiscardParkedEventRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.SkipToEvent = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/SkipToEvent',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.SkipToEventRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.GetOutbox = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/GetOutbox',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.GetOutboxRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.FromString,
+                _registered_method=True)
+        self.ResendOutbox = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/ResendOutbox',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ResendOutboxRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.FromString,
+                _registered_method=True)
+        self.CancelOutboxResend = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/CancelOutboxResend',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.CancelOutboxResendRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.FromString,
+                _registered_method=True)
+        self.ListProjections = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/ListProjections',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ListProjectionsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ListProjectionsResponse.FromString,
+                _registered_method=True)
+        self.GetProjection = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/GetProjection',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.GetProjectionRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.FromString,
+                _registered_method=True)
+        self.RebuildProjection = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/RebuildProjection',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.RebuildProjectionRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.FromString,
+                _registered_method=True)
+        self.CancelProjectionRebuild = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/CancelProjectionRebuild',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.CancelProjectionRebuildRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.FromString,
+                _registered_method=True)
+        self.SwapProjection = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/SwapProjection',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.SwapProjectionRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.FromString,
+                _registered_method=True)
+        self.ListOperatorActions = channel.unary_unary(
+                '/greenledger.operations.v1.OperationsService/ListOperatorActions',
+                request_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ListOperatorActionsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ListOperatorActionsResponse.FromString,
                 _registered_method=True)
 
 
@@ -141,8 +196,88 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetParkedKey(self, request, context):
+        """One parked key with its first events, decoded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DiscardParkedEvent(self, request, context):
         """Gives up on the first parked event of a key; those behind it stay parked until replayed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SkipToEvent(self, request, context):
+        """Moves a key on, so that the next event applied to it is the one with the given sequence. Parked events
+        before it are given up; a key that waits for events that nobody has any more goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOutbox(self, request, context):
+        """Says how far the relay is, and a resend with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResendOutbox(self, request, context):
+        """Sends the outbox again, in order, from its first event to the last one sent so far; later events follow
+        behind them. Consumers drop what they have applied. GetOutbox shows the progress.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelOutboxResend(self, request, context):
+        """Ends a resend where it is and goes on with what was never sent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProjections(self, request, context):
+        """Lists the projections of the service: what serves, and what is being built beside it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProjection(self, request, context):
+        """One projection; on request with checksums of its tables, which reads all their rows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildProjection(self, request, context):
+        """Begins to build the projection anew beside the live one, which goes on serving. GetProjection shows the
+        progress. A build outlives the process; asked for again, it goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelProjectionRebuild(self, request, context):
+        """Drops what is being built.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwapProjection(self, request, context):
+        """Puts what was built, once it has caught up, in the place of the live tables, if their checksums are equal.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOperatorActions(self, request, context):
+        """Lists what operators did in this service, latest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,10 +326,65 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ReplayParkedKeyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
+            'GetParkedKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetParkedKey,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.GetParkedKeyRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ParkedKey.SerializeToString,
+            ),
             'DiscardParkedEvent': grpc.unary_unary_rpc_method_handler(
                     servicer.DiscardParkedEvent,
                     request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.DiscardParkedEventRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'SkipToEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SkipToEvent,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.SkipToEventRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetOutbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOutbox,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.GetOutboxRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.SerializeToString,
+            ),
+            'ResendOutbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendOutbox,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ResendOutboxRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.SerializeToString,
+            ),
+            'CancelOutboxResend': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelOutboxResend,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.CancelOutboxResendRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.SerializeToString,
+            ),
+            'ListProjections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProjections,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ListProjectionsRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ListProjectionsResponse.SerializeToString,
+            ),
+            'GetProjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProjection,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.GetProjectionRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.SerializeToString,
+            ),
+            'RebuildProjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildProjection,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.RebuildProjectionRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.SerializeToString,
+            ),
+            'CancelProjectionRebuild': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelProjectionRebuild,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.CancelProjectionRebuildRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.SerializeToString,
+            ),
+            'SwapProjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwapProjection,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.SwapProjectionRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.SerializeToString,
+            ),
+            'ListOperatorActions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOperatorActions,
+                    request_deserializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ListOperatorActionsRequest.FromString,
+                    response_serializer=greenledger_dot_operations_dot_v1_dot_operations__pb2.ListOperatorActionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -424,6 +614,33 @@ class OperationsService:
             _registered_method=True)
 
     @staticmethod
+    def GetParkedKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/GetParkedKey',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.GetParkedKeyRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.ParkedKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DiscardParkedEvent(request,
             target,
             options=(),
@@ -440,6 +657,276 @@ class OperationsService:
             '/greenledger.operations.v1.OperationsService/DiscardParkedEvent',
             greenledger_dot_operations_dot_v1_dot_operations__pb2.DiscardParkedEventRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SkipToEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/SkipToEvent',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.SkipToEventRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOutbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/GetOutbox',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.GetOutboxRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendOutbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/ResendOutbox',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.ResendOutboxRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelOutboxResend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/CancelOutboxResend',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.CancelOutboxResendRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.OutboxStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProjections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/ListProjections',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.ListProjectionsRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.ListProjectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/GetProjection',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.GetProjectionRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildProjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/RebuildProjection',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.RebuildProjectionRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelProjectionRebuild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/CancelProjectionRebuild',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.CancelProjectionRebuildRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwapProjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/SwapProjection',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.SwapProjectionRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.Projection.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOperatorActions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.operations.v1.OperationsService/ListOperatorActions',
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.ListOperatorActionsRequest.SerializeToString,
+            greenledger_dot_operations_dot_v1_dot_operations__pb2.ListOperatorActionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

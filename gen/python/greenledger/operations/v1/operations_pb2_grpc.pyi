@@ -31,8 +31,36 @@ class OperationsServiceStub:
     """Lists events that a consumer could not apply, with the reason."""
     ReplayParkedKey: _aio.UnaryUnaryMultiCallable[_operations_pb2.ReplayParkedKeyRequest, _empty_pb2.Empty]
     """Applies a parked key's events again, in order."""
+    GetParkedKey: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetParkedKeyRequest, _operations_pb2.ParkedKey]
+    """One parked key with its first events, decoded."""
     DiscardParkedEvent: _aio.UnaryUnaryMultiCallable[_operations_pb2.DiscardParkedEventRequest, _empty_pb2.Empty]
     """Gives up on the first parked event of a key; those behind it stay parked until replayed."""
+    SkipToEvent: _aio.UnaryUnaryMultiCallable[_operations_pb2.SkipToEventRequest, _empty_pb2.Empty]
+    """Moves a key on, so that the next event applied to it is the one with the given sequence. Parked events
+    before it are given up; a key that waits for events that nobody has any more goes on.
+    """
+    GetOutbox: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetOutboxRequest, _operations_pb2.OutboxStatus]
+    """Says how far the relay is, and a resend with it."""
+    ResendOutbox: _aio.UnaryUnaryMultiCallable[_operations_pb2.ResendOutboxRequest, _operations_pb2.OutboxStatus]
+    """Sends the outbox again, in order, from its first event to the last one sent so far; later events follow
+    behind them. Consumers drop what they have applied. GetOutbox shows the progress.
+    """
+    CancelOutboxResend: _aio.UnaryUnaryMultiCallable[_operations_pb2.CancelOutboxResendRequest, _operations_pb2.OutboxStatus]
+    """Ends a resend where it is and goes on with what was never sent."""
+    ListProjections: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListProjectionsRequest, _operations_pb2.ListProjectionsResponse]
+    """Lists the projections of the service: what serves, and what is being built beside it."""
+    GetProjection: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetProjectionRequest, _operations_pb2.Projection]
+    """One projection; on request with checksums of its tables, which reads all their rows."""
+    RebuildProjection: _aio.UnaryUnaryMultiCallable[_operations_pb2.RebuildProjectionRequest, _operations_pb2.Projection]
+    """Begins to build the projection anew beside the live one, which goes on serving. GetProjection shows the
+    progress. A build outlives the process; asked for again, it goes on.
+    """
+    CancelProjectionRebuild: _aio.UnaryUnaryMultiCallable[_operations_pb2.CancelProjectionRebuildRequest, _operations_pb2.Projection]
+    """Drops what is being built."""
+    SwapProjection: _aio.UnaryUnaryMultiCallable[_operations_pb2.SwapProjectionRequest, _operations_pb2.Projection]
+    """Puts what was built, once it has caught up, in the place of the live tables, if their checksums are equal."""
+    ListOperatorActions: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListOperatorActionsRequest, _operations_pb2.ListOperatorActionsResponse]
+    """Lists what operators did in this service, latest first."""
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -100,11 +128,105 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Applies a parked key's events again, in order."""
 
     @_abc_1.abstractmethod
+    def GetParkedKey(
+        self,
+        request: _operations_pb2.GetParkedKeyRequest,
+        context: _aio.ServicerContext[_operations_pb2.GetParkedKeyRequest, _abc.Awaitable[_operations_pb2.ParkedKey]],
+    ) -> _abc.Awaitable[_operations_pb2.ParkedKey]:
+        """One parked key with its first events, decoded."""
+
+    @_abc_1.abstractmethod
     def DiscardParkedEvent(
         self,
         request: _operations_pb2.DiscardParkedEventRequest,
         context: _aio.ServicerContext[_operations_pb2.DiscardParkedEventRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Gives up on the first parked event of a key; those behind it stay parked until replayed."""
+
+    @_abc_1.abstractmethod
+    def SkipToEvent(
+        self,
+        request: _operations_pb2.SkipToEventRequest,
+        context: _aio.ServicerContext[_operations_pb2.SkipToEventRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Moves a key on, so that the next event applied to it is the one with the given sequence. Parked events
+        before it are given up; a key that waits for events that nobody has any more goes on.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOutbox(
+        self,
+        request: _operations_pb2.GetOutboxRequest,
+        context: _aio.ServicerContext[_operations_pb2.GetOutboxRequest, _abc.Awaitable[_operations_pb2.OutboxStatus]],
+    ) -> _abc.Awaitable[_operations_pb2.OutboxStatus]:
+        """Says how far the relay is, and a resend with it."""
+
+    @_abc_1.abstractmethod
+    def ResendOutbox(
+        self,
+        request: _operations_pb2.ResendOutboxRequest,
+        context: _aio.ServicerContext[_operations_pb2.ResendOutboxRequest, _abc.Awaitable[_operations_pb2.OutboxStatus]],
+    ) -> _abc.Awaitable[_operations_pb2.OutboxStatus]:
+        """Sends the outbox again, in order, from its first event to the last one sent so far; later events follow
+        behind them. Consumers drop what they have applied. GetOutbox shows the progress.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelOutboxResend(
+        self,
+        request: _operations_pb2.CancelOutboxResendRequest,
+        context: _aio.ServicerContext[_operations_pb2.CancelOutboxResendRequest, _abc.Awaitable[_operations_pb2.OutboxStatus]],
+    ) -> _abc.Awaitable[_operations_pb2.OutboxStatus]:
+        """Ends a resend where it is and goes on with what was never sent."""
+
+    @_abc_1.abstractmethod
+    def ListProjections(
+        self,
+        request: _operations_pb2.ListProjectionsRequest,
+        context: _aio.ServicerContext[_operations_pb2.ListProjectionsRequest, _abc.Awaitable[_operations_pb2.ListProjectionsResponse]],
+    ) -> _abc.Awaitable[_operations_pb2.ListProjectionsResponse]:
+        """Lists the projections of the service: what serves, and what is being built beside it."""
+
+    @_abc_1.abstractmethod
+    def GetProjection(
+        self,
+        request: _operations_pb2.GetProjectionRequest,
+        context: _aio.ServicerContext[_operations_pb2.GetProjectionRequest, _abc.Awaitable[_operations_pb2.Projection]],
+    ) -> _abc.Awaitable[_operations_pb2.Projection]:
+        """One projection; on request with checksums of its tables, which reads all their rows."""
+
+    @_abc_1.abstractmethod
+    def RebuildProjection(
+        self,
+        request: _operations_pb2.RebuildProjectionRequest,
+        context: _aio.ServicerContext[_operations_pb2.RebuildProjectionRequest, _abc.Awaitable[_operations_pb2.Projection]],
+    ) -> _abc.Awaitable[_operations_pb2.Projection]:
+        """Begins to build the projection anew beside the live one, which goes on serving. GetProjection shows the
+        progress. A build outlives the process; asked for again, it goes on.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelProjectionRebuild(
+        self,
+        request: _operations_pb2.CancelProjectionRebuildRequest,
+        context: _aio.ServicerContext[_operations_pb2.CancelProjectionRebuildRequest, _abc.Awaitable[_operations_pb2.Projection]],
+    ) -> _abc.Awaitable[_operations_pb2.Projection]:
+        """Drops what is being built."""
+
+    @_abc_1.abstractmethod
+    def SwapProjection(
+        self,
+        request: _operations_pb2.SwapProjectionRequest,
+        context: _aio.ServicerContext[_operations_pb2.SwapProjectionRequest, _abc.Awaitable[_operations_pb2.Projection]],
+    ) -> _abc.Awaitable[_operations_pb2.Projection]:
+        """Puts what was built, once it has caught up, in the place of the live tables, if their checksums are equal."""
+
+    @_abc_1.abstractmethod
+    def ListOperatorActions(
+        self,
+        request: _operations_pb2.ListOperatorActionsRequest,
+        context: _aio.ServicerContext[_operations_pb2.ListOperatorActionsRequest, _abc.Awaitable[_operations_pb2.ListOperatorActionsResponse]],
+    ) -> _abc.Awaitable[_operations_pb2.ListOperatorActionsResponse]:
+        """Lists what operators did in this service, latest first."""
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _aio.Server) -> None: ...

@@ -29,8 +29,10 @@ class _IdempotencyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Idempoten
     """The method takes no request_id."""
     IDEMPOTENCY_STORED: _Idempotency.ValueType  # 1
     """The server stores key, request hash and response with the method's own effects."""
-    IDEMPOTENCY_SAGA: _Idempotency.ValueType  # 2
-    """The method starts a durable saga named after the request_id and waits for its outcome."""
+    IDEMPOTENCY_OWN: _Idempotency.ValueType  # 2
+    """The method keeps the promise itself: what it makes is named after the request_id, be it a saga whose
+    outcome it waits for or an entry of a history, and another request under that id is refused.
+    """
 
 class Idempotency(_Idempotency, metaclass=_IdempotencyEnumTypeWrapper):
     """Idempotency says who keeps the promise that a repeated request_id has one effect (AIP-155)."""
@@ -39,8 +41,10 @@ IDEMPOTENCY_UNSPECIFIED: Idempotency.ValueType  # 0
 """The method takes no request_id."""
 IDEMPOTENCY_STORED: Idempotency.ValueType  # 1
 """The server stores key, request hash and response with the method's own effects."""
-IDEMPOTENCY_SAGA: Idempotency.ValueType  # 2
-"""The method starts a durable saga named after the request_id and waits for its outcome."""
+IDEMPOTENCY_OWN: Idempotency.ValueType  # 2
+"""The method keeps the promise itself: what it makes is named after the request_id, be it a saga whose
+outcome it waits for or an entry of a history, and another request under that id is refused.
+"""
 Global___Idempotency: _TypeAlias = Idempotency  # noqa: Y015
 
 @_typing.final

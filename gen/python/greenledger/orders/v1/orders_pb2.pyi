@@ -77,6 +77,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A lot that the order was to be served from was recalled; the money is given back."""
     ERROR_REASON_VENUE_NOT_FOUND: _ErrorReason.ValueType  # 13
     ERROR_REASON_CART_FULL: _ErrorReason.ValueType  # 14
+    ERROR_REASON_PAYMENT_METHOD_INVALID: _ErrorReason.ValueType  # 15
+    ERROR_REASON_PROVIDER_TIMEOUT: _ErrorReason.ValueType  # 16
+    """The payment provider did not answer; nothing is charged."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -98,6 +101,9 @@ ERROR_REASON_LOT_RECALLED: ErrorReason.ValueType  # 12
 """A lot that the order was to be served from was recalled; the money is given back."""
 ERROR_REASON_VENUE_NOT_FOUND: ErrorReason.ValueType  # 13
 ERROR_REASON_CART_FULL: ErrorReason.ValueType  # 14
+ERROR_REASON_PAYMENT_METHOD_INVALID: ErrorReason.ValueType  # 15
+ERROR_REASON_PROVIDER_TIMEOUT: ErrorReason.ValueType  # 16
+"""The payment provider did not answer; nothing is charged."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -102,6 +102,7 @@ class Payment(_message.Message):
     DECLINE_CODE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PENDING_REFUND_AMOUNT_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     order_id: _builtins.str
     payer_id: _builtins.str
@@ -112,11 +113,17 @@ class Payment(_message.Message):
     @_builtins.property
     def captured_amount(self) -> _money_pb2.Money: ...
     @_builtins.property
-    def refunded_amount(self) -> _money_pb2.Money: ...
+    def refunded_amount(self) -> _money_pb2.Money:
+        """What the provider has given back."""
+
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def pending_refund_amount(self) -> _money_pb2.Money:
+        """What was promised back and is still to be made; not part of refunded_amount, nor of the state."""
+
     def __init__(
         self,
         *,
@@ -130,10 +137,11 @@ class Payment(_message.Message):
         decline_code: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        pending_refund_amount: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_amount", b"captured_amount", "create_time", b"create_time", "refunded_amount", b"refunded_amount", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_amount", b"captured_amount", "create_time", b"create_time", "pending_refund_amount", b"pending_refund_amount", "refunded_amount", b"refunded_amount", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_amount", b"captured_amount", "create_time", b"create_time", "decline_code", b"decline_code", "order_id", b"order_id", "payer_id", b"payer_id", "payment_id", b"payment_id", "refunded_amount", b"refunded_amount", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_amount", b"captured_amount", "create_time", b"create_time", "decline_code", b"decline_code", "order_id", b"order_id", "payer_id", b"payer_id", "payment_id", b"payment_id", "pending_refund_amount", b"pending_refund_amount", "refunded_amount", b"refunded_amount", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

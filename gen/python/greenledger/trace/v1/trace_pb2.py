@@ -29,7 +29,7 @@ from greenledger.common.v1 import quantity_pb2 as greenledger_dot_common_dot_v1_
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/trace/v1/trace.proto\x12\x14greenledger.trace.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a$greenledger/options/v1/options.proto\"1\n\x15GetRecallScopeRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x88\x03\n\x0bRecallScope\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08recalled\x18\x02 \x01(\x08\x12-\n\x04lots\x18\x03 \x03(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\x12\x30\n\x05stock\x18\x04 \x03(\x0b\x32!.greenledger.trace.v1.TracedStock\x12\x31\n\x06venues\x18\x05 \x03(\x0b\x32!.greenledger.trace.v1.TracedVenue\x12\x38\n\nmenu_items\x18\x06 \x03(\x0b\x32$.greenledger.trace.v1.TracedMenuItem\x12\x31\n\x06orders\x18\x07 \x03(\x0b\x32!.greenledger.trace.v1.TracedOrder\x12\x11\n\tguest_ids\x18\x08 \x03(\t\x12\x13\n\x0bguest_count\x18\t \x01(\x05\x12.\n\nas_of_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x02\n\tTracedLot\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08lot_code\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x11\n\tgrower_id\x18\x04 \x01(\t\x12\x10\n\x08owner_id\x18\x05 \x01(\t\x12\x15\n\rparent_lot_id\x18\x06 \x01(\t\x12\x10\n\x08recalled\x18\x07 \x01(\x08\x12\x31\n\x08quantity\x18\x08 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x30\n\x0charvest_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tfarm_name\x18\n \x01(\t\"\x8e\x01\n\x0bTracedStock\x12\x15\n\rstock_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x31\n\x08received\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x13\n\x0bquarantined\x18\x05 \x01(\x08\"?\n\x0bTracedVenue\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08owner_id\x18\x03 \x01(\t\"F\n\x0eTracedMenuItem\x12\x14\n\x0cmenu_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xaa\x01\n\x0bTracedOrder\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x10\n\x08guest_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0f\n\x07lot_ids\x18\x05 \x03(\t\x12\x15\n\rmenu_item_ids\x18\x06 \x03(\t\x12.\n\nplace_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\x11TraceOrderRequest\x12\x1a\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"m\n\nOrderTrace\x12\x30\n\x05order\x18\x01 \x01(\x0b\x32!.greenledger.trace.v1.TracedOrder\x12-\n\x04lots\x18\x02 \x03(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\"+\n\x0fTraceLotRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x84\x02\n\x08LotTrace\x12,\n\x03lot\x18\x01 \x01(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\x12\x32\n\tancestors\x18\x02 \x03(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\x12\x34\n\x0b\x64\x65scendants\x18\x03 \x03(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\x12.\n\x07\x63ustody\x18\x04 \x03(\x0b\x32\x1d.greenledger.trace.v1.Custody\x12\x30\n\x05stock\x18\x05 \x03(\x0b\x32!.greenledger.trace.v1.TracedStock\"f\n\x07\x43ustody\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12reference_document\x18\x03 \x01(\t*m\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_LOT_NOT_FOUND\x10\x01\x12 \n\x1c\x45RROR_REASON_ORDER_NOT_FOUND\x10\x02\x32\xc5\x03\n\x0cTraceService\x12\x9e\x01\n\x0eGetRecallScope\x12+.greenledger.trace.v1.GetRecallScopeRequest\x1a!.greenledger.trace.v1.RecallScope\"<\xca\xf3\x18\x0c\x1a\ntrace.read\x82\xd3\xe4\x93\x02&\x12$/api/trace/lots/{lot_id}:recallScope\x12\x8d\x01\n\nTraceOrder\x12\'.greenledger.trace.v1.TraceOrderRequest\x1a .greenledger.trace.v1.OrderTrace\"4\xca\xf3\x18\x0c\x1a\ntrace.read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/trace/orders/{order_id}\x12\x83\x01\n\x08TraceLot\x12%.greenledger.trace.v1.TraceLotRequest\x1a\x1e.greenledger.trace.v1.LotTrace\"0\xca\xf3\x18\x0c\x1a\ntrace.read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/trace/lots/{lot_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/trace/v1/trace.proto\x12\x14greenledger.trace.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a$greenledger/options/v1/options.proto\"1\n\x15GetRecallScopeRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xbf\x05\n\x0bRecallScope\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08recalled\x18\x02 \x01(\x08\x12-\n\x04lots\x18\x03 \x03(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\x12\x30\n\x05stock\x18\x04 \x03(\x0b\x32!.greenledger.trace.v1.TracedStock\x12\x31\n\x06venues\x18\x05 \x03(\x0b\x32!.greenledger.trace.v1.TracedVenue\x12\x38\n\nmenu_items\x18\x06 \x03(\x0b\x32$.greenledger.trace.v1.TracedMenuItem\x12\x31\n\x06orders\x18\x07 \x03(\x0b\x32!.greenledger.trace.v1.TracedOrder\x12\x11\n\tguest_ids\x18\x08 \x03(\t\x12\x13\n\x0bguest_count\x18\t \x01(\x05\x12.\n\nas_of_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlot_count\x18\x0b \x01(\x05\x12\x1a\n\x12recalled_lot_count\x18\x0c \x01(\x05\x12\x13\n\x0bstock_count\x18\r \x01(\x05\x12\x1f\n\x17quarantined_stock_count\x18\x0e \x01(\x05\x12\x13\n\x0bvenue_count\x18\x0f \x01(\x05\x12\x17\n\x0fmenu_item_count\x18\x10 \x01(\x05\x12\x13\n\x0border_count\x18\x11 \x01(\x05\x12\x34\n\x10\x66irst_order_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_order_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63omplete\x18\x14 \x01(\x08\x12\x10\n\x08position\x18\x15 \x01(\x03\"\xc3\x01\n\x1dListRecallScopeEntriesRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12=\n\x04kind\x18\x02 \x01(\x0e\x32%.greenledger.trace.v1.RecallScopeKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x08position\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x84\x01\n\x1eListRecallScopeEntriesResponse\x12\x37\n\x07\x65ntries\x18\x01 \x03(\x0b\x32&.greenledger.trace.v1.RecallScopeEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xb6\x02\n\x10RecallScopeEntry\x12.\n\x03lot\x18\x01 \x01(\x0b\x32\x1f.greenledger.trace.v1.TracedLotH\x00\x12\x32\n\x05stock\x18\x02 \x01(\x0b\x32!.greenledger.trace.v1.TracedStockH\x00\x12\x32\n\x05venue\x18\x03 \x01(\x0b\x32!.greenledger.trace.v1.TracedVenueH\x00\x12\x39\n\tmenu_item\x18\x04 \x01(\x0b\x32$.greenledger.trace.v1.TracedMenuItemH\x00\x12\x32\n\x05order\x18\x05 \x01(\x0b\x32!.greenledger.trace.v1.TracedOrderH\x00\x12\x12\n\x08guest_id\x18\x06 \x01(\tH\x00\x42\x07\n\x05\x65ntry\"\x89\x02\n\tTracedLot\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08lot_code\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x11\n\tgrower_id\x18\x04 \x01(\t\x12\x10\n\x08owner_id\x18\x05 \x01(\t\x12\x15\n\rparent_lot_id\x18\x06 \x01(\t\x12\x10\n\x08recalled\x18\x07 \x01(\x08\x12\x31\n\x08quantity\x18\x08 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x30\n\x0charvest_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tfarm_name\x18\n \x01(\t\"\x8e\x01\n\x0bTracedStock\x12\x15\n\rstock_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x31\n\x08received\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x13\n\x0bquarantined\x18\x05 \x01(\x08\"?\n\x0bTracedVenue\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08owner_id\x18\x03 \x01(\t\"F\n\x0eTracedMenuItem\x12\x14\n\x0cmenu_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xaa\x01\n\x0bTracedOrder\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x10\n\x08guest_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0f\n\x07lot_ids\x18\x05 \x03(\t\x12\x15\n\rmenu_item_ids\x18\x06 \x03(\t\x12.\n\nplace_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\x11TraceOrderRequest\x12\x1a\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"m\n\nOrderTrace\x12\x30\n\x05order\x18\x01 \x01(\x0b\x32!.greenledger.trace.v1.TracedOrder\x12-\n\x04lots\x18\x02 \x03(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\"+\n\x0fTraceLotRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xb3\x02\n\x08LotTrace\x12,\n\x03lot\x18\x01 \x01(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\x12\x32\n\tancestors\x18\x02 \x03(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\x12\x34\n\x0b\x64\x65scendants\x18\x03 \x03(\x0b\x32\x1f.greenledger.trace.v1.TracedLot\x12.\n\x07\x63ustody\x18\x04 \x03(\x0b\x32\x1d.greenledger.trace.v1.Custody\x12\x30\n\x05stock\x18\x05 \x03(\x0b\x32!.greenledger.trace.v1.TracedStock\x12\x18\n\x10\x64\x65scendant_count\x18\x06 \x01(\x05\x12\x13\n\x0bstock_count\x18\x07 \x01(\x05\"f\n\x07\x43ustody\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12reference_document\x18\x03 \x01(\t*\xe4\x01\n\x0fRecallScopeKind\x12!\n\x1dRECALL_SCOPE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15RECALL_SCOPE_KIND_LOT\x10\x01\x12\x1b\n\x17RECALL_SCOPE_KIND_STOCK\x10\x02\x12\x1b\n\x17RECALL_SCOPE_KIND_VENUE\x10\x03\x12\x1f\n\x1bRECALL_SCOPE_KIND_MENU_ITEM\x10\x04\x12\x1b\n\x17RECALL_SCOPE_KIND_ORDER\x10\x05\x12\x1b\n\x17RECALL_SCOPE_KIND_GUEST\x10\x06*\x90\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_LOT_NOT_FOUND\x10\x01\x12 \n\x1c\x45RROR_REASON_ORDER_NOT_FOUND\x10\x02\x12!\n\x1d\x45RROR_REASON_POSITION_UNKNOWN\x10\x03\x32\x90\x05\n\x0cTraceService\x12\x9e\x01\n\x0eGetRecallScope\x12+.greenledger.trace.v1.GetRecallScopeRequest\x1a!.greenledger.trace.v1.RecallScope\"<\xca\xf3\x18\x0c\x1a\ntrace.read\x82\xd3\xe4\x93\x02&\x12$/api/trace/lots/{lot_id}:recallScope\x12\xc8\x01\n\x16ListRecallScopeEntries\x12\x33.greenledger.trace.v1.ListRecallScopeEntriesRequest\x1a\x34.greenledger.trace.v1.ListRecallScopeEntriesResponse\"C\xca\xf3\x18\x0c\x1a\ntrace.read\x82\xd3\xe4\x93\x02-\x12+/api/trace/lots/{lot_id}:recallScopeEntries\x12\x8d\x01\n\nTraceOrder\x12\'.greenledger.trace.v1.TraceOrderRequest\x1a .greenledger.trace.v1.OrderTrace\"4\xca\xf3\x18\x0c\x1a\ntrace.read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/trace/orders/{order_id}\x12\x83\x01\n\x08TraceLot\x12%.greenledger.trace.v1.TraceLotRequest\x1a\x1e.greenledger.trace.v1.LotTrace\"0\xca\xf3\x18\x0c\x1a\ntrace.read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/trace/lots/{lot_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,42 +38,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETRECALLSCOPEREQUEST'].fields_by_name['lot_id']._loaded_options = None
   _globals['_GETRECALLSCOPEREQUEST'].fields_by_name['lot_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST'].fields_by_name['lot_id']._loaded_options = None
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST'].fields_by_name['lot_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST'].fields_by_name['kind']._loaded_options = None
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST'].fields_by_name['position']._loaded_options = None
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST'].fields_by_name['position']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_TRACEORDERREQUEST'].fields_by_name['order_id']._loaded_options = None
   _globals['_TRACEORDERREQUEST'].fields_by_name['order_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_TRACELOTREQUEST'].fields_by_name['lot_id']._loaded_options = None
   _globals['_TRACELOTREQUEST'].fields_by_name['lot_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_TRACESERVICE'].methods_by_name['GetRecallScope']._loaded_options = None
   _globals['_TRACESERVICE'].methods_by_name['GetRecallScope']._serialized_options = b'\312\363\030\014\032\ntrace.read\202\323\344\223\002&\022$/api/trace/lots/{lot_id}:recallScope'
+  _globals['_TRACESERVICE'].methods_by_name['ListRecallScopeEntries']._loaded_options = None
+  _globals['_TRACESERVICE'].methods_by_name['ListRecallScopeEntries']._serialized_options = b'\312\363\030\014\032\ntrace.read\202\323\344\223\002-\022+/api/trace/lots/{lot_id}:recallScopeEntries'
   _globals['_TRACESERVICE'].methods_by_name['TraceOrder']._loaded_options = None
   _globals['_TRACESERVICE'].methods_by_name['TraceOrder']._serialized_options = b'\312\363\030\014\032\ntrace.read\202\323\344\223\002\036\022\034/api/trace/orders/{order_id}'
   _globals['_TRACESERVICE'].methods_by_name['TraceLot']._loaded_options = None
   _globals['_TRACESERVICE'].methods_by_name['TraceLot']._serialized_options = b'\312\363\030\014\032\ntrace.read\202\323\344\223\002\032\022\030/api/trace/lots/{lot_id}'
-  _globals['_ERRORREASON']._serialized_start=1967
-  _globals['_ERRORREASON']._serialized_end=2076
+  _globals['_RECALLSCOPEKIND']._serialized_start=2972
+  _globals['_RECALLSCOPEKIND']._serialized_end=3200
+  _globals['_ERRORREASON']._serialized_start=3203
+  _globals['_ERRORREASON']._serialized_end=3347
   _globals['_GETRECALLSCOPEREQUEST']._serialized_start=226
   _globals['_GETRECALLSCOPEREQUEST']._serialized_end=275
   _globals['_RECALLSCOPE']._serialized_start=278
-  _globals['_RECALLSCOPE']._serialized_end=670
-  _globals['_TRACEDLOT']._serialized_start=673
-  _globals['_TRACEDLOT']._serialized_end=938
-  _globals['_TRACEDSTOCK']._serialized_start=941
-  _globals['_TRACEDSTOCK']._serialized_end=1083
-  _globals['_TRACEDVENUE']._serialized_start=1085
-  _globals['_TRACEDVENUE']._serialized_end=1148
-  _globals['_TRACEDMENUITEM']._serialized_start=1150
-  _globals['_TRACEDMENUITEM']._serialized_end=1220
-  _globals['_TRACEDORDER']._serialized_start=1223
-  _globals['_TRACEDORDER']._serialized_end=1393
-  _globals['_TRACEORDERREQUEST']._serialized_start=1395
-  _globals['_TRACEORDERREQUEST']._serialized_end=1442
-  _globals['_ORDERTRACE']._serialized_start=1444
-  _globals['_ORDERTRACE']._serialized_end=1553
-  _globals['_TRACELOTREQUEST']._serialized_start=1555
-  _globals['_TRACELOTREQUEST']._serialized_end=1598
-  _globals['_LOTTRACE']._serialized_start=1601
-  _globals['_LOTTRACE']._serialized_end=1861
-  _globals['_CUSTODY']._serialized_start=1863
-  _globals['_CUSTODY']._serialized_end=1965
-  _globals['_TRACESERVICE']._serialized_start=2079
-  _globals['_TRACESERVICE']._serialized_end=2532
+  _globals['_RECALLSCOPE']._serialized_end=981
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST']._serialized_start=984
+  _globals['_LISTRECALLSCOPEENTRIESREQUEST']._serialized_end=1179
+  _globals['_LISTRECALLSCOPEENTRIESRESPONSE']._serialized_start=1182
+  _globals['_LISTRECALLSCOPEENTRIESRESPONSE']._serialized_end=1314
+  _globals['_RECALLSCOPEENTRY']._serialized_start=1317
+  _globals['_RECALLSCOPEENTRY']._serialized_end=1627
+  _globals['_TRACEDLOT']._serialized_start=1630
+  _globals['_TRACEDLOT']._serialized_end=1895
+  _globals['_TRACEDSTOCK']._serialized_start=1898
+  _globals['_TRACEDSTOCK']._serialized_end=2040
+  _globals['_TRACEDVENUE']._serialized_start=2042
+  _globals['_TRACEDVENUE']._serialized_end=2105
+  _globals['_TRACEDMENUITEM']._serialized_start=2107
+  _globals['_TRACEDMENUITEM']._serialized_end=2177
+  _globals['_TRACEDORDER']._serialized_start=2180
+  _globals['_TRACEDORDER']._serialized_end=2350
+  _globals['_TRACEORDERREQUEST']._serialized_start=2352
+  _globals['_TRACEORDERREQUEST']._serialized_end=2399
+  _globals['_ORDERTRACE']._serialized_start=2401
+  _globals['_ORDERTRACE']._serialized_end=2510
+  _globals['_TRACELOTREQUEST']._serialized_start=2512
+  _globals['_TRACELOTREQUEST']._serialized_end=2555
+  _globals['_LOTTRACE']._serialized_start=2558
+  _globals['_LOTTRACE']._serialized_end=2865
+  _globals['_CUSTODY']._serialized_start=2867
+  _globals['_CUSTODY']._serialized_end=2969
+  _globals['_TRACESERVICE']._serialized_start=3350
+  _globals['_TRACESERVICE']._serialized_end=4006
 # @@protoc_insertion_point(module_scope)

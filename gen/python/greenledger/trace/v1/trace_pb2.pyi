@@ -21,6 +21,36 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _RecallScopeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecallScopeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecallScopeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECALL_SCOPE_KIND_UNSPECIFIED: _RecallScopeKind.ValueType  # 0
+    """Every kind, one after the other."""
+    RECALL_SCOPE_KIND_LOT: _RecallScopeKind.ValueType  # 1
+    RECALL_SCOPE_KIND_STOCK: _RecallScopeKind.ValueType  # 2
+    RECALL_SCOPE_KIND_VENUE: _RecallScopeKind.ValueType  # 3
+    RECALL_SCOPE_KIND_MENU_ITEM: _RecallScopeKind.ValueType  # 4
+    RECALL_SCOPE_KIND_ORDER: _RecallScopeKind.ValueType  # 5
+    RECALL_SCOPE_KIND_GUEST: _RecallScopeKind.ValueType  # 6
+    """Needs trace.personal; without it, a list of every kind ends before the guests."""
+
+class RecallScopeKind(_RecallScopeKind, metaclass=_RecallScopeKindEnumTypeWrapper):
+    """What a recall scope is made of, in the order in which it is listed."""
+
+RECALL_SCOPE_KIND_UNSPECIFIED: RecallScopeKind.ValueType  # 0
+"""Every kind, one after the other."""
+RECALL_SCOPE_KIND_LOT: RecallScopeKind.ValueType  # 1
+RECALL_SCOPE_KIND_STOCK: RecallScopeKind.ValueType  # 2
+RECALL_SCOPE_KIND_VENUE: RecallScopeKind.ValueType  # 3
+RECALL_SCOPE_KIND_MENU_ITEM: RecallScopeKind.ValueType  # 4
+RECALL_SCOPE_KIND_ORDER: RecallScopeKind.ValueType  # 5
+RECALL_SCOPE_KIND_GUEST: RecallScopeKind.ValueType  # 6
+"""Needs trace.personal; without it, a list of every kind ends before the guests."""
+Global___RecallScopeKind: _TypeAlias = RecallScopeKind  # noqa: Y015
+
 class _ErrorReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -30,6 +60,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     ERROR_REASON_LOT_NOT_FOUND: _ErrorReason.ValueType  # 1
     ERROR_REASON_ORDER_NOT_FOUND: _ErrorReason.ValueType  # 2
+    ERROR_REASON_POSITION_UNKNOWN: _ErrorReason.ValueType  # 3
+    """The position lies in the future; ask for the recall scope again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -37,6 +69,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 ERROR_REASON_LOT_NOT_FOUND: ErrorReason.ValueType  # 1
 ERROR_REASON_ORDER_NOT_FOUND: ErrorReason.ValueType  # 2
+ERROR_REASON_POSITION_UNKNOWN: ErrorReason.ValueType  # 3
+"""The position lies in the future; ask for the recall scope again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -60,6 +94,8 @@ Global___GetRecallScopeRequest: _TypeAlias = GetRecallScopeRequest  # noqa: Y015
 
 @_typing.final
 class RecallScope(_message.Message):
+    """The counts are of everything. The lists hold the first 100 of each kind, and all of them when `complete`."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LOT_ID_FIELD_NUMBER: _builtins.int
@@ -72,10 +108,36 @@ class RecallScope(_message.Message):
     GUEST_IDS_FIELD_NUMBER: _builtins.int
     GUEST_COUNT_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    LOT_COUNT_FIELD_NUMBER: _builtins.int
+    RECALLED_LOT_COUNT_FIELD_NUMBER: _builtins.int
+    STOCK_COUNT_FIELD_NUMBER: _builtins.int
+    QUARANTINED_STOCK_COUNT_FIELD_NUMBER: _builtins.int
+    VENUE_COUNT_FIELD_NUMBER: _builtins.int
+    MENU_ITEM_COUNT_FIELD_NUMBER: _builtins.int
+    ORDER_COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_ORDER_TIME_FIELD_NUMBER: _builtins.int
+    LAST_ORDER_TIME_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     recalled: _builtins.bool
     guest_count: _builtins.int
     """How many guests, said to everyone who may ask."""
+    lot_count: _builtins.int
+    recalled_lot_count: _builtins.int
+    """Lots of the scope that are recalled already."""
+    stock_count: _builtins.int
+    quarantined_stock_count: _builtins.int
+    """Stock items of the scope that are in quarantine already."""
+    venue_count: _builtins.int
+    menu_item_count: _builtins.int
+    order_count: _builtins.int
+    complete: _builtins.bool
+    """Whether the lists hold everything that is counted; if not, ListRecallScopeEntries gives the rest.
+    What may not be shown (guests without trace.personal) is not missed.
+    """
+    position: _builtins.int
+    """The state of knowledge that this answer is of. ListRecallScopeEntries with it lists what is counted here."""
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedLot]:
         """The lot itself and every lot made from it."""
@@ -98,6 +160,12 @@ class RecallScope(_message.Message):
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """The newest event that this answer knows of."""
 
+    @_builtins.property
+    def first_order_time(self) -> _timestamp_pb2.Timestamp:
+        """When the first and the last of the orders were placed, as far as that is known."""
+
+    @_builtins.property
+    def last_order_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -111,14 +179,134 @@ class RecallScope(_message.Message):
         guest_ids: _abc.Iterable[_builtins.str] | None = ...,
         guest_count: _builtins.int = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        lot_count: _builtins.int = ...,
+        recalled_lot_count: _builtins.int = ...,
+        stock_count: _builtins.int = ...,
+        quarantined_stock_count: _builtins.int = ...,
+        venue_count: _builtins.int = ...,
+        menu_item_count: _builtins.int = ...,
+        order_count: _builtins.int = ...,
+        first_order_time: _timestamp_pb2.Timestamp | None = ...,
+        last_order_time: _timestamp_pb2.Timestamp | None = ...,
+        complete: _builtins.bool = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "first_order_time", b"first_order_time", "last_order_time", b"last_order_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "guest_count", b"guest_count", "guest_ids", b"guest_ids", "lot_id", b"lot_id", "lots", b"lots", "menu_items", b"menu_items", "orders", b"orders", "recalled", b"recalled", "stock", b"stock", "venues", b"venues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete", b"complete", "first_order_time", b"first_order_time", "guest_count", b"guest_count", "guest_ids", b"guest_ids", "last_order_time", b"last_order_time", "lot_count", b"lot_count", "lot_id", b"lot_id", "lots", b"lots", "menu_item_count", b"menu_item_count", "menu_items", b"menu_items", "order_count", b"order_count", "orders", b"orders", "position", b"position", "quarantined_stock_count", b"quarantined_stock_count", "recalled", b"recalled", "recalled_lot_count", b"recalled_lot_count", "stock", b"stock", "stock_count", b"stock_count", "venue_count", b"venue_count", "venues", b"venues"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecallScope: _TypeAlias = RecallScope  # noqa: Y015
+
+@_typing.final
+class ListRecallScopeEntriesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    kind: Global___RecallScopeKind.ValueType
+    """Which entries; default every kind."""
+    position: _builtins.int
+    """RecallScope.position, to list what that answer counted; default the present. All pages of a list are of
+    one position: what becomes known meanwhile neither appears in them nor takes anything from them.
+    """
+    page_size: _builtins.int
+    """At most so many entries; default 50, at most 1000, of guests alone 20000. A page may hold fewer, so that its
+    message stays small.
+    """
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        kind: Global___RecallScopeKind.ValueType = ...,
+        position: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "lot_id", b"lot_id", "page_size", b"page_size", "page_token", b"page_token", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecallScopeEntriesRequest: _TypeAlias = ListRecallScopeEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListRecallScopeEntriesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    position: _builtins.int
+    """The position that all pages of this list are of."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecallScopeEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___RecallScopeEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecallScopeEntriesResponse: _TypeAlias = ListRecallScopeEntriesResponse  # noqa: Y015
+
+@_typing.final
+class RecallScopeEntry(_message.Message):
+    """Belongs to the scope at the list's position; what it says of itself (names, states) is the newest that is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    STOCK_FIELD_NUMBER: _builtins.int
+    VENUE_FIELD_NUMBER: _builtins.int
+    MENU_ITEM_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    GUEST_ID_FIELD_NUMBER: _builtins.int
+    guest_id: _builtins.str
+    """A guest of one of the orders."""
+    @_builtins.property
+    def lot(self) -> Global___TracedLot: ...
+    @_builtins.property
+    def stock(self) -> Global___TracedStock: ...
+    @_builtins.property
+    def venue(self) -> Global___TracedVenue: ...
+    @_builtins.property
+    def menu_item(self) -> Global___TracedMenuItem: ...
+    @_builtins.property
+    def order(self) -> Global___TracedOrder: ...
+    def __init__(
+        self,
+        *,
+        lot: Global___TracedLot | None = ...,
+        stock: Global___TracedStock | None = ...,
+        venue: Global___TracedVenue | None = ...,
+        menu_item: Global___TracedMenuItem | None = ...,
+        order: Global___TracedOrder | None = ...,
+        guest_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["lot", "stock", "venue", "menu_item", "order", "guest_id"]  # noqa: Y015
+    _WhichOneofArgType_entry: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
+
+Global___RecallScopeEntry: _TypeAlias = RecallScopeEntry  # noqa: Y015
 
 @_typing.final
 class TracedLot(_message.Message):
@@ -366,6 +554,10 @@ class LotTrace(_message.Message):
     DESCENDANTS_FIELD_NUMBER: _builtins.int
     CUSTODY_FIELD_NUMBER: _builtins.int
     STOCK_FIELD_NUMBER: _builtins.int
+    DESCENDANT_COUNT_FIELD_NUMBER: _builtins.int
+    STOCK_COUNT_FIELD_NUMBER: _builtins.int
+    descendant_count: _builtins.int
+    stock_count: _builtins.int
     @_builtins.property
     def lot(self) -> Global___TracedLot: ...
     @_builtins.property
@@ -373,11 +565,15 @@ class LotTrace(_message.Message):
         """From the harvest to the lot's parent."""
 
     @_builtins.property
-    def descendants(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedLot]: ...
+    def descendants(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedLot]:
+        """Lots made from it: the first 1000 by id; its recall scope lists all of them."""
+
     @_builtins.property
     def custody(self) -> _containers.RepeatedCompositeFieldContainer[Global___Custody]: ...
     @_builtins.property
-    def stock(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedStock]: ...
+    def stock(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedStock]:
+        """Stock of the lot itself: the first 1000 by id; its recall scope lists all of it."""
+
     def __init__(
         self,
         *,
@@ -386,10 +582,12 @@ class LotTrace(_message.Message):
         descendants: _abc.Iterable[Global___TracedLot] | None = ...,
         custody: _abc.Iterable[Global___Custody] | None = ...,
         stock: _abc.Iterable[Global___TracedStock] | None = ...,
+        descendant_count: _builtins.int = ...,
+        stock_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestors", b"ancestors", "custody", b"custody", "descendants", b"descendants", "lot", b"lot", "stock", b"stock"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestors", b"ancestors", "custody", b"custody", "descendant_count", b"descendant_count", "descendants", b"descendants", "lot", b"lot", "stock", b"stock", "stock_count", b"stock_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,11 @@ class TraceServiceStub:
                 request_serializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.GetRecallScopeRequest.SerializeToString,
                 response_deserializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.RecallScope.FromString,
                 _registered_method=True)
+        self.ListRecallScopeEntries = channel.unary_unary(
+                '/greenledger.trace.v1.TraceService/ListRecallScopeEntries',
+                request_serializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.ListRecallScopeEntriesRequest.SerializeToString,
+                response_deserializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.ListRecallScopeEntriesResponse.FromString,
+                _registered_method=True)
         self.TraceOrder = channel.unary_unary(
                 '/greenledger.trace.v1.TraceService/TraceOrder',
                 request_serializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.TraceOrderRequest.SerializeToString,
@@ -57,7 +62,14 @@ class TraceServiceServicer:
     """
 
     def GetRecallScope(self, request, context):
-        """Everything that a lot reached: lots split from it, their owners, stock, menu items, orders, guests.
+        """How far a lot reached: how many lots, stock items, venues, menu items, orders and guests, and the first of each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecallScopeEntries(self, request, context):
+        """Everything that a lot reached, in pages that belong together: entries of one kind, or of all kinds in turn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +96,11 @@ def add_TraceServiceServicer_to_server(servicer, server):
                     servicer.GetRecallScope,
                     request_deserializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.GetRecallScopeRequest.FromString,
                     response_serializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.RecallScope.SerializeToString,
+            ),
+            'ListRecallScopeEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecallScopeEntries,
+                    request_deserializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.ListRecallScopeEntriesRequest.FromString,
+                    response_serializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.ListRecallScopeEntriesResponse.SerializeToString,
             ),
             'TraceOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.TraceOrder,
@@ -124,6 +141,33 @@ class TraceService:
             '/greenledger.trace.v1.TraceService/GetRecallScope',
             greenledger_dot_trace_dot_v1_dot_trace__pb2.GetRecallScopeRequest.SerializeToString,
             greenledger_dot_trace_dot_v1_dot_trace__pb2.RecallScope.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecallScopeEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.trace.v1.TraceService/ListRecallScopeEntries',
+            greenledger_dot_trace_dot_v1_dot_trace__pb2.ListRecallScopeEntriesRequest.SerializeToString,
+            greenledger_dot_trace_dot_v1_dot_trace__pb2.ListRecallScopeEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,7 +17,9 @@ class TraceServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRecallScope: _aio.UnaryUnaryMultiCallable[_trace_pb2.GetRecallScopeRequest, _trace_pb2.RecallScope]
-    """Everything that a lot reached: lots split from it, their owners, stock, menu items, orders, guests."""
+    """How far a lot reached: how many lots, stock items, venues, menu items, orders and guests, and the first of each."""
+    ListRecallScopeEntries: _aio.UnaryUnaryMultiCallable[_trace_pb2.ListRecallScopeEntriesRequest, _trace_pb2.ListRecallScopeEntriesResponse]
+    """Everything that a lot reached, in pages that belong together: entries of one kind, or of all kinds in turn."""
     TraceOrder: _aio.UnaryUnaryMultiCallable[_trace_pb2.TraceOrderRequest, _trace_pb2.OrderTrace]
     """Every lot that an order's food came from, back to the harvests."""
     TraceLot: _aio.UnaryUnaryMultiCallable[_trace_pb2.TraceLotRequest, _trace_pb2.LotTrace]
@@ -32,7 +34,15 @@ class TraceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trace_pb2.GetRecallScopeRequest,
         context: _aio.ServicerContext[_trace_pb2.GetRecallScopeRequest, _abc.Awaitable[_trace_pb2.RecallScope]],
     ) -> _abc.Awaitable[_trace_pb2.RecallScope]:
-        """Everything that a lot reached: lots split from it, their owners, stock, menu items, orders, guests."""
+        """How far a lot reached: how many lots, stock items, venues, menu items, orders and guests, and the first of each."""
+
+    @_abc_1.abstractmethod
+    def ListRecallScopeEntries(
+        self,
+        request: _trace_pb2.ListRecallScopeEntriesRequest,
+        context: _aio.ServicerContext[_trace_pb2.ListRecallScopeEntriesRequest, _abc.Awaitable[_trace_pb2.ListRecallScopeEntriesResponse]],
+    ) -> _abc.Awaitable[_trace_pb2.ListRecallScopeEntriesResponse]:
+        """Everything that a lot reached, in pages that belong together: entries of one kind, or of all kinds in turn."""
 
     @_abc_1.abstractmethod
     def TraceOrder(

@@ -23,10 +23,9 @@ _sym_db = _symbol_database.Default()
 
 
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
-from greenledger.users.v1 import users_pb2 as greenledger_dot_users_dot_v1_dot_users__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!greenledger/users/v1/events.proto\x12\x14greenledger.users.v1\x1a$greenledger/options/v1/options.proto\x1a greenledger/users/v1/users.proto\"\xa1\x01\n\x0eUserRegistered\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x36\n\x0bpreferences\x18\x05 \x01(\x0b\x32!.greenledger.users.v1.Preferences:\x13\xd2\xf3\x18\x0fuser.registered\"\x9f\x01\n\x0bUserUpdated\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x36\n\x0bpreferences\x18\x04 \x01(\x0b\x32!.greenledger.users.v1.Preferences\x12\x10\n\x08revision\x18\x05 \x01(\x03:\x10\xd2\xf3\x18\x0cuser.updated\"0\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t:\x10\xd2\xf3\x18\x0cuser.deletedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!greenledger/users/v1/events.proto\x12\x14greenledger.users.v1\x1a$greenledger/options/v1/options.proto\"x\n\x0eUserRegistered\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t:\x13\xd2\xf3\x18\x0fuser.registeredJ\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04J\x04\x08\x05\x10\x06R\x05\x65mailR\x0c\x64isplay_nameR\x0bpreferences\"j\n\x0bUserUpdated\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03:\x10\xd2\xf3\x18\x0cuser.updatedJ\x04\x08\x02\x10\x05R\x05\x65mailR\x0c\x64isplay_nameR\x0bpreferences\"0\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t:\x10\xd2\xf3\x18\x0cuser.deletedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,10 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERUPDATED']._serialized_options = b'\322\363\030\014user.updated'
   _globals['_USERDELETED']._loaded_options = None
   _globals['_USERDELETED']._serialized_options = b'\322\363\030\014user.deleted'
-  _globals['_USERREGISTERED']._serialized_start=132
-  _globals['_USERREGISTERED']._serialized_end=293
-  _globals['_USERUPDATED']._serialized_start=296
-  _globals['_USERUPDATED']._serialized_end=455
-  _globals['_USERDELETED']._serialized_start=457
-  _globals['_USERDELETED']._serialized_end=505
+  _globals['_USERREGISTERED']._serialized_start=97
+  _globals['_USERREGISTERED']._serialized_end=217
+  _globals['_USERUPDATED']._serialized_start=219
+  _globals['_USERUPDATED']._serialized_end=325
+  _globals['_USERDELETED']._serialized_start=327
+  _globals['_USERDELETED']._serialized_end=375
 # @@protoc_insertion_point(module_scope)

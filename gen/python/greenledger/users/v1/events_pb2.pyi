@@ -5,7 +5,6 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from greenledger.users.v1 import users_pb2 as _users_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,33 +18,27 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class UserRegistered(_message.Message):
-    """A registration is complete. Key: user id."""
+    """Events are kept for ever, so none says more of a person than the id: whoever needs the address, the name
+    or the preferences asks UserService.GetUser when it needs them. Version 1 of these events told them.
+
+    A registration is complete. Key: user id.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
-    PREFERENCES_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    email: _builtins.str
-    display_name: _builtins.str
     role: _builtins.str
-    @_builtins.property
-    def preferences(self) -> _users_pb2.Preferences: ...
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
-        email: _builtins.str = ...,
-        display_name: _builtins.str = ...,
         role: _builtins.str = ...,
-        preferences: _users_pb2.Preferences | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["preferences", b"preferences"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "preferences", b"preferences", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -58,29 +51,19 @@ class UserUpdated(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
-    PREFERENCES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    email: _builtins.str
-    display_name: _builtins.str
     revision: _builtins.int
     """Grows with each change of the user, so that a late event is seen as late."""
-    @_builtins.property
-    def preferences(self) -> _users_pb2.Preferences: ...
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
-        email: _builtins.str = ...,
-        display_name: _builtins.str = ...,
-        preferences: _users_pb2.Preferences | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["preferences", b"preferences"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "preferences", b"preferences", "revision", b"revision", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

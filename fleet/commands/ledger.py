@@ -1,0 +1,202 @@
+"""`greenledger ledger`: ask the tamper-evident log of lots; what it prints can be given to `verify`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fleet.commands.common import StateDir, failures_as_sentences, settings_from
+from fleet.commands.remote import EdgeUrl, Email, PasswordFile
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from fleet.client import RpcEdge, Session
+    from greenledger.crops.v1 import ledger_pb2
+
+app = typer.Typer(
+    help="Ask the tamper-evident log of lots; check what it gives with `greenledger verify`.",
+    no_args_is_help=True,
+)
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write; default standard output.")
+]
+Size = Annotated[
+    int, typer.Option("--size", min=0, help="Leaves of a log that was signed earlier; default now.")
+]
+
+
+@app.command("checkpoint")
+def checkpoint(
+    size: Size = 0,
+    key: Annotated[bool, typer.Option("--key", help="Print the log's public key instead.")] = False,
+    output: Output = None,
+    edge_url: EdgeUrl = None,
+    email: Email = None,
+    password_file: PasswordFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Print the log's signed tree head. Keep it: no later log can contradict it unnoticed."""
+
+    async def ask(edge: "RpcEdge", session: "Session") -> None:
+        from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
+
+        request = ledger_pb2.GetCheckpointRequest(size=size)
+        signed = await edge.call(edge.ledger.GetCheckpoint, request, session)
+        _write(output, f"{signed.key}\n" if key else signed.note)
+
+    _run(ask, edge_url, email, password_file, state_dir)
+
+
+@app.command("receipt")
+def receipt(
+    event: Annotated[str, typer.Argument(help="An event's id, as in a lot's history.")],
+    output: Output = None,
+    edge_url: EdgeUrl = None,
+    email: Email = None,
+    password_file: PasswordFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Print the receipt of an event."""
+
+    async def ask(edge: "RpcEdge", session: "Session") -> None:
+        from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
+
+        request = ledger_pb2.GetReceiptRequest(event_id=event)
+        receipt = await edge.call(edge.ledger.GetReceipt, request, session)
+        _write(output, _line(receipt))
+
+    _run(ask, edge_url, email, password_file, state_dir)
+
+
+@app.command("consistency")
+def consistency(
+    first: Annotated[int, typer.Argument(min=1, help="Leaves of the older log, whose head was signed.")],
+    size: Size = 0,
+    output: Output = None,
+    edge_url: EdgeUrl = None,
+    email: Email = None,
+    password_file: PasswordFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Print the proof that the log has only grown since an older checkpoint."""
+
+    async def ask(edge: "RpcEdge", session: "Session") -> None:
+        from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
+
+        request = ledger_pb2.GetConsistencyProofRequest(first_size=first, second_size=size)
+        proof = await edge.call(edge.ledger.GetConsistencyProof, request, session)
+        _write(output, _line(proof))
+
+    _run(ask, edge_url, email, password_file, state_dir)
+
+
+@app.command("export")
+def export(
+    size: Size = 0,
+    output: Output = None,
+    edge_url: EdgeUrl = None,
+    email: Email = None,
+    password_file: PasswordFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Print the whole log, one JSON object a line."""
+
+    async def ask(edge: "RpcEdge", session: "Session") -> None:
+        from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
+
+        request = ledger_pb2.ExportLogRequest(tree_size=size)
+        lines = edge.watch(edge.ledger.ExportLog, request, session)
+        if output is None:
+            await _copy(lines, sys.stdout.write)
+        else:
+            with output.open("w") as file:
+                await _copy(lines, file.write)
+
+    _run(ask, edge_url, email, password_file, state_dir)
+
+
+@app.command("audit")
+def audit(
+    edge_url: EdgeUrl = None,
+    email: Email = None,
+    password_file: PasswordFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Recompute the log from the stored events. Exits with status 1 when something was altered."""
+    altered = False
+
+    async def ask(edge: "RpcEdge", session: "Session") -> None:
+        nonlocal altered
+        from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
+
+        async for step in edge.watch(edge.ledger.AuditLog, ledger_pb2.AuditLogRequest(), session):
+            if step.final:
+                altered = _show(step.report)
+            else:
+                typer.echo(f"{step.done} of {step.total} leaves", err=True)
+
+    _run(ask, edge_url, email, password_file, state_dir)
+    raise typer.Exit(1 if altered else 0)
+
+
+def _show(report: "ledger_pb2.AuditReport") -> bool:
+    """Print a report; whether something was altered."""
+    from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
+
+    for finding in report.findings:
+        kind = ledger_pb2.Alteration.Name(finding.alteration).removeprefix("ALTERATION_").lower()
+        last = finding.end_index - 1
+        where = f"leaf {finding.begin_index}" + (f" to {last}" if last > finding.begin_index else "")
+        event = f", event {finding.event_id}" if finding.event_id else ""
+        typer.echo(f"{kind}: {where}{event}: {finding.detail}")
+    if report.findings:
+        typer.echo("There is more." if report.more else f"{len(report.findings)} findings.")
+        return True
+    typer.echo(
+        f"All {report.size} events are as they were recorded; {report.checkpoints} signed heads agree. "
+        f"Root {report.root_hash.hex()}."
+    )
+    return False
+
+
+def _run(
+    ask: "Callable[[RpcEdge, Session], Coroutine[Any, Any, None]]",
+    edge_url: str | None,
+    email: str | None,
+    password_file: Path | None,
+    state_dir: Path | None,
+) -> None:
+    from fleet.operator import as_operator, where_and_who  # noqa: PLC0415  (gRPC is slow to import)
+
+    async def run(call: Callable[[Any, Any], Awaitable[None]]) -> None:
+        async with as_operator(url, who) as (edge, session):
+            await call(edge, session)
+
+    with failures_as_sentences():
+        url, who = where_and_who(settings_from(state_dir), edge_url, email, password_file)
+        asyncio.run(run(ask))
+
+
+async def _copy(lines: "AsyncIterator[Message]", write: Callable[[str], object]) -> None:
+    async for line in lines:
+        write(_line(line))
+
+
+def _line(message: "Message") -> str:
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
+
+    shown = MessageToDict(message, always_print_fields_with_no_presence=True)
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _write(output: Path | None, text: str) -> None:
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text)

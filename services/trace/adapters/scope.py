@@ -1,0 +1,126 @@
+"""What a lot reached, out of the graph.
+
+Each answer is a fixed number of statements in one snapshot, and of one position: later news neither add
+to it nor take from it, which is what makes the pages of a list fit together. What is shown of a thing
+(names, states) is of the snapshot.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from chassis.database import Database, Transaction
+from services.trace.adapters import scope_sql as sql
+from services.trace.adapters.rows import lot_of, menu_item_of, order_of, stock_of, venue_of
+from services.trace.adapters.schema import LEARNED_LOG
+from services.trace.domain.scope import Place, RecallScope, ScopeCounts, ScopeEntry, ScopeKind
+
+FIRST = 100
+# Scopes that are worked out at a time; each holds a connection, and learning needs some too.
+_AT_ONCE = 4
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# Room for the ids of some 100,000 orders and guests at once; larger scopes go over the disk.
+_ROOM = "SET LOCAL work_mem = '32MB'"
+
+
+class PostgresScopeReader:
+    """Implements `ScopeReader`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def present(self) -> int:
+        return await LEARNED_LOG.read_ceiling(self._database)
+
+    async def newest(self) -> int:
+        return await LEARNED_LOG.floor(self._database)
+
+    async def summary(self, lot_id: str, position: int) -> RecallScope | None:
+        async with self._scope(lot_id, position) as (tx, lots):
+            return None if lots is None else await _summary(tx, lot_id, lots, position)
+
+    async def entries(
+        self, lot_id: str, position: int, kinds: Sequence[ScopeKind], after: Place | None, limit: int
+    ) -> Sequence[ScopeEntry] | None:
+        async with self._scope(lot_id, position) as (tx, lots):
+            if lots is None:
+                return None
+            found: list[ScopeEntry] = []
+            for kind in kinds:
+                begin = after if after is not None and after.kind is kind else Place(kind, "")
+                found += await _page(tx, lots, position, begin, limit - len(found))
+                if len(found) == limit:
+                    break
+            return found
+
+    @asynccontextmanager
+    async def _scope(self, lot_id: str, position: int) -> AsyncIterator[tuple[Transaction, list[str] | None]]:
+        """A snapshot, and the lots that were made of a lot, itself included."""
+        async with self._room, self._database.transaction() as tx:
+            await tx.execute(f"{SNAPSHOT}; {_ROOM}")
+            mentioned = await tx.fetchval(sql.RECALL_STATE, lot_id) is not None
+            yield tx, await tx.fetchval(sql.REACHED, lot_id, position) if mentioned else None
+
+
+async def _summary(tx: Transaction, lot_id: str, lots: list[str], position: int) -> RecallScope:
+    counted = await tx.fetchrow(sql.COUNTS, lots, position, FIRST)
+    assert counted is not None
+    counts = ScopeCounts(
+        lots=len(lots),
+        recalled_lots=await tx.fetchval(sql.RECALLED, lots),
+        stock=counted["stock"],
+        quarantined_stock=counted["quarantined_stock"],
+        venues=counted["venues"],
+        menu_items=counted["menu_items"],
+        orders=counted["orders"],
+        guests=counted["guests"],
+    )
+    return RecallScope(
+        lot_id=lot_id,
+        recalled=await tx.fetchval(sql.RECALL_STATE, lot_id),
+        counts=counts,
+        lots=tuple(await _first(tx, ScopeKind.LOT, lots, position)),
+        stock=tuple(await _first(tx, ScopeKind.STOCK, lots, position)),
+        venues=tuple(map(venue_of, await tx.fetch(sql.VENUES, counted["venue_ids"]))),
+        menu_items=tuple(await _first(tx, ScopeKind.MENU_ITEM, lots, position)),
+        orders=tuple(await _first(tx, ScopeKind.ORDER, lots, position)),
+        guest_ids=tuple(counted["guest_ids"]),
+        first_order=counted["first_order"],
+        last_order=counted["last_order"],
+        as_of=await tx.fetchval(sql.AS_OF, position),
+        position=position,
+        complete=max(len(lots), *(counted[kind] for kind in _LISTED)) <= FIRST,
+    )
+
+
+_LISTED = ("stock", "venues", "menu_items", "orders", "guests")
+
+
+_PAGES: dict[ScopeKind, tuple[str, Callable[[asyncpg.Record], Any], str]] = {
+    ScopeKind.LOT: (sql.LOT_PAGE, lot_of, "lot_id"),
+    ScopeKind.STOCK: (sql.STOCK_PAGE, stock_of, "stock_item_id"),
+    ScopeKind.VENUE: (sql.VENUE_PAGE, venue_of, "venue_id"),
+    ScopeKind.MENU_ITEM: (sql.MENU_ITEM_PAGE, menu_item_of, "menu_item_id"),
+    ScopeKind.ORDER: (sql.ORDER_PAGE, order_of, "order_id"),
+    ScopeKind.GUEST: (sql.GUEST_PAGE, lambda row: None, "guest_id"),
+}
+
+
+async def _page(
+    tx: Transaction, lots: list[str], position: int, after: Place, limit: int
+) -> list[ScopeEntry]:
+    kind = after.kind
+    statement, read, id_column = _PAGES[kind]
+    if kind is ScopeKind.ORDER:
+        rows = await tx.fetch(statement, lots, position, after.lot_id, after.entry_id, limit)
+        return [ScopeEntry(Place(kind, row[id_column], row["listed_lot_id"]), read(row)) for row in rows]
+    rows = await tx.fetch(statement, lots, position, after.entry_id, limit)
+    return [ScopeEntry(Place(kind, row[id_column]), read(row)) for row in rows]
+
+
+async def _first(tx: Transaction, kind: ScopeKind, lots: list[str], position: int) -> list[Any]:
+    return [entry.what for entry in await _page(tx, lots, position, Place(kind, ""), FIRST)]

@@ -1,0 +1,176 @@
+"""The statements that find what a lot reached, as of a position.
+
+Arguments of all but REACHED: $1 the lots of the scope, $2 the position; of most pages also $3 the id to begin
+behind, $4 how many. LATERAL with OFFSET 0 keeps the planner from joining by a scan of the whole table,
+which it would prefer because it cannot foresee how little there is to find.
+"""
+
+from services.trace.domain.orders import OrderState
+
+NOW = str(2**63 - 1)
+
+
+def known(column: str, position: str = "$2") -> str:
+    """Condition: what this column dates was known at a position; a null was known ever since."""
+    return f"coalesce({column}, 0) <= {position}"
+
+
+def served(position: str = "$2") -> str:
+    """Condition: goods of the allocation were in the order at a position.
+
+    Reserved goods count until they are given back or the order has failed; consumed ones for ever.
+    """
+    return f"""(
+    allocation.consumed AND {known("allocation.consumed_position", position)}
+    OR allocation.reserved AND {known("allocation.reserved_position", position)}
+       AND NOT (traced_order.released AND {known("traced_order.released_position", position)})
+       AND NOT (traced_order.consumed AND {known("traced_order.consumed_position", position)})
+       AND NOT (traced_order.state = {OrderState.FAILED.value}
+                AND {known("traced_order.failed_position", position)})
+)"""
+
+
+ORDER_COLUMNS = """
+traced_order.order_id, traced_order.venue_id, traced_order.guest_id, traced_order.state,
+traced_order.placed_at, array_agg(DISTINCT allocation.lot_id) AS lot_ids,
+array_agg(DISTINCT allocation.menu_item_id) AS menu_item_ids
+"""
+
+# $1 a lot, $2 the position. UNION visits each lot once: circles end and diamonds do not multiply.
+REACHED = f"""
+WITH RECURSIVE reached AS (
+    SELECT $1::text AS lot_id
+    UNION
+    SELECT edge.child_id FROM reached CROSS JOIN LATERAL (
+        SELECT child_id FROM lot_edge
+        WHERE parent_id = reached.lot_id AND {known("position")} OFFSET 0
+    ) AS edge
+)
+SELECT array_agg(lot_id) FROM reached
+"""
+
+_HELD = f"""
+held AS MATERIALIZED (
+    SELECT item.* FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT * FROM stock WHERE stock.lot_id = scope.lot_id AND {known("stock.position")} OFFSET 0
+    ) AS item
+)"""
+_SERVED = f"""
+served AS MATERIALIZED (
+    SELECT traced_order.order_id, traced_order.venue_id, traced_order.placed_at,
+           CASE WHEN {known("traced_order.guest_position")} THEN traced_order.guest_id ELSE '' END AS guest_id
+    FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT * FROM allocation WHERE allocation.lot_id = scope.lot_id OFFSET 0
+    ) AS allocation CROSS JOIN LATERAL (
+        SELECT * FROM traced_order WHERE traced_order.order_id = allocation.order_id OFFSET 0
+    ) AS traced_order
+    WHERE {served()}
+)"""
+_AT = """
+venue_at AS (SELECT venue_id FROM held UNION SELECT venue_id FROM served),
+guest_at AS (SELECT DISTINCT guest_id FROM served WHERE guest_id <> '')
+"""
+# What the menus of the venues with affected stock had at the position.
+_ITEMS = f"""
+affected AS (
+    SELECT held.venue_id, array_agg(DISTINCT held.lot_id) AS lot_ids,
+           array_agg(DISTINCT lot.product_code) FILTER (WHERE lot.product_known) AS product_codes
+    FROM held CROSS JOIN LATERAL (
+        SELECT product_code, {known("product_position")} AS product_known
+        FROM traced_lot WHERE lot_id = held.lot_id OFFSET 0
+    ) AS lot
+    GROUP BY held.venue_id
+), item_at AS (
+    SELECT item.menu_item_id, item.venue_id, item.name
+    FROM affected CROSS JOIN LATERAL (
+        SELECT menu_item_id, venue_id, name, product_codes, lot_ids
+        FROM menu_item WHERE venue_id = affected.venue_id AND {known("position")}
+        UNION ALL
+        SELECT menu_item_id, venue_id, name, product_codes, lot_ids
+        FROM menu_item_past
+        WHERE venue_id = affected.venue_id AND until_position > $2 AND {known("position")}
+        OFFSET 0
+    ) AS item
+    WHERE item.product_codes && affected.product_codes OR item.lot_ids && affected.lot_ids
+)"""
+
+# $3 is how many guests and venues to give besides the counts, without another pass over the orders.
+COUNTS = f"""
+WITH {_HELD}, {_SERVED}, {_AT}, {_ITEMS}
+SELECT
+    (SELECT count(*) FROM held) AS stock,
+    (SELECT count(*) FROM held WHERE quarantined) AS quarantined_stock,
+    (SELECT count(*) FROM venue_at) AS venues,
+    (SELECT count(*) FROM item_at) AS menu_items,
+    (SELECT count(*) FROM (SELECT DISTINCT order_id FROM served) AS distinct_order) AS orders,
+    (SELECT count(*) FROM guest_at) AS guests,
+    (SELECT min(placed_at) FROM served) AS first_order,
+    (SELECT max(placed_at) FROM served) AS last_order,
+    ARRAY(SELECT venue_id FROM venue_at ORDER BY venue_id LIMIT $3) AS venue_ids,
+    ARRAY(SELECT guest_id FROM guest_at ORDER BY guest_id LIMIT $3) AS guest_ids
+"""
+RECALLED = """
+SELECT count(*) FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+    SELECT FROM traced_lot WHERE lot_id = scope.lot_id AND recalled OFFSET 0
+) AS recalled
+"""
+# Every page has the same arguments; the lots are those of the position already.
+LOT_PAGE = """
+SELECT lot.* FROM (
+    SELECT lot_id FROM unnest($1::text[]) AS scope (lot_id)
+    WHERE lot_id > $3 AND $2::bigint IS NOT NULL ORDER BY lot_id LIMIT $4
+) AS page CROSS JOIN LATERAL (SELECT * FROM traced_lot WHERE lot_id = page.lot_id OFFSET 0) AS lot
+ORDER BY lot.lot_id
+"""
+STOCK_PAGE = f"WITH {_HELD} SELECT * FROM held WHERE stock_item_id > $3 ORDER BY stock_item_id LIMIT $4"
+# A venue of which only stock or an order was heard has no name yet.
+_NAMED = """
+SELECT page.venue_id, coalesce(venue.name, '') AS name, coalesce(venue.owner_id, '') AS owner_id
+FROM page LEFT JOIN LATERAL (SELECT * FROM venue WHERE venue_id = page.venue_id OFFSET 0) AS venue ON true
+ORDER BY page.venue_id
+"""
+VENUES = f"WITH page AS (SELECT unnest($1::text[]) AS venue_id) {_NAMED}"
+VENUE_PAGE = f"""
+WITH {_HELD}, {_SERVED}, {_AT},
+page AS (SELECT venue_id FROM venue_at WHERE venue_id > $3 ORDER BY venue_id LIMIT $4) {_NAMED}
+"""
+MENU_ITEM_PAGE = f"""
+WITH {_HELD}, {_ITEMS} SELECT * FROM item_at WHERE menu_item_id > $3 ORDER BY menu_item_id LIMIT $4
+"""
+GUEST_PAGE = f"""
+WITH {_SERVED}, guest_at AS (SELECT DISTINCT guest_id FROM served WHERE guest_id <> '')
+SELECT guest_id FROM guest_at WHERE guest_id > $3 ORDER BY guest_id LIMIT $4
+"""
+# Lot by lot, so that a page costs what it holds: $3 is the lot to go on with, $4 the order in it to begin
+# behind, $5 how many. An order of several lots is listed under the first of them.
+ORDER_PAGE = f"""
+WITH page AS (
+    SELECT scope.lot_id, listed.order_id
+    FROM (
+        SELECT lot_id FROM unnest($1::text[]) AS every (lot_id) WHERE lot_id >= $3 ORDER BY lot_id
+    ) AS scope CROSS JOIN LATERAL (
+        SELECT DISTINCT allocation.order_id
+        FROM allocation JOIN traced_order USING (order_id)
+        WHERE allocation.lot_id = scope.lot_id
+          AND allocation.order_id > CASE WHEN scope.lot_id = $3 THEN $4 ELSE '' END AND {served()}
+          AND NOT EXISTS (
+              SELECT FROM allocation AS earlier
+              WHERE earlier.order_id = allocation.order_id AND earlier.lot_id < scope.lot_id
+                AND earlier.lot_id = ANY($1) AND {served().replace("allocation.", "earlier.")}
+          )
+        ORDER BY allocation.order_id LIMIT $5
+    ) AS listed
+    ORDER BY scope.lot_id, listed.order_id LIMIT $5
+)
+SELECT page.lot_id AS listed_lot_id, traced.* FROM page CROSS JOIN LATERAL (
+    SELECT {ORDER_COLUMNS}
+    FROM allocation JOIN traced_order USING (order_id)
+    WHERE allocation.order_id = page.order_id AND allocation.lot_id = ANY($1) AND {served()}
+    GROUP BY traced_order.order_id
+) AS traced
+ORDER BY page.lot_id, traced.order_id
+"""
+RECALL_STATE = "SELECT recalled FROM traced_lot WHERE lot_id = $1"
+AS_OF = """
+SELECT max(at) FROM (SELECT at FROM learned WHERE position <= $1 ORDER BY position DESC LIMIT 100) AS latest
+"""
