@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from chassis import crashpoints
 from chassis.database import Database
@@ -35,6 +36,17 @@ async def database(database_dsn: str) -> AsyncIterator[Database]:
     database = await Database.connect(database_dsn)
     yield database
     database.terminate()
+
+
+@pytest.fixture(autouse=True)
+def _plain_tracebacks() -> None:
+    # What structlog does unasked draws each frame with all its values: seconds in which the event loop of a
+    # test that loses its database on purpose stands still.
+    if not structlog.is_configured():
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
+        structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 @pytest.fixture(autouse=True)

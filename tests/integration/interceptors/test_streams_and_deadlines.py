@@ -301,7 +301,8 @@ async def test_a_deadline_that_passes_cancels_both_hops() -> None:
         relay = Relay(channel)
 
         async def forward(request: Any, _context: Any) -> Any:
-            return await relay.stub.GetSaga(request, metadata=inner.authorized())
+            with callee_errors():
+                return await relay.stub.GetSaga(request, metadata=inner.authorized())
 
         first = Operations()
         first.behaviour = forward
