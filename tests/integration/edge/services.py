@@ -217,6 +217,12 @@ class _Catalog(catalog_pb2_grpc.CatalogServiceServicer):
         self._services.saw(context, "GetMenuItem", request)
         return catalog_pb2.MenuItem(menu_item_id=request.menu_item_id, name="Soup & <salad>")
 
+    async def BatchGetMenuItems(
+        self, request: catalog_pb2.BatchGetMenuItemsRequest, context: Any
+    ) -> catalog_pb2.BatchGetMenuItemsResponse:
+        self._services.saw(context, "BatchGetMenuItems", request)
+        return catalog_pb2.BatchGetMenuItemsResponse()
+
     async def UpdateMenuItem(
         self, request: catalog_pb2.UpdateMenuItemRequest, context: Any
     ) -> catalog_pb2.MenuItem:

@@ -174,6 +174,8 @@ def send(check: httpx.Client, body: bytes | str | Any) -> httpx.Response:
         '{"plainText":"é😀\u007f"}',
         '{"small":-0,"ratio":-1.25e-7,"large":1E3}',
         '{"small":3.0}',
+        '{"small":100e-2,"large":"0.50e1"}',
+        '{"small":0e-9,"large":0.0}',
     ],
 )
 def test_what_proto3_json_allows_passes(check: httpx.Client, body: Any) -> None:
@@ -213,6 +215,12 @@ def test_an_unknown_field_is_refused_with_its_path(check: httpx.Client, body: An
         ({"small": 1.5}, "small"),
         ({"small": "x"}, "small"),
         ({"small": "1.5"}, "small"),
+        ({"small": "+5"}, "small"),
+        ({"small": " 5"}, "small"),
+        ({"small": "0x10"}, "small"),
+        ({"small": "inf"}, "small"),
+        ('{"small":1e-400}', "small"),
+        ('{"small":1.00000000000000000000000001}', "small"),
         ({"small": True}, "small"),
         ({"ratio": "x"}, "ratio"),
         ({"color": "COLOR_GREEN"}, "color"),

@@ -267,7 +267,7 @@ async def test_a_scope_of_a_hundred_thousand_orders(trace: Trace, servicer: Trac
     assert scope.ByteSize() < MIB // 10
 
     for kind, name in zip(pb.RecallScopeKind.values()[1:], KINDS, strict=True):
-        asked = {"kind": kind, "position": scope.position, "page_size": 20_000}
+        asked: dict[str, Any] = {"kind": kind, "position": scope.position, "page_size": 20_000}
         found: list[str] = []
         async for page in pages(servicer, "root", **asked):
             assert page.ByteSize() < 1.01 * MIB
