@@ -56,6 +56,7 @@ from interceptors.tokens import TokenVerifier
 GOAL = 1.0
 TABLE = "CREATE TABLE written (id bigserial PRIMARY KEY, guest text, item uuid, quantity int)"
 INSERT = "INSERT INTO written (guest, item, quantity) VALUES ($1, $2, $3)"
+METHOD = "/greenledger.orders.v1.OrderService/SetCartItem"
 PATHS = {"ours": "/api/cart/items/", "fastapi": "/fastapi/cart/items/"}
 ITEM = "0190a3c2-0000-7000-8000-000000000001"
 
@@ -202,13 +203,17 @@ def edge_config(folder: Path, port: int) -> Path:
     for cluster in config["static_resources"]["clusters"]:
         cluster.pop("health_checks", None)
     connection["access_log"] = []
-    connection["route_config"]["virtual_hosts"][0]["routes"].insert(
-        0, {"match": {"prefix": "/fastapi/"}, "route": {"cluster": "fastapi"}}
+    routes = connection["route_config"]["virtual_hosts"][0]["routes"]
+    asked = next(route for route in routes if route["name"] == f"json:{METHOD}")["typed_per_filter_config"]
+    token = {name: config for name, config in asked.items() if name.endswith("jwt_authn")}
+    routes.insert(
+        0,
+        {
+            "match": {"prefix": "/fastapi/"},
+            "route": {"cluster": "fastapi"},
+            "typed_per_filter_config": token,
+        },
     )
-    for entry in connection["http_filters"]:
-        if entry["name"].endswith("jwt_authn"):
-            rules = entry["typed_config"]["rules"]
-            rules.append({"match": {"prefix": "/fastapi/"}, "requires": rules[-1]["requires"]})
     endpoint = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port + 3}}}
     config["static_resources"]["clusters"].append(
         {
