@@ -25,6 +25,7 @@ from services.crops.application.recall_lot import RecallLot
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
+from services.crops.application.transform_lots import MergeLots, TransformLots
 
 LEDGER_ORIGIN = "greenledger/crops"
 
@@ -50,6 +51,8 @@ def wire(runtime: Runtime) -> Service:
         RecallLot(database, lots, clock),
         CommitQuantity(database, lots, clock),
         ReleaseQuantity(database, lots, clock),
+        MergeLots(database, lots, clock, ids),
+        TransformLots(database, lots, clock, ids),
     )
     return Service(
         servicers=[

@@ -314,6 +314,74 @@ CROPS = {
             Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"parts[0].quantity.unit_code": "LTR"}),
         ],
     ),
+    "CropCommandService/MergeLots": Entry(
+        {
+            "requestId": "{request}",
+            "inputs": [{"lotId": "{lot}"}, {"lotId": "{free_lot}"}],
+            "lotCode": "M-{code}",
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "inputs": [[], ABSENT, [{"lotId": "00000000-0000-7000-8000-000000000001"}]],
+            "inputs[0].lot_id": ["", ABSENT, *IDS],
+            "lot_code": ["", ABSENT, "x" * 81],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"inputs[0].lot_id": "{nobody}"}),
+            Refused("manager", "INVALID_ARGUMENT", "INPUT_REPEATED", {"inputs[1].lot_id": "{lot}"}),
+        ],
+    ),
+    "CropCommandService/TransformLots": Entry(
+        {
+            "requestId": "{request}",
+            "inputs": [{"lotId": "{lot}", "quantity": {"amount": "1", "unitCode": "GRM"}}],
+            "outputs": [
+                {
+                    "lotCode": "T-{code}",
+                    "productCode": "salad",
+                    "quantity": {"amount": "1", "unitCode": "GRM"},
+                    "expireTime": "2099-01-01T00:00:00Z",
+                }
+            ],
+            "step": 3,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "inputs": [[], ABSENT],
+            "inputs[0].lot_id": ["", ABSENT, *IDS],
+            "inputs[0].quantity.amount": AMOUNTS,
+            "outputs": [[], ABSENT],
+            "outputs[0].lot_code": ["", ABSENT, "x" * 81],
+            "outputs[0].product_code": ["", ABSENT, "Salad", "x" * 81],
+            "outputs[0].quantity": [ABSENT],
+            "outputs[0].quantity.amount": AMOUNTS,
+            "outputs[0].expire_time": [ABSENT],
+            "step": [ABSENT, 0, 1, 99],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"inputs[0].lot_id": "{nobody}"}),
+            Refused(
+                "manager",
+                "FAILED_PRECONDITION",
+                "QUANTITY_EXCEEDED",
+                {"inputs[0].quantity.amount": "999999999"},
+            ),
+            Refused(
+                "manager",
+                "INVALID_ARGUMENT",
+                "QUANTITY_NOT_CONSERVED",
+                {"outputs[0].quantity.amount": "2"},
+            ),
+            Refused(
+                "manager",
+                "INVALID_ARGUMENT",
+                "TIMES_INVALID",
+                {"outputs[0].expire_time": "2001-01-01T00:00:00Z"},
+            ),
+        ],
+    ),
     "CropCommandService/RecallLot": Entry(
         {"requestId": "{request}", "lotId": "{lot}", "reason": "a test", "recallClass": 1},
         {

@@ -130,6 +130,7 @@ def _lot(row: asyncpg.Record) -> LotView:
         harvest_time=row["harvest_time"],
         expire_time=row["expire_time"],
         parent_lot_id=row["parent_lot_id"],
+        parent_lot_ids=tuple(row["parent_lot_ids"]),
         transfer_count=row["transfer_count"],
         last_transfer_time=row["last_transfer_time"],
         recall_reason=row["recall_reason"],

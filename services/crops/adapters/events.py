@@ -16,18 +16,33 @@ from services.crops.domain.events import (
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
+    LotTransformed,
     Origin,
     Purpose,
     RecallClass,
     SplitPart,
+    Step,
+    TransformInput,
+    TransformOutput,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSIONS = {"LotMinted": 2}
+"""Of the types that no longer have their first shape; see `UPCASTERS`."""
+
 STREAM_PREFIX = "lot-"
 UPCASTERS = Upcasters()
-"""Steps from older shapes to today's; none so far, since every event has its first shape."""
+"""Steps from older shapes to today's."""
 
 Data = Mapping[str, Any]
+
+
+def _minted_v1(data: dict[str, Any]) -> dict[str, Any]:
+    """Before there were transformations a lot had one parent or none."""
+    parent = data["parent_lot_id"]
+    return {**data, "parent_lot_ids": [parent] if parent else [], "transformation_id": None}
+
+
+UPCASTERS.register("LotMinted", 1, _minted_v1)
 
 
 def stream_of(lot_id: str) -> str:
@@ -38,7 +53,8 @@ def stream_of(lot_id: str) -> str:
 def encode(event: LotEvent) -> NewEvent:
     """A fact as it is stored, without the lot's id, which the stream says."""
     data = {name: _to_json(getattr(event, name)) for name in event.__dataclass_fields__ if name != "lot_id"}
-    return NewEvent(type(event).__name__, SCHEMA_VERSION, data)
+    kind = type(event).__name__
+    return NewEvent(kind, SCHEMA_VERSIONS.get(kind, 1), data)
 
 
 def decode(recorded: RecordedEvent) -> LotEvent:
@@ -59,12 +75,8 @@ def _to_json(value: Any) -> Any:
             return {"amount": value.text, "unit": value.unit}
         case Origin():
             return {name: getattr(value, name) for name in Origin.__dataclass_fields__}
-        case SplitPart():
-            return {
-                "lot_id": value.lot_id,
-                "lot_code": value.lot_code,
-                "quantity": _to_json(value.quantity),
-            }
+        case SplitPart() | TransformInput() | TransformOutput():
+            return {name: _to_json(getattr(value, name)) for name in value.__dataclass_fields__}
         case tuple():
             return [_to_json(item) for item in value]
     return value
@@ -94,6 +106,8 @@ def _minted(lot_id: str, data: Data) -> LotMinted:
         expire_time=datetime.fromisoformat(data["expire_time"]),
         parent_lot_id=data["parent_lot_id"],
         at=_at(data),
+        parent_lot_ids=tuple(data["parent_lot_ids"]),
+        transformation_id=data["transformation_id"],
     )
 
 
@@ -128,6 +142,27 @@ def _split(lot_id: str, data: Data) -> LotSplit:
         SplitPart(part["lot_id"], part["lot_code"], _quantity(part["quantity"])) for part in data["parts"]
     )
     return LotSplit(lot_id=lot_id, parts=parts, remaining=_quantity(data["remaining"]), at=_at(data))
+
+
+def _transformed(lot_id: str, data: Data) -> LotTransformed:
+    return LotTransformed(
+        lot_id=lot_id,
+        transformation_id=data["transformation_id"],
+        step=Step(data["step"]),
+        owner_id=data["owner_id"],
+        inputs=tuple(
+            TransformInput(each["lot_id"], _quantity(each["quantity"]), _quantity(each["remaining"]))
+            for each in data["inputs"]
+        ),
+        outputs=tuple(
+            TransformOutput(
+                each["lot_id"], each["lot_code"], each["product_code"], _quantity(each["quantity"])
+            )
+            for each in data["outputs"]
+        ),
+        loss=_quantity(data["loss"]) if data["loss"] else None,
+        at=_at(data),
+    )
 
 
 def _committed(lot_id: str, data: Data) -> LotQuantityCommitted:
@@ -167,6 +202,7 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotTransferred": _transferred,
     "LotTransferCancelled": _cancelled,
     "LotSplit": _split,
+    "LotTransformed": _transformed,
     "LotQuantityCommitted": _committed,
     "LotQuantityReleased": _released,
     "LotRecalled": _recalled,

@@ -15,9 +15,13 @@ from services.crops.adapters.codec import (
     filter_from_proto,
     harvest_from_proto,
     id_from_proto,
+    inputs_from_proto,
     lot_to_proto,
+    output_from_proto,
     ownership_to_proto,
     recall_class_from_proto,
+    step_from_proto,
+    transformed_to_proto,
 )
 from services.crops.adapters.metrics import timed
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
@@ -26,6 +30,7 @@ from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
+from services.crops.application.transform_lots import MergeLots, TransformLots
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,6 +46,8 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         recall: RecallLot,
         commit: CommitQuantity,
         release: ReleaseQuantity,
+        merge: MergeLots,
+        transform: TransformLots,
     ) -> None:
         self._mint = mint
         self._transfer = transfer
@@ -48,6 +55,8 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         self._recall = recall
         self._commit = commit
         self._release = release
+        self._merge = merge
+        self._transform = transform
 
     @timed("mint")
     async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
@@ -69,6 +78,28 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         wanted = [(part.lot_code, quantity_from_proto(part.quantity)) for part in request.parts]
         lot, parts = await self._split(caller(), id_from_proto(request.lot_id), wanted)
         return pb.SplitLotResponse(lot=lot_to_proto(lot), parts=map(lot_to_proto, parts))
+
+    @timed("merge")
+    async def MergeLots(self, request: pb.MergeLotsRequest, context: Context) -> pb.MergeLotsResponse:
+        done = await self._merge(caller(), inputs_from_proto(request.inputs), request.lot_code)
+        return pb.MergeLotsResponse(
+            transformation_id=done.transformation_id,
+            lot=lot_to_proto(done.outputs[0]),
+            inputs=map(lot_to_proto, done.inputs),
+        )
+
+    @timed("transform")
+    async def TransformLots(
+        self, request: pb.TransformLotsRequest, context: Context
+    ) -> pb.TransformLotsResponse:
+        done = await self._transform(
+            caller(),
+            inputs_from_proto(request.inputs),
+            [output_from_proto(each) for each in request.outputs],
+            step_from_proto(request.step),
+            quantity_from_proto(request.loss) if request.HasField("loss") else None,
+        )
+        return transformed_to_proto(done)
 
     @timed("recall")
     async def RecallLot(self, request: pb.RecallLotRequest, context: Context) -> pb.RecallLotResponse:

@@ -5,7 +5,7 @@ from google.protobuf.message import Message
 from chassis.outbox import Publication
 from chassis.protobuf import quantity_to_proto, timestamp_to_proto
 from greenledger.crops.v1 import crops_pb2, events_pb2
-from services.crops.adapters.codec import origin_to_proto, purpose_to_proto
+from services.crops.adapters.codec import origin_to_proto, purpose_to_proto, step_to_proto
 from services.crops.domain.events import (
     LotEvent,
     LotMinted,
@@ -14,12 +14,15 @@ from services.crops.domain.events import (
     LotRecalled,
     LotSplit,
     LotTransferred,
+    LotTransformed,
 )
 
 
 def publication(event: LotEvent) -> Publication | None:
     """What others are told of a fact; None for what concerns nobody else (transfers begun or cancelled, the
-    tombstones of commitments)."""
+    tombstones of commitments). A transformation is in the history of each of its inputs, but told once."""
+    if isinstance(event, LotTransformed):
+        return _transformed(event) if event.lot_id == event.inputs[0].lot_id else None
     encoded = _encode(event)
     if encoded is None:
         return None
@@ -70,6 +73,30 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - o
     return None
 
 
+def _transformed(event: LotTransformed) -> Publication:
+    payload = events_pb2.LotTransformed(
+        transformation_id=event.transformation_id,
+        step=step_to_proto(event.step),
+        owner_id=event.owner_id,
+        inputs=[
+            crops_pb2.TransformedInput(
+                lot_id=each.lot_id,
+                quantity=quantity_to_proto(each.quantity),
+                remaining=quantity_to_proto(each.remaining),
+            )
+            for each in event.inputs
+        ],
+        outputs=[
+            crops_pb2.TransformedOutput(lot_id=each.lot_id, quantity=quantity_to_proto(each.quantity))
+            for each in event.outputs
+        ],
+        loss=quantity_to_proto(event.loss) if event.loss else None,
+    )
+    return Publication(
+        "crop.transformed", event.transformation_id, payload, "transformation", occurred_time=event.at
+    )
+
+
 def _minted(event: LotMinted) -> events_pb2.LotMinted:
     return events_pb2.LotMinted(
         lot_id=event.lot_id,
@@ -82,4 +109,6 @@ def _minted(event: LotMinted) -> events_pb2.LotMinted:
         harvest_time=timestamp_to_proto(event.harvest_time),
         expire_time=timestamp_to_proto(event.expire_time),
         parent_lot_id=event.parent_lot_id or "",
+        parent_lot_ids=event.parent_lot_ids,
+        transformation_id=event.transformation_id or "",
     )

@@ -23,9 +23,26 @@ CREATE TABLE lot_code (
 );
 CREATE INDEX lot_code_parent_idx ON lot_code (parent_lot_id) WHERE parent_lot_id IS NOT NULL;
 """
+LOT_PARENT_V1 = """
+CREATE TABLE lot_parent (
+    parent_id text NOT NULL,
+    child_id text NOT NULL,
+    PRIMARY KEY (parent_id, child_id)
+);
+INSERT INTO lot_parent (parent_id, child_id)
+SELECT parent_lot_id, lot_id FROM lot_code WHERE parent_lot_id IS NOT NULL;
+ALTER TABLE lot_code DROP COLUMN parent_lot_id;
+"""
+LOT_PARENT_V1_DROP = """
+ALTER TABLE lot_code ADD COLUMN parent_lot_id text;
+UPDATE lot_code SET parent_lot_id = (SELECT min(parent_id) FROM lot_parent WHERE child_id = lot_id);
+CREATE INDEX lot_code_parent_idx ON lot_code (parent_lot_id) WHERE parent_lot_id IS NOT NULL;
+DROP TABLE lot_parent;
+"""
+_DESCEND = "INSERT INTO lot_parent (parent_id, child_id) SELECT * FROM unnest($1::text[], $2::text[])"
 _REGISTER = """
-INSERT INTO lot_code (assigner_id, lot_code, lot_id, parent_lot_id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+INSERT INTO lot_code (assigner_id, lot_code, lot_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 ORDER BY 1, 2
 ON CONFLICT (assigner_id, lot_code) DO NOTHING
 RETURNING lot_id
@@ -34,10 +51,10 @@ RETURNING lot_id
 # cannot be turned into a join that reads the whole table, which the planner would prefer.
 _DESCENDANTS = """
 WITH RECURSIVE descendant AS (
-    SELECT lot_id FROM lot_code WHERE parent_lot_id = $1
+    SELECT child_id AS lot_id FROM lot_parent WHERE parent_id = $1
     UNION
     SELECT child.lot_id FROM descendant CROSS JOIN LATERAL (
-        SELECT lot_id FROM lot_code WHERE parent_lot_id = descendant.lot_id OFFSET 0
+        SELECT child_id AS lot_id FROM lot_parent WHERE parent_id = descendant.lot_id OFFSET 0
     ) AS child
 )
 SELECT lot_id FROM descendant ORDER BY lot_id
@@ -80,7 +97,6 @@ class EventSourcedLots:
             [lot.owner_id for lot in minted],
             [lot.lot_code for lot in minted],
             [lot.lot_id for lot in minted],
-            [lot.parent_lot_id for lot in minted],
         )
         registered = {row["lot_id"] for row in rows}
         taken = [lot.lot_code for lot in minted if lot.lot_id not in registered]
@@ -90,6 +106,10 @@ class EventSourcedLots:
                 f"You have given the code {taken[0]!r} to another lot already.",
                 metadata={"lot_code": taken[0]},
             )
+        edges = [(parent, lot.lot_id) for lot in minted for parent in lot.parent_lot_ids]
+        if edges:
+            parents, children = zip(*edges, strict=True)
+            await self._database.execute(_DESCEND, parents, children)
 
 
 def _lot_id(change: Change) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from chassis.database import Transaction
 from chassis.eventstore import RecordedEvent
 from chassis.projection import Projection, ReadTable, Tables
+from chassis.quantity import Quantity
 from services.crops.adapters.events import STREAM_PREFIX, decode
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
@@ -20,6 +21,7 @@ from services.crops.domain.events import (
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
+    LotTransformed,
 )
 
 LOT = ReadTable(
@@ -42,6 +44,7 @@ LOT = ReadTable(
         harvest_time timestamptz NOT NULL,
         expire_time timestamptz NOT NULL,
         parent_lot_id text,
+        parent_lot_ids text[] NOT NULL,
         transfer_count integer NOT NULL,
         last_transfer_time timestamptz,
         recall_reason text NOT NULL,
@@ -93,8 +96,10 @@ _INSERT_LOT = """
 INSERT INTO {lot_view} (
     lot_id, version, lot_code, product_code, description, variety, amount, committed, unit, grower_id,
     owner_id, state, origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time,
-    recall_reason, create_time, update_time
-) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, 'ACTIVE', $11, $12, $13, $14, 0, NULL, '', $15, $15)
+    recall_reason, create_time, update_time, parent_lot_ids
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, 'ACTIVE', $11, $12, $13, $14, 0, NULL, '', $15, $15, $16
+)
 """
 _TOUCH_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3 WHERE lot_id = $1"
 _TRANSFER_LOT = """
@@ -102,7 +107,7 @@ UPDATE {lot_view}
 SET version = $2, update_time = $3, owner_id = $4, transfer_count = $5, last_transfer_time = $3
 WHERE lot_id = $1
 """
-_SPLIT_LOT = """
+_USE_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5, state = $6 WHERE lot_id = $1
 """
 _COMMIT_LOT = """
@@ -147,8 +152,9 @@ def _writes(recorded: RecordedEvent, event: LotEvent) -> Iterator[tuple[str, _Ro
             yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
             yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
         case LotSplit(remaining=remaining):
-            state = "EMPTY" if remaining.is_zero else "ACTIVE"
-            yield _SPLIT_LOT, (*at, remaining.amount, remaining.unit, state)
+            yield _USE_LOT, (*at, *_left(remaining))
+        case LotTransformed(own=own):
+            yield _USE_LOT, (*at, *_left(own.remaining))
         case LotQuantityCommitted():
             yield _COMMIT_LOT, (*at, event.quantity.amount)
         case LotQuantityReleased():
@@ -158,6 +164,10 @@ def _writes(recorded: RecordedEvent, event: LotEvent) -> Iterator[tuple[str, _Ro
         case LotTransferBegun() | LotTransferCancelled():
             yield _TOUCH_LOT, at
     yield _ADD_HISTORY, _history_row(recorded, event)
+
+
+def _left(remaining: Quantity) -> _Row:
+    return (remaining.amount, remaining.unit, "EMPTY" if remaining.is_zero else "ACTIVE")
 
 
 def _lot_row(event: LotMinted) -> _Row:
@@ -178,6 +188,7 @@ def _lot_row(event: LotMinted) -> _Row:
         event.expire_time,
         event.parent_lot_id,
         event.at,
+        list(event.parent_lot_ids),
     )
 
 
@@ -192,6 +203,8 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             owner_id, document = event.new_owner_id, event.reference_document
         case LotSplit():
             quantity = event.remaining
+        case LotTransformed():
+            quantity, document = event.own.remaining, event.transformation_id
         case LotQuantityCommitted() | LotQuantityReleased():
             quantity = event.quantity
         case LotRecalled():
@@ -211,5 +224,5 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     )
 
 
-LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=2)
+LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=3)
 """All three in one, so that no query sees a transfer in one table and not yet in another."""

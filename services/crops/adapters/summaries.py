@@ -10,12 +10,16 @@ from services.crops.domain.events import (
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
+    LotTransformed,
 )
 
 
 def summary_of(event: LotEvent) -> str:  # noqa: PLR0911 - one line for each kind of event
     """What happened. Part of the projection: the same for the same event, for ever."""
     match event:
+        case LotMinted(transformation_id=str()):
+            made = f"{event.quantity} of {event.product_code}"
+            return f"Made of {len(event.parent_lot_ids)} lot(s): {made}."
         case LotMinted(parent_lot_id=None):
             return f"Harvested {event.quantity} of {event.product_code} at {event.origin.farm_name}."
         case LotMinted():
@@ -29,6 +33,9 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911 - one line for each kin
             return "The transfer came to nothing."
         case LotSplit():
             return f"Split into {len(event.parts)} part(s); {event.remaining} remain."
+        case LotTransformed():
+            own, step = event.own, event.step.value.lower().replace("_", " ")
+            return f"{own.quantity} went into {len(event.outputs)} lot(s) ({step}); {own.remaining} remain."
         case LotQuantityCommitted():
             return f"{event.quantity} were received into the stock of venue {event.venue_id}."
         case LotQuantityReleased(quantity=quantity) if quantity.is_zero:

@@ -28,6 +28,7 @@ class LotView:
     harvest_time: datetime
     expire_time: datetime
     parent_lot_id: str | None
+    parent_lot_ids: tuple[str, ...]
     transfer_count: int
     last_transfer_time: datetime | None
     recall_reason: str

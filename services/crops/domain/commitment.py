@@ -42,7 +42,7 @@ def commit(
     require_owner(lot, owner_id)
     require_not_recalled(lot)
     require_no_transfer(lot)
-    _require_fresh(lot, now)
+    require_fresh(lot, now)
     if quantity.is_zero:
         violation = Violation("quantity", f"is nothing, in {quantity.unit}")
         raise InvalidArgument("QUANTITY_ZERO", "A commitment must be of something.", violations=[violation])
@@ -81,7 +81,12 @@ def _require_same(lot: Lot, event: LotQuantityCommitted, owner_id: str) -> None:
         raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another commitment.")
 
 
-def _require_fresh(lot: Lot, now: datetime) -> None:
+def require_fresh(lot: Lot, now: datetime) -> None:
+    """Refuse a lot past its expiry.
+
+    Raises:
+        FailedPrecondition: LOT_EXPIRED.
+    """
     if lot.expire_time <= now:
         raise FailedPrecondition(
             "LOT_EXPIRED", f"Lot {lot.lot_id} is past its expiry.", resource=("lot", lot.lot_id)

@@ -21,6 +21,15 @@ class Purpose(StrEnum):
     RECEIPT = "RECEIPT"
 
 
+class Step(StrEnum):
+    """What was done to lots so that others came of them (21 CFR 1.1330, 1.1350)."""
+
+    MERGE = "MERGE"
+    INITIAL_PACK = "INITIAL_PACK"
+    PROCESS = "PROCESS"
+    COOK = "COOK"
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a lot was grown (key data elements of 21 CFR 1.1325); texts may be empty but the farm's name."""
@@ -35,7 +44,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotMinted:
-    """A lot came to be: harvested, or split off `parent_lot_id`."""
+    """A lot came to be: harvested, split off `parent_lot_id`, or made by a transformation.
+
+    Args:
+        parent_lot_ids: every lot that it came from; `parent_lot_id` is set for a split only.
+        transformation_id: of what it was made by; None for a harvest or a split.
+    """
 
     lot_id: str
     lot_code: str
@@ -51,6 +65,8 @@ class LotMinted:
     expire_time: datetime
     parent_lot_id: str | None
     at: datetime
+    parent_lot_ids: tuple[str, ...] = ()
+    transformation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +121,44 @@ class LotSplit:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class TransformInput:
+    """What a transformation took of a lot, in the lot's unit, and what it left."""
+
+    lot_id: str
+    quantity: Quantity
+    remaining: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class TransformOutput:
+    """A lot that a transformation made."""
+
+    lot_id: str
+    lot_code: str
+    product_code: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotTransformed:
+    """Lots were made of this one and perhaps others; every input's history holds the whole of it."""
+
+    lot_id: str
+    transformation_id: str
+    step: Step
+    owner_id: str
+    inputs: tuple[TransformInput, ...]
+    outputs: tuple[TransformOutput, ...]
+    loss: Quantity | None
+    at: datetime
+
+    @property
+    def own(self) -> TransformInput:
+        """What was taken of this lot."""
+        return next(each for each in self.inputs if each.lot_id == self.lot_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotQuantityCommitted:
     """A quantity, in the lot's unit, was set aside for what is made of it elsewhere."""
@@ -145,6 +199,7 @@ LotEvent = (
     | LotTransferred
     | LotTransferCancelled
     | LotSplit
+    | LotTransformed
     | LotQuantityCommitted
     | LotQuantityReleased
     | LotRecalled

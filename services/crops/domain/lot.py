@@ -17,6 +17,7 @@ from services.crops.domain.events import (
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
+    LotTransformed,
     Origin,
     Purpose,
 )
@@ -79,6 +80,7 @@ class Lot:
     create_time: datetime
     update_time: datetime
     commitments: Mapping[str, Commitment | None] = field(default_factory=dict)
+    parent_lot_ids: tuple[str, ...] = ()
 
     @property
     def committed(self) -> Quantity:
@@ -118,8 +120,9 @@ def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for 
         case LotTransferCancelled():
             return replace(lot, pending=None)
         case LotSplit():
-            empty = event.remaining.is_zero
-            return replace(lot, quantity=event.remaining, state=LotState.EMPTY if empty else LotState.ACTIVE)
+            return _left(lot, event.remaining)
+        case LotTransformed():
+            return _left(lot, event.own.remaining)
         case LotQuantityCommitted():
             made = Commitment(event.quantity, event.purpose, event.venue_id)
             return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
@@ -136,6 +139,10 @@ def replay(events: Iterable[LotEvent]) -> Lot | None:
     for event in events:
         lot = evolve(lot, event)
     return lot
+
+
+def _left(lot: Lot, remaining: Quantity) -> Lot:
+    return replace(lot, quantity=remaining, state=LotState.EMPTY if remaining.is_zero else LotState.ACTIVE)
 
 
 def _minted(event: LotMinted) -> Lot:
@@ -161,4 +168,5 @@ def _minted(event: LotMinted) -> Lot:
         pending=None,
         create_time=event.at,
         update_time=event.at,
+        parent_lot_ids=event.parent_lot_ids,
     )

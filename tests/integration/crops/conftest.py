@@ -33,6 +33,7 @@ from services.crops.application.recall_lot import RecallLot
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
+from services.crops.application.transform_lots import MergeLots, TransformLots
 from services.crops.application.views import LotView
 from tests.integration.crops.fakes import FakeDirectory, FakeNotifier
 from tests.unit.crops.lots import BUYER, GROWER, harvest
@@ -75,6 +76,8 @@ class Crops:
         self.recall = RecallLot(database, self.lots, clock)
         self.commit = CommitQuantity(database, self.lots, clock)
         self.release = ReleaseQuantity(database, self.lots, clock)
+        self.merge = MergeLots(database, self.lots, clock, ids)
+        self.transform = TransformLots(database, self.lots, clock, ids)
         self.read = ReadLots(self.queries)
 
     async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:

@@ -32,7 +32,16 @@ NO_CONTEXT: Any = None
 
 
 def command_servicer(crops: Crops) -> CommandServicer:
-    return CommandServicer(crops.mint, crops.transfer, crops.split, crops.recall, crops.commit, crops.release)
+    return CommandServicer(
+        crops.mint,
+        crops.transfer,
+        crops.split,
+        crops.recall,
+        crops.commit,
+        crops.release,
+        crops.merge,
+        crops.transform,
+    )
 
 
 @pytest_asyncio.fixture

@@ -30,7 +30,7 @@ class _LotStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LotState.Val
     LOT_STATE_UNSPECIFIED: _LotState.ValueType  # 0
     LOT_STATE_ACTIVE: _LotState.ValueType  # 1
     LOT_STATE_EMPTY: _LotState.ValueType  # 2
-    """Everything was split off."""
+    """Everything was taken out."""
     LOT_STATE_RECALLED: _LotState.ValueType  # 3
 
 class LotState(_LotState, metaclass=_LotStateEnumTypeWrapper): ...
@@ -38,9 +38,31 @@ class LotState(_LotState, metaclass=_LotStateEnumTypeWrapper): ...
 LOT_STATE_UNSPECIFIED: LotState.ValueType  # 0
 LOT_STATE_ACTIVE: LotState.ValueType  # 1
 LOT_STATE_EMPTY: LotState.ValueType  # 2
-"""Everything was split off."""
+"""Everything was taken out."""
 LOT_STATE_RECALLED: LotState.ValueType  # 3
 Global___LotState: _TypeAlias = LotState  # noqa: Y015
+
+class _TransformationStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransformationStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransformationStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSFORMATION_STEP_UNSPECIFIED: _TransformationStep.ValueType  # 0
+    TRANSFORMATION_STEP_MERGE: _TransformationStep.ValueType  # 1
+    TRANSFORMATION_STEP_INITIAL_PACK: _TransformationStep.ValueType  # 2
+    TRANSFORMATION_STEP_PROCESS: _TransformationStep.ValueType  # 3
+    TRANSFORMATION_STEP_COOK: _TransformationStep.ValueType  # 4
+
+class TransformationStep(_TransformationStep, metaclass=_TransformationStepEnumTypeWrapper):
+    """What was done to lots so that others came of them (21 CFR 1.1330, 1.1350)."""
+
+TRANSFORMATION_STEP_UNSPECIFIED: TransformationStep.ValueType  # 0
+TRANSFORMATION_STEP_MERGE: TransformationStep.ValueType  # 1
+TRANSFORMATION_STEP_INITIAL_PACK: TransformationStep.ValueType  # 2
+TRANSFORMATION_STEP_PROCESS: TransformationStep.ValueType  # 3
+TRANSFORMATION_STEP_COOK: TransformationStep.ValueType  # 4
+Global___TransformationStep: _TypeAlias = TransformationStep  # noqa: Y015
 
 class _RecallClass:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -105,6 +127,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Something of the lot is committed; split the rest off and transfer the part."""
     ERROR_REASON_COMMITMENT_RELEASED: _ErrorReason.ValueType  # 17
     """The commitment was taken back, perhaps before it came."""
+    ERROR_REASON_QUANTITY_NOT_CONSERVED: _ErrorReason.ValueType  # 18
+    """The inputs of a transformation are not its outputs and the stated loss."""
+    ERROR_REASON_PRODUCTS_DIFFER: _ErrorReason.ValueType  # 19
+    """Lots of several products are not merged."""
+    ERROR_REASON_INPUT_REPEATED: _ErrorReason.ValueType  # 20
+    """A lot is named twice among the inputs."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -143,6 +171,12 @@ ERROR_REASON_QUANTITY_COMMITTED: ErrorReason.ValueType  # 16
 """Something of the lot is committed; split the rest off and transfer the part."""
 ERROR_REASON_COMMITMENT_RELEASED: ErrorReason.ValueType  # 17
 """The commitment was taken back, perhaps before it came."""
+ERROR_REASON_QUANTITY_NOT_CONSERVED: ErrorReason.ValueType  # 18
+"""The inputs of a transformation are not its outputs and the stated loss."""
+ERROR_REASON_PRODUCTS_DIFFER: ErrorReason.ValueType  # 19
+"""Lots of several products are not merged."""
+ERROR_REASON_INPUT_REPEATED: ErrorReason.ValueType  # 20
+"""A lot is named twice among the inputs."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -183,6 +217,7 @@ class Lot(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     COMMITTED_QUANTITY_FIELD_NUMBER: _builtins.int
+    PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     """The traceability lot code: an opaque string, given once (21 CFR 1.1320)."""
@@ -200,7 +235,7 @@ class Lot(_message.Message):
     etag: _builtins.str
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
-        """What was not split off, committed or not."""
+        """What was not taken out, committed or not."""
 
     @_builtins.property
     def origin(self) -> Global___Origin: ...
@@ -218,6 +253,12 @@ class Lot(_message.Message):
     def committed_quantity(self) -> _quantity_pb2.Quantity:
         """How much of the quantity is committed, such as to a venue's stock; only the rest can be split off or
         committed, and a lot of which something is committed cannot be transferred.
+        """
+
+    @_builtins.property
+    def parent_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Every lot that this one came from: the one that it was split from, or the inputs of the transformation
+        that made it.
         """
 
     def __init__(
@@ -243,10 +284,11 @@ class Lot(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         committed_quantity: _quantity_pb2.Quantity | None = ...,
+        parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -448,6 +490,253 @@ class SplitLotResponse(_message.Message):
 Global___SplitLotResponse: _TypeAlias = SplitLotResponse  # noqa: Y015
 
 @_typing.final
+class LotInput(_message.Message):
+    """How much of a lot is used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Taken in the lot's own unit; default all that is not committed."""
+
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotInput: _TypeAlias = LotInput  # noqa: Y015
+
+@_typing.final
+class LotOutput(_message.Message):
+    """A lot to be made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_CODE_FIELD_NUMBER: _builtins.int
+    PRODUCT_CODE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    VARIETY_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    lot_code: _builtins.str
+    product_code: _builtins.str
+    description: _builtins.str
+    variety: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        lot_code: _builtins.str = ...,
+        product_code: _builtins.str = ...,
+        description: _builtins.str = ...,
+        variety: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "expire_time", b"expire_time", "lot_code", b"lot_code", "product_code", b"product_code", "quantity", b"quantity", "variety", b"variety"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotOutput: _TypeAlias = LotOutput  # noqa: Y015
+
+@_typing.final
+class TransformedInput(_message.Message):
+    """What was used of a lot, and what it left."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def remaining(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        remaining: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformedInput: _TypeAlias = TransformedInput  # noqa: Y015
+
+@_typing.final
+class TransformedOutput(_message.Message):
+    """A lot that was made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformedOutput: _TypeAlias = TransformedOutput  # noqa: Y015
+
+@_typing.final
+class MergeLotsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    LOT_CODE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_code: _builtins.str
+    """Of the new lot."""
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotInput]:
+        """Lots of the caller, of one product. The new lot has the unit of the first and expires with the first to
+        expire.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___LotInput] | None = ...,
+        lot_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "lot_code", b"lot_code", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeLotsRequest: _TypeAlias = MergeLotsRequest  # noqa: Y015
+
+@_typing.final
+class MergeLotsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    transformation_id: _builtins.str
+    @_builtins.property
+    def lot(self) -> Global___Lot: ...
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]:
+        """What is left of the inputs."""
+
+    def __init__(
+        self,
+        *,
+        transformation_id: _builtins.str = ...,
+        lot: Global___Lot | None = ...,
+        inputs: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "lot", b"lot", "transformation_id", b"transformation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeLotsResponse: _TypeAlias = MergeLotsResponse  # noqa: Y015
+
+@_typing.final
+class TransformLotsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    step: Global___TransformationStep.ValueType
+    """Lots of one product are merged by MergeLots."""
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotInput]:
+        """Lots of the caller."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotOutput]: ...
+    @_builtins.property
+    def loss(self) -> _quantity_pb2.Quantity:
+        """What was lost, such as trimmings; default nothing."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___LotInput] | None = ...,
+        outputs: _abc.Iterable[Global___LotOutput] | None = ...,
+        step: Global___TransformationStep.ValueType = ...,
+        loss: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loss", b"loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "loss", b"loss", "outputs", b"outputs", "request_id", b"request_id", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformLotsRequest: _TypeAlias = TransformLotsRequest  # noqa: Y015
+
+@_typing.final
+class TransformLotsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    transformation_id: _builtins.str
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]:
+        """What is left of the inputs."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        transformation_id: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___Lot] | None = ...,
+        outputs: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs", "transformation_id", b"transformation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformLotsResponse: _TypeAlias = TransformLotsResponse  # noqa: Y015
+
+@_typing.final
 class RecallLotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -486,7 +775,7 @@ class RecallLotResponse(_message.Message):
     def lot(self) -> Global___Lot: ...
     @_builtins.property
     def recalled_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The lot and all that were split from it, directly or not."""
+        """The lot and all that came of it, directly or not."""
 
     def __init__(
         self,

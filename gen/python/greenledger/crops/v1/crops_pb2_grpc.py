@@ -50,6 +50,16 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotResponse.FromString,
                 _registered_method=True)
+        self.MergeLots = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/MergeLots',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsResponse.FromString,
+                _registered_method=True)
+        self.TransformLots = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/TransformLots',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsResponse.FromString,
+                _registered_method=True)
         self.RecallLot = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/RecallLot',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.SerializeToString,
@@ -92,8 +102,23 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MergeLots(self, request, context):
+        """Puts lots of one product together as a new lot that holds exactly as much.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransformLots(self, request, context):
+        """Makes new lots of lots: packing, processing, cooking. Where all quantities measure the same, what goes in
+        is what comes out and the stated loss.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecallLot(self, request, context):
-        """Recalls a lot and every lot split from it. Its owners, its grower or an operator may.
+        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +157,16 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
                     servicer.SplitLot,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotResponse.SerializeToString,
+            ),
+            'MergeLots': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeLots,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsResponse.SerializeToString,
+            ),
+            'TransformLots': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransformLots,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsResponse.SerializeToString,
             ),
             'RecallLot': grpc.unary_unary_rpc_method_handler(
                     servicer.RecallLot,
@@ -231,6 +266,60 @@ class CropCommandService:
             '/greenledger.crops.v1.CropCommandService/SplitLot',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeLots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/MergeLots',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransformLots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/TransformLots',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,8 +22,14 @@ class CropCommandServiceStub:
     """Hands a lot to another owner. Answers when the transfer is recorded and visible to queries."""
     SplitLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.SplitLotRequest, _crops_pb2.SplitLotResponse]
     """Takes parts of a lot as new lots; what is not taken stays in the lot."""
+    MergeLots: _aio.UnaryUnaryMultiCallable[_crops_pb2.MergeLotsRequest, _crops_pb2.MergeLotsResponse]
+    """Puts lots of one product together as a new lot that holds exactly as much."""
+    TransformLots: _aio.UnaryUnaryMultiCallable[_crops_pb2.TransformLotsRequest, _crops_pb2.TransformLotsResponse]
+    """Makes new lots of lots: packing, processing, cooking. Where all quantities measure the same, what goes in
+    is what comes out and the stated loss.
+    """
     RecallLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.RecallLotRequest, _crops_pb2.RecallLotResponse]
-    """Recalls a lot and every lot split from it. Its owners, its grower or an operator may."""
+    """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
     CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
     """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
     it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -60,12 +66,30 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes parts of a lot as new lots; what is not taken stays in the lot."""
 
     @_abc_1.abstractmethod
+    def MergeLots(
+        self,
+        request: _crops_pb2.MergeLotsRequest,
+        context: _aio.ServicerContext[_crops_pb2.MergeLotsRequest, _abc.Awaitable[_crops_pb2.MergeLotsResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.MergeLotsResponse]:
+        """Puts lots of one product together as a new lot that holds exactly as much."""
+
+    @_abc_1.abstractmethod
+    def TransformLots(
+        self,
+        request: _crops_pb2.TransformLotsRequest,
+        context: _aio.ServicerContext[_crops_pb2.TransformLotsRequest, _abc.Awaitable[_crops_pb2.TransformLotsResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.TransformLotsResponse]:
+        """Makes new lots of lots: packing, processing, cooking. Where all quantities measure the same, what goes in
+        is what comes out and the stated loss.
+        """
+
+    @_abc_1.abstractmethod
     def RecallLot(
         self,
         request: _crops_pb2.RecallLotRequest,
         context: _aio.ServicerContext[_crops_pb2.RecallLotRequest, _abc.Awaitable[_crops_pb2.RecallLotResponse]],
     ) -> _abc.Awaitable[_crops_pb2.RecallLotResponse]:
-        """Recalls a lot and every lot split from it. Its owners, its grower or an operator may."""
+        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
 
     @_abc_1.abstractmethod
     def CommitLotQuantity(

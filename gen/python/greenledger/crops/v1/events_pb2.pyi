@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class LotMinted(_message.Message):
-    """A lot was harvested, or split off another. Key: lot id."""
+    """A lot was harvested, split off another, or made by a transformation. Key: lot id."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,6 +37,8 @@ class LotMinted(_message.Message):
     HARVEST_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     PARENT_LOT_ID_FIELD_NUMBER: _builtins.int
+    PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     product_code: _builtins.str
@@ -44,6 +46,8 @@ class LotMinted(_message.Message):
     owner_id: _builtins.str
     parent_lot_id: _builtins.str
     """Set when the lot was split off another."""
+    transformation_id: _builtins.str
+    """Set when a transformation made it."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -52,6 +56,10 @@ class LotMinted(_message.Message):
     def harvest_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def parent_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Every lot that it came from, by a split or a transformation."""
+
     def __init__(
         self,
         *,
@@ -65,10 +73,12 @@ class LotMinted(_message.Message):
         harvest_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         parent_lot_id: _builtins.str = ...,
+        parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        transformation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "harvest_time", b"harvest_time", "origin", b"origin", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "transformation_id", b"transformation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -138,6 +148,49 @@ class LotSplit(_message.Message):
 Global___LotSplit: _TypeAlias = LotSplit  # noqa: Y015
 
 @_typing.final
+class LotTransformed(_message.Message):
+    """New lots were made of others: merged, packed, processed, cooked. Told once. Key: transformation id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
+    transformation_id: _builtins.str
+    step: _crops_pb2.TransformationStep.ValueType
+    owner_id: _builtins.str
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.TransformedInput]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.TransformedOutput]:
+        """Each is minted too (crop.minted)."""
+
+    @_builtins.property
+    def loss(self) -> _quantity_pb2.Quantity:
+        """As stated; absent when there was none."""
+
+    def __init__(
+        self,
+        *,
+        transformation_id: _builtins.str = ...,
+        step: _crops_pb2.TransformationStep.ValueType = ...,
+        owner_id: _builtins.str = ...,
+        inputs: _abc.Iterable[_crops_pb2.TransformedInput] | None = ...,
+        outputs: _abc.Iterable[_crops_pb2.TransformedOutput] | None = ...,
+        loss: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loss", b"loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "loss", b"loss", "outputs", b"outputs", "owner_id", b"owner_id", "step", b"step", "transformation_id", b"transformation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotTransformed: _TypeAlias = LotTransformed  # noqa: Y015
+
+@_typing.final
 class LotQuantityCommitted(_message.Message):
     """A quantity of a lot is set aside for what is made of it elsewhere, such as a venue's stock. Key: lot id."""
 
@@ -201,7 +254,7 @@ Global___LotQuantityReleased: _TypeAlias = LotQuantityReleased  # noqa: Y015
 
 @_typing.final
 class LotRecalled(_message.Message):
-    """A lot must not be used. One event for each lot that the recall reaches by splits. Key: lot id."""
+    """A lot must not be used. One event for each lot that the recall reaches by splits and transformations. Key: lot id."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
