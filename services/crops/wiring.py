@@ -19,6 +19,7 @@ from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
@@ -53,6 +54,10 @@ def wire(runtime: Runtime) -> Service:
         ReleaseQuantity(database, lots, clock),
         MergeLots(database, lots, clock, ids),
         TransformLots(database, lots, clock, ids),
+        HoldLot(database, lots, clock),
+        ReleaseHold(database, lots, clock),
+        DestroyLot(database, lots, clock),
+        ReleaseRecall(database, lots, clock),
     )
     return Service(
         servicers=[

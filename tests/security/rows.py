@@ -396,6 +396,63 @@ CROPS = {
             Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
         ],
     ),
+    "CropCommandService/ReleaseRecall": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+        },
+        [
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("operator", "FAILED_PRECONDITION", "LOT_NOT_RECALLED", {"lot_id": "{free_lot}"}),
+        ],
+    ),
+    "CropCommandService/HoldLot": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+        ],
+    ),
+    "CropCommandService/ReleaseHold": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("operator", "FAILED_PRECONDITION", "LOT_NOT_HELD", {"lot_id": "{free_lot}"}),
+        ],
+    ),
+    "CropCommandService/DestroyLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "reason": "a test",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+            "quantity.amount": AMOUNTS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
+            Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+        ],
+    ),
     "CropCommandService/CommitLotQuantity": Entry(
         {
             "requestId": "{request}",

@@ -179,6 +179,7 @@ def lot_to_proto(lot: LotView) -> pb.Lot:
         transfer_count=lot.transfer_count,
         last_transfer_time=timestamp_to_proto(lot.last_transfer_time) if lot.last_transfer_time else None,
         recall_reason=lot.recall_reason,
+        hold_reason=lot.hold_reason,
         create_time=timestamp_to_proto(lot.create_time),
         update_time=timestamp_to_proto(lot.update_time),
         etag=str(lot.version),

@@ -134,6 +134,7 @@ def _lot(row: asyncpg.Record) -> LotView:
         transfer_count=row["transfer_count"],
         last_transfer_time=row["last_transfer_time"],
         recall_reason=row["recall_reason"],
+        hold_reason=row["hold_reason"],
         create_time=row["create_time"],
         update_time=row["update_time"],
     )

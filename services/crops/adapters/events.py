@@ -7,11 +7,15 @@ from typing import Any
 from chassis.eventstore import NewEvent, RecordedEvent, Upcasters
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -196,6 +200,36 @@ def _recalled(lot_id: str, data: Data) -> LotRecalled:
     )
 
 
+def _recall_released(lot_id: str, data: Data) -> LotRecallReleased:
+    return LotRecallReleased(
+        lot_id=lot_id, root_lot_id=data["root_lot_id"], reason=data["reason"], at=_at(data)
+    )
+
+
+def _held(lot_id: str, data: Data) -> LotHeld:
+    return LotHeld(
+        lot_id=lot_id,
+        reason=data["reason"],
+        held_by=data["held_by"],
+        official=data["official"],
+        at=_at(data),
+    )
+
+
+def _hold_released(lot_id: str, data: Data) -> LotHoldReleased:
+    return LotHoldReleased(lot_id=lot_id, reason=data["reason"], at=_at(data))
+
+
+def _destroyed(lot_id: str, data: Data) -> LotDestroyed:
+    return LotDestroyed(
+        lot_id=lot_id,
+        quantity=_quantity(data["quantity"]),
+        remaining=_quantity(data["remaining"]),
+        reason=data["reason"],
+        at=_at(data),
+    )
+
+
 _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotMinted": _minted,
     "LotTransferBegun": _begun,
@@ -206,4 +240,8 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotQuantityCommitted": _committed,
     "LotQuantityReleased": _released,
     "LotRecalled": _recalled,
+    "LotRecallReleased": _recall_released,
+    "LotHeld": _held,
+    "LotHoldReleased": _hold_released,
+    "LotDestroyed": _destroyed,
 }

@@ -25,6 +25,7 @@ from services.crops.adapters.codec import (
 )
 from services.crops.adapters.metrics import timed
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
@@ -48,6 +49,10 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         release: ReleaseQuantity,
         merge: MergeLots,
         transform: TransformLots,
+        hold: HoldLot,
+        release_hold: ReleaseHold,
+        destroy: DestroyLot,
+        release_recall: ReleaseRecall,
     ) -> None:
         self._mint = mint
         self._transfer = transfer
@@ -57,6 +62,10 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         self._release = release
         self._merge = merge
         self._transform = transform
+        self._hold = hold
+        self._release_hold = release_hold
+        self._destroy = destroy
+        self._release_recall = release_recall
 
     @timed("mint")
     async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
@@ -108,6 +117,28 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
             caller(), id_from_proto(request.lot_id), request.reason, recall_class
         )
         return pb.RecallLotResponse(lot=lot_to_proto(lot), recalled_lot_ids=recalled)
+
+    @timed("release_recall")
+    async def ReleaseRecall(
+        self, request: pb.ReleaseRecallRequest, context: Context
+    ) -> pb.ReleaseRecallResponse:
+        lot, released = await self._release_recall(id_from_proto(request.lot_id), request.reason)
+        return pb.ReleaseRecallResponse(lot=lot_to_proto(lot), released_lot_ids=released)
+
+    @timed("hold")
+    async def HoldLot(self, request: pb.HoldLotRequest, context: Context) -> pb.Lot:
+        return lot_to_proto(await self._hold(caller(), id_from_proto(request.lot_id), request.reason))
+
+    @timed("release_hold")
+    async def ReleaseHold(self, request: pb.ReleaseHoldRequest, context: Context) -> pb.Lot:
+        return lot_to_proto(await self._release_hold(caller(), id_from_proto(request.lot_id), request.reason))
+
+    @timed("destroy")
+    async def DestroyLot(self, request: pb.DestroyLotRequest, context: Context) -> pb.Lot:
+        quantity = quantity_from_proto(request.quantity) if request.HasField("quantity") else None
+        return lot_to_proto(
+            await self._destroy(caller(), id_from_proto(request.lot_id), quantity, request.reason)
+        )
 
     @timed("commit")
     async def CommitLotQuantity(

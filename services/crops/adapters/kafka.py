@@ -7,11 +7,15 @@ from chassis.protobuf import quantity_to_proto, timestamp_to_proto
 from greenledger.crops.v1 import crops_pb2, events_pb2
 from services.crops.adapters.codec import origin_to_proto, purpose_to_proto, step_to_proto
 from services.crops.domain.events import (
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferred,
     LotTransformed,
@@ -69,6 +73,23 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - o
                 reason=event.reason,
                 recall_class=crops_pb2.RecallClass.Value(f"RECALL_CLASS_{event.recall_class.value}"),
                 owner_id=event.owner_id,
+            )
+        case LotRecallReleased():
+            return "crop.recall-released", events_pb2.LotRecallReleased(
+                lot_id=event.lot_id, root_lot_id=event.root_lot_id, reason=event.reason
+            )
+        case LotHeld():
+            return "crop.held", events_pb2.LotHeld(
+                lot_id=event.lot_id, reason=event.reason, held_by=event.held_by, official=event.official
+            )
+        case LotHoldReleased():
+            return "crop.hold-released", events_pb2.LotHoldReleased(lot_id=event.lot_id, reason=event.reason)
+        case LotDestroyed():
+            return "crop.destroyed", events_pb2.LotDestroyed(
+                lot_id=event.lot_id,
+                quantity=quantity_to_proto(event.quantity),
+                remaining=quantity_to_proto(event.remaining),
+                reason=event.reason,
             )
     return None
 

@@ -8,15 +8,18 @@ from typing import Any
 from chassis.database import Transaction
 from chassis.eventstore import RecordedEvent
 from chassis.projection import Projection, ReadTable, Tables
-from chassis.quantity import Quantity
 from services.crops.adapters.events import STREAM_PREFIX, decode
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -39,7 +42,17 @@ LOT = ReadTable(
         unit text NOT NULL,
         grower_id text NOT NULL,
         owner_id text NOT NULL,
-        state text NOT NULL,
+        recalled boolean NOT NULL DEFAULT false,
+        hold_reason text NOT NULL DEFAULT '',
+        held boolean NOT NULL DEFAULT false,
+        destroyed boolean NOT NULL DEFAULT false,
+        state text NOT NULL GENERATED ALWAYS AS (
+            CASE WHEN recalled THEN 'RECALLED'
+                 WHEN amount = 0 AND destroyed THEN 'DESTROYED'
+                 WHEN amount = 0 THEN 'EMPTY'
+                 WHEN held THEN 'HELD'
+                 ELSE 'ACTIVE' END
+        ) STORED,
         origin jsonb NOT NULL,
         harvest_time timestamptz NOT NULL,
         expire_time timestamptz NOT NULL,
@@ -95,10 +108,10 @@ _Row = tuple[Any, ...]
 _INSERT_LOT = """
 INSERT INTO {lot_view} (
     lot_id, version, lot_code, product_code, description, variety, amount, committed, unit, grower_id,
-    owner_id, state, origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time,
+    owner_id, origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time,
     recall_reason, create_time, update_time, parent_lot_ids
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, 'ACTIVE', $11, $12, $13, $14, 0, NULL, '', $15, $15, $16
+    $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14, 0, NULL, '', $15, $15, $16
 )
 """
 _TOUCH_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3 WHERE lot_id = $1"
@@ -108,13 +121,19 @@ SET version = $2, update_time = $3, owner_id = $4, transfer_count = $5, last_tra
 WHERE lot_id = $1
 """
 _USE_LOT = """
-UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5, state = $6 WHERE lot_id = $1
+UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5 WHERE lot_id = $1
 """
 _COMMIT_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, committed = committed + $4 WHERE lot_id = $1
 """
 _RECALL_LOT = """
-UPDATE {lot_view} SET version = $2, update_time = $3, state = 'RECALLED', recall_reason = $4 WHERE lot_id = $1
+UPDATE {lot_view} SET version = $2, update_time = $3, recalled = $4, recall_reason = $5 WHERE lot_id = $1
+"""
+_HOLD_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, held = $4, hold_reason = $5 WHERE lot_id = $1
+"""
+_DESTROY_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, destroyed = $5 WHERE lot_id = $1
 """
 _END_OWNERSHIP = "UPDATE {lot_ownership} SET until_time = $3 WHERE lot_id = $1 AND number = $2"
 _BEGIN_OWNERSHIP = """
@@ -152,22 +171,26 @@ def _writes(recorded: RecordedEvent, event: LotEvent) -> Iterator[tuple[str, _Ro
             yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
             yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
         case LotSplit(remaining=remaining):
-            yield _USE_LOT, (*at, *_left(remaining))
+            yield _USE_LOT, (*at, remaining.amount, remaining.unit)
         case LotTransformed(own=own):
-            yield _USE_LOT, (*at, *_left(own.remaining))
+            yield _USE_LOT, (*at, own.remaining.amount, own.remaining.unit)
         case LotQuantityCommitted():
             yield _COMMIT_LOT, (*at, event.quantity.amount)
         case LotQuantityReleased():
             yield _COMMIT_LOT, (*at, -event.quantity.amount)
         case LotRecalled():
-            yield _RECALL_LOT, (*at, event.reason)
+            yield _RECALL_LOT, (*at, True, event.reason)
+        case LotRecallReleased():
+            yield _RECALL_LOT, (*at, False, "")
+        case LotHeld():
+            yield _HOLD_LOT, (*at, True, event.reason)
+        case LotHoldReleased():
+            yield _HOLD_LOT, (*at, False, "")
+        case LotDestroyed():
+            yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
         case LotTransferBegun() | LotTransferCancelled():
             yield _TOUCH_LOT, at
     yield _ADD_HISTORY, _history_row(recorded, event)
-
-
-def _left(remaining: Quantity) -> _Row:
-    return (remaining.amount, remaining.unit, "EMPTY" if remaining.is_zero else "ACTIVE")
 
 
 def _lot_row(event: LotMinted) -> _Row:
@@ -205,7 +228,7 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             quantity = event.remaining
         case LotTransformed():
             quantity, document = event.own.remaining, event.transformation_id
-        case LotQuantityCommitted() | LotQuantityReleased():
+        case LotQuantityCommitted() | LotQuantityReleased() | LotDestroyed():
             quantity = event.quantity
         case LotRecalled():
             owner_id = event.owner_id
@@ -224,5 +247,5 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     )
 
 
-LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=3)
+LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=4)
 """All three in one, so that no query sees a transfer in one table and not yet in another."""

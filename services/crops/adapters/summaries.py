@@ -1,11 +1,15 @@
 """Lot events in one line for people."""
 
 from services.crops.domain.events import (
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -14,7 +18,7 @@ from services.crops.domain.events import (
 )
 
 
-def summary_of(event: LotEvent) -> str:  # noqa: PLR0911 - one line for each kind of event
+def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for each kind of event
     """What happened. Part of the projection: the same for the same event, for ever."""
     match event:
         case LotMinted(transformation_id=str()):
@@ -42,6 +46,14 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911 - one line for each kin
             return f"Commitment {event.commitment_id} was called off before it came."
         case LotQuantityReleased():
             return f"{event.quantity} were released: commitment {event.commitment_id} came to nothing."
+        case LotHeld():
+            return f"Held{' by an operator' if event.official else ''}: {event.reason}"
+        case LotHoldReleased():
+            return f"The hold was released: {event.reason}"
+        case LotDestroyed():
+            return f"{event.quantity} were destroyed, {event.remaining} remain: {event.reason}"
+        case LotRecallReleased():
+            return f"The recall of lot {event.root_lot_id} was ended: {event.reason}"
         case LotRecalled():
             cause = "" if event.root_lot_id == event.lot_id else f" with lot {event.root_lot_id}"
             return f"Recalled{cause}, class {event.recall_class.value}: {event.reason}"

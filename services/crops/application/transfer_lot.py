@@ -31,6 +31,8 @@ _KINDS: dict[str, type[DomainError]] = {
     "NEW_OWNER_UNKNOWN": FailedPrecondition,
     "LOT_RECALLED": FailedPrecondition,
     "LOT_EMPTY": FailedPrecondition,
+    "LOT_HELD": FailedPrecondition,
+    "LOT_DESTROYED": FailedPrecondition,
     "TRANSFER_UNDER_WAY": FailedPrecondition,
     "QUANTITY_COMMITTED": FailedPrecondition,
 }

@@ -32,6 +32,7 @@ class LotView:
     transfer_count: int
     last_transfer_time: datetime | None
     recall_reason: str
+    hold_reason: str
     create_time: datetime
     update_time: datetime
 

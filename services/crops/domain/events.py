@@ -193,6 +193,47 @@ class LotRecalled:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotHeld:
+    """The lot is held back; an `official` hold is an operator's, and only operators release it."""
+
+    lot_id: str
+    reason: str
+    held_by: str
+    official: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotHoldReleased:
+    """The lot is no longer held back."""
+
+    lot_id: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotDestroyed:
+    """Goods are gone for good; `remaining` is what the lot still holds."""
+
+    lot_id: str
+    quantity: Quantity
+    remaining: Quantity
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotRecallReleased:
+    """The lot may be used again, because the recall of `root_lot_id` was ended."""
+
+    lot_id: str
+    root_lot_id: str
+    reason: str
+    at: datetime
+
+
 LotEvent = (
     LotMinted
     | LotTransferBegun
@@ -203,4 +244,8 @@ LotEvent = (
     | LotQuantityCommitted
     | LotQuantityReleased
     | LotRecalled
+    | LotRecallReleased
+    | LotHeld
+    | LotHoldReleased
+    | LotDestroyed
 )

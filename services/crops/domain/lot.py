@@ -8,11 +8,15 @@ from enum import StrEnum
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -24,10 +28,13 @@ from services.crops.domain.events import (
 
 
 class LotState(StrEnum):
-    """What may still be done with a lot; EMPTY means that everything was split off."""
+    """What may still be done with a lot; nothing is left of one that is EMPTY or DESTROYED, of which the last
+    was destroyed."""
 
     ACTIVE = "ACTIVE"
+    HELD = "HELD"
     EMPTY = "EMPTY"
+    DESTROYED = "DESTROYED"
     RECALLED = "RECALLED"
 
 
@@ -38,6 +45,14 @@ class PendingTransfer:
     transfer_id: str
     new_owner_id: str
     reference_document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a lot is held back; only operators release an official hold."""
+
+    reason: str
+    official: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,9 @@ class Lot:
     """A crop lot after `version` events.
 
     Args:
-        quantity: what was not split off, committed or not.
+        quantity: what was not taken out, committed or not.
+        recall_root_id: the lot for whose recall this one is recalled; empty unless it is.
+        destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
     """
 
@@ -67,7 +84,6 @@ class Lot:
     quantity: Quantity
     grower_id: str
     owner_id: str
-    state: LotState
     origin: Origin
     harvest_time: datetime
     harvest_utc_offset: str
@@ -81,6 +97,28 @@ class Lot:
     update_time: datetime
     commitments: Mapping[str, Commitment | None] = field(default_factory=dict)
     parent_lot_ids: tuple[str, ...] = ()
+    recall_root_id: str = ""
+    hold: Hold | None = None
+    destroyed: bool = False
+
+    @property
+    def recalled(self) -> bool:
+        """Whether it must not be used."""
+        return bool(self.recall_root_id)
+
+    @property
+    def hold_reason(self) -> str:
+        """Why it is held back; empty when it is not."""
+        return self.hold.reason if self.hold else ""
+
+    @property
+    def state(self) -> LotState:
+        """The strongest of what holds; a recall wins."""
+        if self.recalled:
+            return LotState.RECALLED
+        if self.quantity.is_zero:
+            return LotState.DESTROYED if self.destroyed else LotState.EMPTY
+        return LotState.HELD if self.hold else LotState.ACTIVE
 
     @property
     def committed(self) -> Quantity:
@@ -94,7 +132,9 @@ class Lot:
         return self.quantity - self.committed
 
 
-def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for each kind of event
+def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
+    lot: Lot | None, event: LotEvent
+) -> Lot:
     """The state after an event; never refuses, since the event has happened.
 
     Raises:
@@ -120,9 +160,9 @@ def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for 
         case LotTransferCancelled():
             return replace(lot, pending=None)
         case LotSplit():
-            return _left(lot, event.remaining)
+            return replace(lot, quantity=event.remaining)
         case LotTransformed():
-            return _left(lot, event.own.remaining)
+            return replace(lot, quantity=event.own.remaining)
         case LotQuantityCommitted():
             made = Commitment(event.quantity, event.purpose, event.venue_id)
             return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
@@ -130,7 +170,15 @@ def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for 
             return replace(lot, commitments={**lot.commitments, event.commitment_id: None})
         case LotRecalled():
             # A recall ends a transfer under way: the saga that comes to complete it is refused.
-            return replace(lot, state=LotState.RECALLED, recall_reason=event.reason, pending=None)
+            return replace(lot, recall_root_id=event.root_lot_id, recall_reason=event.reason, pending=None)
+        case LotRecallReleased():
+            return replace(lot, recall_root_id="", recall_reason="")
+        case LotHeld():
+            return replace(lot, hold=Hold(event.reason, event.official), pending=None)
+        case LotHoldReleased():
+            return replace(lot, hold=None)
+        case LotDestroyed():
+            return replace(lot, quantity=event.remaining, destroyed=event.remaining.is_zero)
 
 
 def replay(events: Iterable[LotEvent]) -> Lot | None:
@@ -139,10 +187,6 @@ def replay(events: Iterable[LotEvent]) -> Lot | None:
     for event in events:
         lot = evolve(lot, event)
     return lot
-
-
-def _left(lot: Lot, remaining: Quantity) -> Lot:
-    return replace(lot, quantity=remaining, state=LotState.EMPTY if remaining.is_zero else LotState.ACTIVE)
 
 
 def _minted(event: LotMinted) -> Lot:
@@ -156,7 +200,6 @@ def _minted(event: LotMinted) -> Lot:
         quantity=event.quantity,
         grower_id=event.grower_id,
         owner_id=event.owner_id,
-        state=LotState.ACTIVE,
         origin=event.origin,
         harvest_time=event.harvest_time,
         harvest_utc_offset=event.harvest_utc_offset,

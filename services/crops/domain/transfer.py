@@ -23,13 +23,14 @@ def require_tradable(lot: Lot) -> None:
     """Refuse a lot of which nothing may be given away now.
 
     Raises:
-        FailedPrecondition: LOT_RECALLED, LOT_EMPTY or TRANSFER_UNDER_WAY.
+        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, LOT_DESTROYED, LOT_HELD or TRANSFER_UNDER_WAY.
     """
     require_not_recalled(lot)
-    if lot.state is LotState.EMPTY:
+    if lot.state in (LotState.EMPTY, LotState.DESTROYED):
         raise FailedPrecondition(
-            "LOT_EMPTY", f"Nothing is left of lot {lot.lot_id}.", resource=("lot", lot.lot_id)
+            f"LOT_{lot.state.value}", f"Nothing is left of lot {lot.lot_id}.", resource=("lot", lot.lot_id)
         )
+    require_not_held(lot)
     require_no_transfer(lot)
 
 
@@ -42,6 +43,18 @@ def require_not_recalled(lot: Lot) -> None:
     if lot.state is LotState.RECALLED:
         raise FailedPrecondition(
             "LOT_RECALLED", f"Lot {lot.lot_id} is recalled.", resource=("lot", lot.lot_id)
+        )
+
+
+def require_not_held(lot: Lot) -> None:
+    """Refuse a lot that is held back.
+
+    Raises:
+        FailedPrecondition: LOT_HELD.
+    """
+    if lot.hold is not None:
+        raise FailedPrecondition(
+            "LOT_HELD", f"Lot {lot.lot_id} is held: {lot.hold.reason}", resource=("lot", lot.lot_id)
         )
 
 
@@ -105,10 +118,12 @@ def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransf
     """Make the new owner the owner.
 
     Raises:
-        FailedPrecondition: LOT_RECALLED since the transfer began; TRANSFER_FAILED when it is not under way.
+        FailedPrecondition: LOT_RECALLED or LOT_HELD since the transfer began; TRANSFER_FAILED when it is not
+            under way.
     """
     if lot.state is LotState.RECALLED:
         raise FailedPrecondition("LOT_RECALLED", f"Lot {lot.lot_id} was recalled meanwhile.")
+    require_not_held(lot)
     if lot.pending is None or lot.pending.transfer_id != transfer_id:
         raise FailedPrecondition("TRANSFER_FAILED", f"Transfer {transfer_id} is not under way.")
     return LotTransferred(

@@ -27,6 +27,7 @@ from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
@@ -78,6 +79,10 @@ class Crops:
         self.release = ReleaseQuantity(database, self.lots, clock)
         self.merge = MergeLots(database, self.lots, clock, ids)
         self.transform = TransformLots(database, self.lots, clock, ids)
+        self.hold = HoldLot(database, self.lots, clock)
+        self.release_hold = ReleaseHold(database, self.lots, clock)
+        self.destroy = DestroyLot(database, self.lots, clock)
+        self.release_recall = ReleaseRecall(database, self.lots, clock)
         self.read = ReadLots(self.queries)
 
     async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:

@@ -41,6 +41,10 @@ def command_servicer(crops: Crops) -> CommandServicer:
         crops.release,
         crops.merge,
         crops.transform,
+        crops.hold,
+        crops.release_hold,
+        crops.destroy,
+        crops.release_recall,
     )
 
 

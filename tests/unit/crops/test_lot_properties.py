@@ -22,6 +22,7 @@ from services.crops.domain.events import (
     Step,
 )
 from services.crops.domain.harvest import mint
+from services.crops.domain.hold import destroy, hold, release_hold, release_recall
 from services.crops.domain.lot import Commitment, Lot, LotState, evolve, replay
 from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
@@ -43,6 +44,10 @@ commands = st.lists(
                 "split",
                 "merge",
                 "cook",
+                "destroy",
+                "hold",
+                "unhold",
+                "unrecall",
                 "commit",
                 "commit",
                 "release",
@@ -158,6 +163,19 @@ class World:
                     self.record(part)
             case "merge" | "cook":
                 self.make(command, lot, wanted, now)
+            case "destroy":
+                gone = destroy(
+                    lot, Quantity(*wanted[0]), actor=lot.owner_id, is_operator=False, reason="r", now=now
+                )
+                self.lost += gone.quantity.amount
+                self.record(gone)
+            case "hold" | "unhold":
+                change = hold if command == "hold" else release_hold
+                self.record(change(lot, actor=who, is_operator=which % 2 == 0, reason="r", now=now))
+            case "unrecall":
+                came = [self.lots[each] for each in self.descendants(lot.lot_id)]
+                for _, freed in release_recall(lot, came, self.lots, reason="r", now=now):
+                    self.record(freed)
             case "commit":
                 amount, unit = wanted[0]
                 made = commit(
@@ -216,7 +234,11 @@ def test_quantity_is_conserved_over_any_history(
         mine = [amount for (owner, _), amount in world.standing.items() if owner == lot_id]
         assert lot.committed.amount == sum(mine) <= lot.quantity.amount
         assert lot.pending is None or lot.committed.is_zero
-    assert all(lot.quantity.is_zero for lot in world.lots.values() if lot.state is LotState.EMPTY)
+    assert all(
+        lot.quantity.is_zero
+        for lot in world.lots.values()
+        if lot.state in (LotState.EMPTY, LotState.DESTROYED)
+    )
 
 
 @settings(deadline=None)

@@ -32,6 +32,10 @@ class _LotStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LotState.Val
     LOT_STATE_EMPTY: _LotState.ValueType  # 2
     """Everything was taken out."""
     LOT_STATE_RECALLED: _LotState.ValueType  # 3
+    LOT_STATE_HELD: _LotState.ValueType  # 4
+    """Held back."""
+    LOT_STATE_DESTROYED: _LotState.ValueType  # 5
+    """Nothing is left, and the last was destroyed."""
 
 class LotState(_LotState, metaclass=_LotStateEnumTypeWrapper): ...
 
@@ -40,6 +44,10 @@ LOT_STATE_ACTIVE: LotState.ValueType  # 1
 LOT_STATE_EMPTY: LotState.ValueType  # 2
 """Everything was taken out."""
 LOT_STATE_RECALLED: LotState.ValueType  # 3
+LOT_STATE_HELD: LotState.ValueType  # 4
+"""Held back."""
+LOT_STATE_DESTROYED: LotState.ValueType  # 5
+"""Nothing is left, and the last was destroyed."""
 Global___LotState: _TypeAlias = LotState  # noqa: Y015
 
 class _TransformationStep:
@@ -133,6 +141,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Lots of several products are not merged."""
     ERROR_REASON_INPUT_REPEATED: _ErrorReason.ValueType  # 20
     """A lot is named twice among the inputs."""
+    ERROR_REASON_LOT_HELD: _ErrorReason.ValueType  # 21
+    ERROR_REASON_LOT_NOT_HELD: _ErrorReason.ValueType  # 22
+    ERROR_REASON_HOLD_OFFICIAL: _ErrorReason.ValueType  # 23
+    """An operator placed the hold; only operators release it."""
+    ERROR_REASON_LOT_DESTROYED: _ErrorReason.ValueType  # 24
+    ERROR_REASON_LOT_NOT_RECALLED: _ErrorReason.ValueType  # 25
+    ERROR_REASON_ANCESTOR_RECALLED: _ErrorReason.ValueType  # 26
+    """The lot came from one that is recalled."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -177,6 +193,14 @@ ERROR_REASON_PRODUCTS_DIFFER: ErrorReason.ValueType  # 19
 """Lots of several products are not merged."""
 ERROR_REASON_INPUT_REPEATED: ErrorReason.ValueType  # 20
 """A lot is named twice among the inputs."""
+ERROR_REASON_LOT_HELD: ErrorReason.ValueType  # 21
+ERROR_REASON_LOT_NOT_HELD: ErrorReason.ValueType  # 22
+ERROR_REASON_HOLD_OFFICIAL: ErrorReason.ValueType  # 23
+"""An operator placed the hold; only operators release it."""
+ERROR_REASON_LOT_DESTROYED: ErrorReason.ValueType  # 24
+ERROR_REASON_LOT_NOT_RECALLED: ErrorReason.ValueType  # 25
+ERROR_REASON_ANCESTOR_RECALLED: ErrorReason.ValueType  # 26
+"""The lot came from one that is recalled."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -218,6 +242,7 @@ class Lot(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     COMMITTED_QUANTITY_FIELD_NUMBER: _builtins.int
     PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
+    HOLD_REASON_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     """The traceability lot code: an opaque string, given once (21 CFR 1.1320)."""
@@ -233,6 +258,8 @@ class Lot(_message.Message):
     transfer_count: _builtins.int
     recall_reason: _builtins.str
     etag: _builtins.str
+    hold_reason: _builtins.str
+    """Why it is held back; empty when it is not."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """What was not taken out, committed or not."""
@@ -285,10 +312,11 @@ class Lot(_message.Message):
         etag: _builtins.str = ...,
         committed_quantity: _quantity_pb2.Quantity | None = ...,
         parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        hold_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -790,6 +818,138 @@ class RecallLotResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecallLotResponse: _TypeAlias = RecallLotResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseRecallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRecallRequest: _TypeAlias = ReleaseRecallRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseRecallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    RELEASED_LOT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lot(self) -> Global___Lot: ...
+    @_builtins.property
+    def released_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The lots that are no longer recalled, this one first."""
+
+    def __init__(
+        self,
+        *,
+        lot: Global___Lot | None = ...,
+        released_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot", "released_lot_ids", b"released_lot_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRecallResponse: _TypeAlias = ReleaseRecallResponse  # noqa: Y015
+
+@_typing.final
+class HoldLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldLotRequest: _TypeAlias = HoldLotRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseHoldRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseHoldRequest: _TypeAlias = ReleaseHoldRequest  # noqa: Y015
+
+@_typing.final
+class DestroyLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Default all that is not committed."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DestroyLotRequest: _TypeAlias = DestroyLotRequest  # noqa: Y015
 
 @_typing.final
 class CommitLotQuantityRequest(_message.Message):

@@ -65,6 +65,26 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.FromString,
                 _registered_method=True)
+        self.ReleaseRecall = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReleaseRecall',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallResponse.FromString,
+                _registered_method=True)
+        self.HoldLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/HoldLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.HoldLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.ReleaseHold = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReleaseHold',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseHoldRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.DestroyLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/DestroyLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
         self.CommitLotQuantity = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
@@ -124,6 +144,35 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseRecall(self, request, context):
+        """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
+        another lot that is recalled. Quarantined stock stays quarantined.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HoldLot(self, request, context):
+        """Keeps a lot from being split, transferred, transformed or committed. Its owner or an operator may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHold(self, request, context):
+        """Ends a hold. Its owner or an operator may; what an operator holds, operators release.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DestroyLot(self, request, context):
+        """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CommitLotQuantity(self, request, context):
         """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
         it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -172,6 +221,26 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
                     servicer.RecallLot,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.SerializeToString,
+            ),
+            'ReleaseRecall': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseRecall,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallResponse.SerializeToString,
+            ),
+            'HoldLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.HoldLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'ReleaseHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHold,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseHoldRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'DestroyLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DestroyLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
             'CommitLotQuantity': grpc.unary_unary_rpc_method_handler(
                     servicer.CommitLotQuantity,
@@ -347,6 +416,114 @@ class CropCommandService:
             '/greenledger.crops.v1.CropCommandService/RecallLot',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseRecall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReleaseRecall',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/HoldLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.HoldLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReleaseHold',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseHoldRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DestroyLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/DestroyLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,6 +30,16 @@ class CropCommandServiceStub:
     """
     RecallLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.RecallLotRequest, _crops_pb2.RecallLotResponse]
     """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
+    ReleaseRecall: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseRecallRequest, _crops_pb2.ReleaseRecallResponse]
+    """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
+    another lot that is recalled. Quarantined stock stays quarantined.
+    """
+    HoldLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.HoldLotRequest, _crops_pb2.Lot]
+    """Keeps a lot from being split, transferred, transformed or committed. Its owner or an operator may."""
+    ReleaseHold: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseHoldRequest, _crops_pb2.Lot]
+    """Ends a hold. Its owner or an operator may; what an operator holds, operators release."""
+    DestroyLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.DestroyLotRequest, _crops_pb2.Lot]
+    """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
     CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
     """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
     it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -90,6 +100,40 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.RecallLotRequest, _abc.Awaitable[_crops_pb2.RecallLotResponse]],
     ) -> _abc.Awaitable[_crops_pb2.RecallLotResponse]:
         """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
+
+    @_abc_1.abstractmethod
+    def ReleaseRecall(
+        self,
+        request: _crops_pb2.ReleaseRecallRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReleaseRecallRequest, _abc.Awaitable[_crops_pb2.ReleaseRecallResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.ReleaseRecallResponse]:
+        """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
+        another lot that is recalled. Quarantined stock stays quarantined.
+        """
+
+    @_abc_1.abstractmethod
+    def HoldLot(
+        self,
+        request: _crops_pb2.HoldLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.HoldLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Keeps a lot from being split, transferred, transformed or committed. Its owner or an operator may."""
+
+    @_abc_1.abstractmethod
+    def ReleaseHold(
+        self,
+        request: _crops_pb2.ReleaseHoldRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReleaseHoldRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Ends a hold. Its owner or an operator may; what an operator holds, operators release."""
+
+    @_abc_1.abstractmethod
+    def DestroyLot(
+        self,
+        request: _crops_pb2.DestroyLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.DestroyLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
 
     @_abc_1.abstractmethod
     def CommitLotQuantity(
