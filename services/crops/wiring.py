@@ -19,6 +19,13 @@ from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.handover import (
+    AcceptOffer,
+    ExpireOffers,
+    OfferLot,
+    RejectOffer,
+    WithdrawOffer,
+)
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
@@ -45,9 +52,10 @@ def wire(runtime: Runtime) -> Service:
     steps = TransferSteps(lots, queries, users, notifications, clock)
     engine = runtime.saga_engine([transfer_saga(steps, announcements)])
     transfers = EngineTransfers(database, engine, announcements, clock)
+    transfer = TransferLot(database, transfers, lots, clock)
     commands = CommandServicer(
         MintLot(database, lots, clock, ids),
-        TransferLot(database, transfers, lots, clock),
+        transfer,
         SplitLot(database, lots, clock, ids),
         RecallLot(database, lots, clock),
         CommitQuantity(database, lots, clock),
@@ -58,6 +66,10 @@ def wire(runtime: Runtime) -> Service:
         ReleaseHold(database, lots, clock),
         DestroyLot(database, lots, clock),
         ReleaseRecall(database, lots, clock),
+        OfferLot(database, lots, clock, ids),
+        AcceptOffer(database, lots, clock, transfer),
+        RejectOffer(database, lots, clock),
+        WithdrawOffer(database, lots, clock),
     )
     return Service(
         servicers=[
@@ -80,7 +92,10 @@ def wire(runtime: Runtime) -> Service:
         sagas=engine,
         projections=[ProjectionRunner(database, store, LOTS)],
         # A head now and then even if nobody asks: what is signed can no longer be changed unnoticed.
-        background=[Every("ledger.sign", ledger.sign)],
+        background=[
+            Every("ledger.sign", ledger.sign),
+            Every("offers.expire", ExpireOffers(database, lots, clock, queries)),
+        ],
         on_start=log.adopt,
     )
 

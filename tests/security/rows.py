@@ -453,6 +453,63 @@ CROPS = {
             Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
         ],
     ),
+    "CropCommandService/OfferLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{free_lot}",
+            "toId": "{manager_id}",
+            "kind": 3,
+            "expireTime": "2001-01-01T00:00:00Z",
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "to_id": ["", ABSENT, *IDS],
+            "kind": [ABSENT, 0, 99],
+            "expire_time": [ABSENT],
+            "reference_document": ["x" * 101],
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+        ],
+    ),
+    "CropCommandService/AcceptOffer": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "offerId": "{nobody}"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "offer_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "OFFER_NOT_FOUND"),
+        ],
+    ),
+    "CropCommandService/RejectOffer": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "offerId": "{nobody}"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "offer_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "OFFER_NOT_FOUND"),
+        ],
+    ),
+    "CropCommandService/WithdrawOffer": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "offerId": "{nobody}"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "offer_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "OFFER_NOT_FOUND"),
+        ],
+    ),
     "CropCommandService/CommitLotQuantity": Entry(
         {
             "requestId": "{request}",

@@ -12,9 +12,9 @@ from chassis.quantity import Quantity
 from greenledger.crops.v1 import crops_pb2 as pb
 from services.crops.application.transform_lots import Transformed, Wanted
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
-from services.crops.domain.events import Origin, Purpose, RecallClass, Step
+from services.crops.domain.events import OfferKind, OfferOutcome, Origin, Purpose, RecallClass, Step
 from services.crops.domain.harvest import Harvest
-from services.crops.domain.lot import Commitment, LotState
+from services.crops.domain.lot import Commitment, LotState, Offer
 
 _STATES = {state: pb.LotState.Value(f"LOT_STATE_{state.value}") for state in LotState}
 _STATES_FROM = {number: state for state, number in _STATES.items()}
@@ -94,6 +94,33 @@ def commitment_from_proto(request: pb.CommitLotQuantityRequest) -> Commitment:
         quantity=quantity_from_proto(request.quantity),
         purpose=_PURPOSES_FROM[request.purpose],
         venue_id=id_from_proto(request.venue_id),
+    )
+
+
+def offer_kind_to_proto(kind: OfferKind) -> pb.OfferKind.ValueType:
+    """What is offered."""
+    return pb.OfferKind.Value(f"OFFER_KIND_{kind.value}")
+
+
+def offer_kind_from_proto(number: pb.OfferKind.ValueType) -> OfferKind:
+    """What is offered; the contract has refused UNSPECIFIED."""
+    return OfferKind(pb.OfferKind.Name(number).removeprefix("OFFER_KIND_"))
+
+
+def outcome_to_proto(outcome: OfferOutcome) -> pb.OfferOutcome.ValueType:
+    """How an offer ended."""
+    return pb.OfferOutcome.Value(f"OFFER_OUTCOME_{outcome.value}")
+
+
+def offer_to_proto(offer: Offer) -> pb.Offer:
+    """An open offer."""
+    return pb.Offer(
+        offer_id=offer.offer_id,
+        kind=offer_kind_to_proto(offer.kind),
+        offered_by=offer.offered_by,
+        to_id=offer.to_id,
+        expire_time=timestamp_to_proto(offer.expire_time),
+        reference_document=offer.reference_document,
     )
 
 
@@ -180,6 +207,8 @@ def lot_to_proto(lot: LotView) -> pb.Lot:
         last_transfer_time=timestamp_to_proto(lot.last_transfer_time) if lot.last_transfer_time else None,
         recall_reason=lot.recall_reason,
         hold_reason=lot.hold_reason,
+        custodian_id=lot.custodian_id,
+        offer=offer_to_proto(lot.offer) if lot.offer else None,
         create_time=timestamp_to_proto(lot.create_time),
         update_time=timestamp_to_proto(lot.update_time),
         etag=str(lot.version),

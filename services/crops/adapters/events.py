@@ -7,11 +7,14 @@ from typing import Any
 from chassis.eventstore import NewEvent, RecordedEvent, Upcasters
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotCustodyChanged,
     LotDestroyed,
     LotEvent,
     LotHeld,
     LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
@@ -21,6 +24,8 @@ from services.crops.domain.events import (
     LotTransferCancelled,
     LotTransferred,
     LotTransformed,
+    OfferKind,
+    OfferOutcome,
     Origin,
     Purpose,
     RecallClass,
@@ -30,7 +35,7 @@ from services.crops.domain.events import (
     TransformOutput,
 )
 
-SCHEMA_VERSIONS = {"LotMinted": 2}
+SCHEMA_VERSIONS = {"LotMinted": 2, "LotTransferBegun": 2, "LotTransferred": 2}
 """Of the types that no longer have their first shape; see `UPCASTERS`."""
 
 STREAM_PREFIX = "lot-"
@@ -47,6 +52,9 @@ def _minted_v1(data: dict[str, Any]) -> dict[str, Any]:
 
 
 UPCASTERS.register("LotMinted", 1, _minted_v1)
+# Before custody was apart from ownership the goods went along with it.
+UPCASTERS.register("LotTransferBegun", 1, lambda data: {**data, "custody": True})
+UPCASTERS.register("LotTransferred", 1, lambda data: {**data, "custodian_id": data["new_owner_id"]})
 
 
 def stream_of(lot_id: str) -> str:
@@ -121,6 +129,7 @@ def _begun(lot_id: str, data: Data) -> LotTransferBegun:
         transfer_id=data["transfer_id"],
         new_owner_id=data["new_owner_id"],
         reference_document=data["reference_document"],
+        custody=data["custody"],
         at=_at(data),
     )
 
@@ -133,6 +142,7 @@ def _transferred(lot_id: str, data: Data) -> LotTransferred:
         new_owner_id=data["new_owner_id"],
         reference_document=data["reference_document"],
         transfer_number=data["transfer_number"],
+        custodian_id=data["custodian_id"],
         at=_at(data),
     )
 
@@ -230,6 +240,34 @@ def _destroyed(lot_id: str, data: Data) -> LotDestroyed:
     )
 
 
+def _offered(lot_id: str, data: Data) -> LotOffered:
+    return LotOffered(
+        lot_id=lot_id,
+        offer_id=data["offer_id"],
+        kind=OfferKind(data["kind"]),
+        offered_by=data["offered_by"],
+        to_id=data["to_id"],
+        expire_time=datetime.fromisoformat(data["expire_time"]),
+        reference_document=data["reference_document"],
+        at=_at(data),
+    )
+
+
+def _offer_ended(lot_id: str, data: Data) -> LotOfferEnded:
+    outcome = OfferOutcome(data["outcome"])
+    return LotOfferEnded(lot_id=lot_id, offer_id=data["offer_id"], outcome=outcome, at=_at(data))
+
+
+def _custody_changed(lot_id: str, data: Data) -> LotCustodyChanged:
+    return LotCustodyChanged(
+        lot_id=lot_id,
+        previous_custodian_id=data["previous_custodian_id"],
+        custodian_id=data["custodian_id"],
+        reference_document=data["reference_document"],
+        at=_at(data),
+    )
+
+
 _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotMinted": _minted,
     "LotTransferBegun": _begun,
@@ -244,4 +282,7 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotHeld": _held,
     "LotHoldReleased": _hold_released,
     "LotDestroyed": _destroyed,
+    "LotOffered": _offered,
+    "LotOfferEnded": _offer_ended,
+    "LotCustodyChanged": _custody_changed,
 }

@@ -6,7 +6,7 @@ import grpc.aio
 
 from chassis.context import caller
 from chassis.paging import PageTokens, page_size
-from chassis.protobuf import quantity_from_proto, quantity_to_proto
+from chassis.protobuf import quantity_from_proto, quantity_to_proto, timestamp_from_proto
 from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import crops_pb2_grpc
 from services.crops.adapters.codec import (
@@ -17,6 +17,7 @@ from services.crops.adapters.codec import (
     id_from_proto,
     inputs_from_proto,
     lot_to_proto,
+    offer_kind_from_proto,
     output_from_proto,
     ownership_to_proto,
     recall_class_from_proto,
@@ -25,6 +26,7 @@ from services.crops.adapters.codec import (
 )
 from services.crops.adapters.metrics import timed
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.handover import AcceptOffer, OfferLot, RejectOffer, WithdrawOffer
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
@@ -53,6 +55,10 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         release_hold: ReleaseHold,
         destroy: DestroyLot,
         release_recall: ReleaseRecall,
+        offer: OfferLot,
+        accept: AcceptOffer,
+        reject: RejectOffer,
+        withdraw: WithdrawOffer,
     ) -> None:
         self._mint = mint
         self._transfer = transfer
@@ -66,6 +72,10 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         self._release_hold = release_hold
         self._destroy = destroy
         self._release_recall = release_recall
+        self._offer = offer
+        self._accept = accept
+        self._reject = reject
+        self._withdraw = withdraw
 
     @timed("mint")
     async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
@@ -139,6 +149,33 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         return lot_to_proto(
             await self._destroy(caller(), id_from_proto(request.lot_id), quantity, request.reason)
         )
+
+    @timed("offer")
+    async def OfferLot(self, request: pb.OfferLotRequest, context: Context) -> pb.Lot:
+        lot = await self._offer(
+            caller(),
+            id_from_proto(request.lot_id),
+            id_from_proto(request.to_id),
+            offer_kind_from_proto(request.kind),
+            timestamp_from_proto(request.expire_time),
+            request.reference_document,
+        )
+        return lot_to_proto(lot)
+
+    @timed("accept_offer")
+    async def AcceptOffer(self, request: pb.AcceptOfferRequest, context: Context) -> pb.Lot:
+        lot_id, offer_id = id_from_proto(request.lot_id), id_from_proto(request.offer_id)
+        return lot_to_proto(await self._accept(caller(), lot_id, offer_id))
+
+    @timed("reject_offer")
+    async def RejectOffer(self, request: pb.RejectOfferRequest, context: Context) -> pb.Lot:
+        lot_id, offer_id = id_from_proto(request.lot_id), id_from_proto(request.offer_id)
+        return lot_to_proto(await self._reject(caller(), lot_id, offer_id))
+
+    @timed("withdraw_offer")
+    async def WithdrawOffer(self, request: pb.WithdrawOfferRequest, context: Context) -> pb.Lot:
+        lot_id, offer_id = id_from_proto(request.lot_id), id_from_proto(request.offer_id)
+        return lot_to_proto(await self._withdraw(caller(), lot_id, offer_id))
 
     @timed("commit")
     async def CommitLotQuantity(

@@ -5,13 +5,22 @@ from google.protobuf.message import Message
 from chassis.outbox import Publication
 from chassis.protobuf import quantity_to_proto, timestamp_to_proto
 from greenledger.crops.v1 import crops_pb2, events_pb2
-from services.crops.adapters.codec import origin_to_proto, purpose_to_proto, step_to_proto
+from services.crops.adapters.codec import (
+    offer_kind_to_proto,
+    origin_to_proto,
+    outcome_to_proto,
+    purpose_to_proto,
+    step_to_proto,
+)
 from services.crops.domain.events import (
+    LotCustodyChanged,
     LotDestroyed,
     LotEvent,
     LotHeld,
     LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
@@ -34,7 +43,7 @@ def publication(event: LotEvent) -> Publication | None:
     return Publication(topic, event.lot_id, payload, "lot", occurred_time=event.at)
 
 
-def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - one for each kind of event
+def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PLR0912 - one for each kind of event
     match event:
         case LotMinted():
             return "crop.minted", _minted(event)
@@ -45,6 +54,7 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - o
                 new_owner_id=event.new_owner_id,
                 reference_document=event.reference_document,
                 transfer_number=event.transfer_number,
+                custodian_id=event.custodian_id,
             )
         case LotSplit():
             return "crop.split", events_pb2.LotSplit(
@@ -77,6 +87,27 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - o
         case LotRecallReleased():
             return "crop.recall-released", events_pb2.LotRecallReleased(
                 lot_id=event.lot_id, root_lot_id=event.root_lot_id, reason=event.reason
+            )
+        case LotOffered():
+            return "crop.offered", events_pb2.LotOffered(
+                lot_id=event.lot_id,
+                offer_id=event.offer_id,
+                kind=offer_kind_to_proto(event.kind),
+                offered_by=event.offered_by,
+                to_id=event.to_id,
+                expire_time=timestamp_to_proto(event.expire_time),
+                reference_document=event.reference_document,
+            )
+        case LotOfferEnded():
+            return "crop.offer-ended", events_pb2.LotOfferEnded(
+                lot_id=event.lot_id, offer_id=event.offer_id, outcome=outcome_to_proto(event.outcome)
+            )
+        case LotCustodyChanged():
+            return "crop.custody-changed", events_pb2.LotCustodyChanged(
+                lot_id=event.lot_id,
+                previous_custodian_id=event.previous_custodian_id,
+                custodian_id=event.custodian_id,
+                reference_document=event.reference_document,
             )
         case LotHeld():
             return "crop.held", events_pb2.LotHeld(

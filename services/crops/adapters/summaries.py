@@ -1,11 +1,14 @@
 """Lot events in one line for people."""
 
 from services.crops.domain.events import (
+    LotCustodyChanged,
     LotDestroyed,
     LotEvent,
     LotHeld,
     LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
@@ -46,6 +49,13 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for
             return f"Commitment {event.commitment_id} was called off before it came."
         case LotQuantityReleased():
             return f"{event.quantity} were released: commitment {event.commitment_id} came to nothing."
+        case LotOffered():
+            until = event.expire_time.strftime("%Y-%m-%d %H:%M:%S UTC")
+            return f"{event.kind.value.capitalize()} was offered to {event.to_id} until {until}."
+        case LotOfferEnded():
+            return f"The offer was {event.outcome.value.lower()}."
+        case LotCustodyChanged():
+            return f"Custody went from {event.previous_custodian_id} to {event.custodian_id}."
         case LotHeld():
             return f"Held{' by an operator' if event.official else ''}: {event.reason}"
         case LotHoldReleased():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
@@ -72,6 +72,14 @@ class LotQueries(Protocol):
         ...
 
 
+class OverdueOffers(Protocol):
+    """The offers that nobody took in time."""
+
+    async def overdue(self, now: datetime, limit: int) -> Sequence[str]:
+        """Lots whose offer's time is up, the longest overdue first."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who may own lots."""
@@ -108,12 +116,13 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What the transfer saga is started with."""
+    """What the transfer saga is started with; `offer_id` is set when the new owner accepted an offer."""
 
     lot_id: str
     owner_id: str
     new_owner_id: str
     reference_document: str
+    offer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,23 @@ class Step(StrEnum):
     COOK = "COOK"
 
 
+class OfferKind(StrEnum):
+    """What is offered: to own the goods, to have them, or both."""
+
+    OWNERSHIP = "OWNERSHIP"
+    CUSTODY = "CUSTODY"
+    BOTH = "BOTH"
+
+
+class OfferOutcome(StrEnum):
+    """How an offer ended."""
+
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a lot was grown (key data elements of 21 CFR 1.1325); texts may be empty but the farm's name."""
@@ -71,18 +88,23 @@ class LotMinted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTransferBegun:
-    """The owner decided to hand the lot over; until that ends nothing else may be done with it."""
+    """The owner decided to hand the lot over; until that ends nothing else may be done with it.
+
+    Args:
+        custody: whether the goods go along, where the owner has them.
+    """
 
     lot_id: str
     transfer_id: str
     new_owner_id: str
     reference_document: str
+    custody: bool = True
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTransferred:
-    """The lot has a new owner; `transfer_number` counts from 1."""
+    """The lot has a new owner, and `custodian_id` has the goods; `transfer_number` counts from 1."""
 
     lot_id: str
     transfer_id: str
@@ -90,6 +112,7 @@ class LotTransferred:
     new_owner_id: str
     reference_document: str
     transfer_number: int
+    custodian_id: str
     at: datetime
 
 
@@ -234,6 +257,41 @@ class LotRecallReleased:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotOffered:
+    """The lot was offered; until that ends nothing else is done with it."""
+
+    lot_id: str
+    offer_id: str
+    kind: OfferKind
+    offered_by: str
+    to_id: str
+    expire_time: datetime
+    reference_document: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotOfferEnded:
+    """An offer is no longer open."""
+
+    lot_id: str
+    offer_id: str
+    outcome: OfferOutcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotCustodyChanged:
+    """Someone else has the goods; whose they are did not change."""
+
+    lot_id: str
+    previous_custodian_id: str
+    custodian_id: str
+    reference_document: str
+    at: datetime
+
+
 LotEvent = (
     LotMinted
     | LotTransferBegun
@@ -248,4 +306,7 @@ LotEvent = (
     | LotHeld
     | LotHoldReleased
     | LotDestroyed
+    | LotOffered
+    | LotOfferEnded
+    | LotCustodyChanged
 )

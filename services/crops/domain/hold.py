@@ -7,13 +7,13 @@ from chassis.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from chassis.quantity import Quantity
 from services.crops.domain.events import LotDestroyed, LotHeld, LotHoldReleased, LotRecallReleased
 from services.crops.domain.lot import Lot, LotState
-from services.crops.domain.transfer import require_not_recalled
+from services.crops.domain.transfer import require_no_transfer, require_not_recalled
 
 
 def hold(lot: Lot, *, actor: str, is_operator: bool, reason: str, now: datetime) -> LotHeld:
     """Keep a lot from being sold, moved on or made into something, until the hold is released.
 
-    It ends a transfer under way, as a recall does.
+    It ends a transfer under way and an open offer, as a recall does.
 
     Raises:
         PermissionDenied: NOT_OWNER unless the owner or an operator asks.
@@ -66,15 +66,13 @@ def destroy(
 
     Raises:
         PermissionDenied: NOT_OWNER unless the owner or an operator asks.
-        FailedPrecondition: LOT_EMPTY, LOT_DESTROYED, TRANSFER_UNDER_WAY or QUANTITY_EXCEEDED.
+        FailedPrecondition: LOT_EMPTY, LOT_DESTROYED, TRANSFER_UNDER_WAY, OFFER_OPEN or
+            QUANTITY_EXCEEDED.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN or UNIT_MISMATCH.
     """
     _require_owner_or_operator(lot, actor, is_operator)
     require_something(lot)
-    if lot.pending is not None:
-        raise FailedPrecondition(
-            "TRANSFER_UNDER_WAY", f"Lot {lot.lot_id} is being transferred.", resource=("lot", lot.lot_id)
-        )
+    require_no_transfer(lot)
     free = lot.uncommitted
     taken = free if quantity is None else quantity.to(lot.quantity.unit)
     if taken.is_zero:

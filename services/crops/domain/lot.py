@@ -8,11 +8,14 @@ from enum import StrEnum
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotCustodyChanged,
     LotDestroyed,
     LotEvent,
     LotHeld,
     LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
@@ -22,6 +25,8 @@ from services.crops.domain.events import (
     LotTransferCancelled,
     LotTransferred,
     LotTransformed,
+    OfferKind,
+    OfferOutcome,
     Origin,
     Purpose,
 )
@@ -45,6 +50,20 @@ class PendingTransfer:
     transfer_id: str
     new_owner_id: str
     reference_document: str
+    custody: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What was offered to whom; open while it has no outcome."""
+
+    offer_id: str
+    kind: OfferKind
+    offered_by: str
+    to_id: str
+    expire_time: datetime
+    reference_document: str
+    outcome: OfferOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,7 @@ class Lot:
     Args:
         quantity: what was not taken out, committed or not.
         recall_root_id: the lot for whose recall this one is recalled; empty unless it is.
+        offers: by id, open or ended; `offer` is the open one.
         destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
     """
@@ -100,6 +120,9 @@ class Lot:
     recall_root_id: str = ""
     hold: Hold | None = None
     destroyed: bool = False
+    custodian_id: str = ""
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    offer: Offer | None = None
 
     @property
     def recalled(self) -> bool:
@@ -147,12 +170,15 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
     lot = replace(lot, version=lot.version + 1, update_time=event.at)
     match event:
         case LotTransferBegun():
-            pending = PendingTransfer(event.transfer_id, event.new_owner_id, event.reference_document)
+            pending = PendingTransfer(
+                event.transfer_id, event.new_owner_id, event.reference_document, event.custody
+            )
             return replace(lot, pending=pending)
         case LotTransferred():
             return replace(
                 lot,
                 owner_id=event.new_owner_id,
+                custodian_id=event.custodian_id,
                 transfer_count=event.transfer_number,
                 last_transfer_time=event.at,
                 pending=None,
@@ -170,13 +196,33 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             return replace(lot, commitments={**lot.commitments, event.commitment_id: None})
         case LotRecalled():
             # A recall ends a transfer under way: the saga that comes to complete it is refused.
-            return replace(lot, recall_root_id=event.root_lot_id, recall_reason=event.reason, pending=None)
+            return replace(
+                _without_offer(lot, OfferOutcome.WITHDRAWN),
+                recall_root_id=event.root_lot_id,
+                recall_reason=event.reason,
+                pending=None,
+            )
         case LotRecallReleased():
             return replace(lot, recall_root_id="", recall_reason="")
         case LotHeld():
-            return replace(lot, hold=Hold(event.reason, event.official), pending=None)
+            hold = Hold(event.reason, event.official)
+            return replace(_without_offer(lot, OfferOutcome.WITHDRAWN), hold=hold, pending=None)
         case LotHoldReleased():
             return replace(lot, hold=None)
+        case LotOffered():
+            offer = Offer(
+                event.offer_id,
+                event.kind,
+                event.offered_by,
+                event.to_id,
+                event.expire_time,
+                event.reference_document,
+            )
+            return replace(lot, offer=offer, offers={**lot.offers, offer.offer_id: offer})
+        case LotOfferEnded():
+            return _without_offer(lot, event.outcome)
+        case LotCustodyChanged():
+            return replace(lot, custodian_id=event.custodian_id)
         case LotDestroyed():
             return replace(lot, quantity=event.remaining, destroyed=event.remaining.is_zero)
 
@@ -187,6 +233,20 @@ def replay(events: Iterable[LotEvent]) -> Lot | None:
     for event in events:
         lot = evolve(lot, event)
     return lot
+
+
+def replay_from(lot: Lot, events: Iterable[LotEvent]) -> Lot:
+    """The state after further events."""
+    for event in events:
+        lot = evolve(lot, event)
+    return lot
+
+
+def _without_offer(lot: Lot, outcome: OfferOutcome) -> Lot:
+    if lot.offer is None:
+        return lot
+    ended = replace(lot.offer, outcome=outcome)
+    return replace(lot, offer=None, offers={**lot.offers, ended.offer_id: ended})
 
 
 def _minted(event: LotMinted) -> Lot:
@@ -212,4 +272,5 @@ def _minted(event: LotMinted) -> Lot:
         create_time=event.at,
         update_time=event.at,
         parent_lot_ids=event.parent_lot_ids,
+        custodian_id=event.owner_id,
     )

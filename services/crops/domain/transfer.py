@@ -62,8 +62,15 @@ def require_no_transfer(lot: Lot) -> None:
     """Refuse a lot that is spoken for.
 
     Raises:
-        FailedPrecondition: TRANSFER_UNDER_WAY.
+        FailedPrecondition: TRANSFER_UNDER_WAY or OFFER_OPEN.
     """
+    if lot.offer is not None:
+        raise FailedPrecondition(
+            "OFFER_OPEN",
+            f"Lot {lot.lot_id} is offered to someone; withdraw the offer first.",
+            metadata={"offer_id": lot.offer.offer_id},
+            resource=("lot", lot.lot_id),
+        )
     if lot.pending is not None:
         raise FailedPrecondition(
             "TRANSFER_UNDER_WAY", f"Lot {lot.lot_id} is being transferred.", resource=("lot", lot.lot_id)
@@ -88,7 +95,7 @@ def begin_transfer(
             violations=[Violation("new_owner_id", "is the present owner")],
         )
     require_tradable(lot)
-    _require_uncommitted(lot)
+    require_uncommitted(lot)
     return LotTransferBegun(
         lot_id=lot.lot_id,
         transfer_id=transfer_id,
@@ -98,8 +105,12 @@ def begin_transfer(
     )
 
 
-def _require_uncommitted(lot: Lot) -> None:
-    """A lot has one owner, so goods that are in its owner's stock cannot go along with the rest."""
+def require_uncommitted(lot: Lot) -> None:
+    """A lot has one owner, so goods that are in its owner's stock cannot go along with the rest.
+
+    Raises:
+        FailedPrecondition: QUANTITY_COMMITTED.
+    """
     if lot.committed.is_zero:
         return
     raise FailedPrecondition(
@@ -126,6 +137,7 @@ def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransf
     require_not_held(lot)
     if lot.pending is None or lot.pending.transfer_id != transfer_id:
         raise FailedPrecondition("TRANSFER_FAILED", f"Transfer {transfer_id} is not under way.")
+    goes_along = lot.pending.custody and lot.custodian_id == lot.owner_id
     return LotTransferred(
         lot_id=lot.lot_id,
         transfer_id=transfer_id,
@@ -133,6 +145,7 @@ def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransf
         new_owner_id=lot.pending.new_owner_id,
         reference_document=lot.pending.reference_document,
         transfer_number=lot.transfer_count + 1,
+        custodian_id=lot.pending.new_owner_id if goes_along else lot.custodian_id,
         at=now,
     )
 

@@ -27,6 +27,13 @@ from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.handover import (
+    AcceptOffer,
+    ExpireOffers,
+    OfferLot,
+    RejectOffer,
+    WithdrawOffer,
+)
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
@@ -83,6 +90,11 @@ class Crops:
         self.release_hold = ReleaseHold(database, self.lots, clock)
         self.destroy = DestroyLot(database, self.lots, clock)
         self.release_recall = ReleaseRecall(database, self.lots, clock)
+        self.offer = OfferLot(database, self.lots, clock, ids)
+        self.accept = AcceptOffer(database, self.lots, clock, self.transfer)
+        self.reject = RejectOffer(database, self.lots, clock)
+        self.withdraw = WithdrawOffer(database, self.lots, clock)
+        self.expire = ExpireOffers(database, self.lots, clock, self.queries)
         self.read = ReadLots(self.queries)
 
     async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:

@@ -45,6 +45,10 @@ def command_servicer(crops: Crops) -> CommandServicer:
         crops.release_hold,
         crops.destroy,
         crops.release_recall,
+        crops.offer,
+        crops.accept,
+        crops.reject,
+        crops.withdraw,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from chassis.eventstore import RecordedEvent
 from services.crops.adapters.events import SCHEMA_VERSIONS, UPCASTERS, decode, encode, stream_of
-from services.crops.domain.events import LotEvent, LotMinted
+from services.crops.domain.events import LotEvent, LotMinted, LotTransferBegun, LotTransferred
 from tests.unit.crops.lots import LOT_ID, NOW
 
 RECORDINGS = sorted((Path(__file__).parent / "stored").glob("*.json"))
@@ -52,3 +52,13 @@ def test_a_lot_minted_before_there_were_transformations_has_its_one_parent() -> 
     assert isinstance(event, LotMinted)
     assert event.parent_lot_ids == (event.parent_lot_id,) != (None,)
     assert event.transformation_id is None
+
+
+def test_before_custody_was_apart_the_goods_went_along_with_the_ownership() -> None:
+    folder = Path(__file__).parent / "stored"
+    _, begun = read(folder / "LotTransferBegun.v1.json")
+    _, transferred = read(folder / "LotTransferred.v1.json")
+    assert isinstance(begun, LotTransferBegun)
+    assert begun.custody
+    assert isinstance(transferred, LotTransferred)
+    assert transferred.custodian_id == transferred.new_owner_id

@@ -91,6 +91,48 @@ RECALL_CLASS_II: RecallClass.ValueType  # 2
 RECALL_CLASS_III: RecallClass.ValueType  # 3
 Global___RecallClass: _TypeAlias = RecallClass  # noqa: Y015
 
+class _OfferKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OfferKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OfferKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OFFER_KIND_UNSPECIFIED: _OfferKind.ValueType  # 0
+    OFFER_KIND_OWNERSHIP: _OfferKind.ValueType  # 1
+    OFFER_KIND_CUSTODY: _OfferKind.ValueType  # 2
+    OFFER_KIND_BOTH: _OfferKind.ValueType  # 3
+
+class OfferKind(_OfferKind, metaclass=_OfferKindEnumTypeWrapper):
+    """What is offered."""
+
+OFFER_KIND_UNSPECIFIED: OfferKind.ValueType  # 0
+OFFER_KIND_OWNERSHIP: OfferKind.ValueType  # 1
+OFFER_KIND_CUSTODY: OfferKind.ValueType  # 2
+OFFER_KIND_BOTH: OfferKind.ValueType  # 3
+Global___OfferKind: _TypeAlias = OfferKind  # noqa: Y015
+
+class _OfferOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OfferOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OfferOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OFFER_OUTCOME_UNSPECIFIED: _OfferOutcome.ValueType  # 0
+    OFFER_OUTCOME_ACCEPTED: _OfferOutcome.ValueType  # 1
+    OFFER_OUTCOME_REJECTED: _OfferOutcome.ValueType  # 2
+    OFFER_OUTCOME_WITHDRAWN: _OfferOutcome.ValueType  # 3
+    OFFER_OUTCOME_EXPIRED: _OfferOutcome.ValueType  # 4
+
+class OfferOutcome(_OfferOutcome, metaclass=_OfferOutcomeEnumTypeWrapper):
+    """How an offer ended."""
+
+OFFER_OUTCOME_UNSPECIFIED: OfferOutcome.ValueType  # 0
+OFFER_OUTCOME_ACCEPTED: OfferOutcome.ValueType  # 1
+OFFER_OUTCOME_REJECTED: OfferOutcome.ValueType  # 2
+OFFER_OUTCOME_WITHDRAWN: OfferOutcome.ValueType  # 3
+OFFER_OUTCOME_EXPIRED: OfferOutcome.ValueType  # 4
+Global___OfferOutcome: _TypeAlias = OfferOutcome  # noqa: Y015
+
 class _CommitmentPurpose:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -149,6 +191,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_LOT_NOT_RECALLED: _ErrorReason.ValueType  # 25
     ERROR_REASON_ANCESTOR_RECALLED: _ErrorReason.ValueType  # 26
     """The lot came from one that is recalled."""
+    ERROR_REASON_OFFER_NOT_FOUND: _ErrorReason.ValueType  # 27
+    ERROR_REASON_OFFER_OPEN: _ErrorReason.ValueType  # 28
+    """The lot is offered to someone."""
+    ERROR_REASON_OFFER_ENDED: _ErrorReason.ValueType  # 29
+    ERROR_REASON_OFFER_EXPIRED: _ErrorReason.ValueType  # 30
+    ERROR_REASON_NOT_ADDRESSEE: _ErrorReason.ValueType  # 31
+    """The offer was made to someone else."""
+    ERROR_REASON_NOT_OFFERER: _ErrorReason.ValueType  # 32
+    ERROR_REASON_NOT_CUSTODIAN: _ErrorReason.ValueType  # 33
+    """Someone else has the goods."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -201,6 +253,16 @@ ERROR_REASON_LOT_DESTROYED: ErrorReason.ValueType  # 24
 ERROR_REASON_LOT_NOT_RECALLED: ErrorReason.ValueType  # 25
 ERROR_REASON_ANCESTOR_RECALLED: ErrorReason.ValueType  # 26
 """The lot came from one that is recalled."""
+ERROR_REASON_OFFER_NOT_FOUND: ErrorReason.ValueType  # 27
+ERROR_REASON_OFFER_OPEN: ErrorReason.ValueType  # 28
+"""The lot is offered to someone."""
+ERROR_REASON_OFFER_ENDED: ErrorReason.ValueType  # 29
+ERROR_REASON_OFFER_EXPIRED: ErrorReason.ValueType  # 30
+ERROR_REASON_NOT_ADDRESSEE: ErrorReason.ValueType  # 31
+"""The offer was made to someone else."""
+ERROR_REASON_NOT_OFFERER: ErrorReason.ValueType  # 32
+ERROR_REASON_NOT_CUSTODIAN: ErrorReason.ValueType  # 33
+"""Someone else has the goods."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -243,6 +305,8 @@ class Lot(_message.Message):
     COMMITTED_QUANTITY_FIELD_NUMBER: _builtins.int
     PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
     HOLD_REASON_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     """The traceability lot code: an opaque string, given once (21 CFR 1.1320)."""
@@ -260,6 +324,8 @@ class Lot(_message.Message):
     etag: _builtins.str
     hold_reason: _builtins.str
     """Why it is held back; empty when it is not."""
+    custodian_id: _builtins.str
+    """Who has the goods, be it that they belong to someone else."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """What was not taken out, committed or not."""
@@ -288,6 +354,10 @@ class Lot(_message.Message):
         that made it.
         """
 
+    @_builtins.property
+    def offer(self) -> Global___Offer:
+        """The open offer, if there is one."""
+
     def __init__(
         self,
         *,
@@ -313,10 +383,12 @@ class Lot(_message.Message):
         committed_quantity: _quantity_pb2.Quantity | None = ...,
         parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
         hold_reason: _builtins.str = ...,
+        custodian_id: _builtins.str = ...,
+        offer: Global___Offer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "offer", b"offer", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "custodian_id", b"custodian_id", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "offer", b"offer", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -950,6 +1022,154 @@ class DestroyLotRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DestroyLotRequest: _TypeAlias = DestroyLotRequest  # noqa: Y015
+
+@_typing.final
+class Offer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OFFERED_BY_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    offer_id: _builtins.str
+    kind: Global___OfferKind.ValueType
+    offered_by: _builtins.str
+    to_id: _builtins.str
+    reference_document: _builtins.str
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        offer_id: _builtins.str = ...,
+        kind: Global___OfferKind.ValueType = ...,
+        offered_by: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "kind", b"kind", "offer_id", b"offer_id", "offered_by", b"offered_by", "reference_document", b"reference_document", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Offer: _TypeAlias = Offer  # noqa: Y015
+
+@_typing.final
+class OfferLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    to_id: _builtins.str
+    kind: Global___OfferKind.ValueType
+    reference_document: _builtins.str
+    """Number of the bill of lading or other reference document."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Within 90 days."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        kind: Global___OfferKind.ValueType = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "kind", b"kind", "lot_id", b"lot_id", "reference_document", b"reference_document", "request_id", b"request_id", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferLotRequest: _TypeAlias = OfferLotRequest  # noqa: Y015
+
+@_typing.final
+class AcceptOfferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptOfferRequest: _TypeAlias = AcceptOfferRequest  # noqa: Y015
+
+@_typing.final
+class RejectOfferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectOfferRequest: _TypeAlias = RejectOfferRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawOfferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawOfferRequest: _TypeAlias = WithdrawOfferRequest  # noqa: Y015
 
 @_typing.final
 class CommitLotQuantityRequest(_message.Message):

@@ -85,6 +85,26 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
                 _registered_method=True)
+        self.OfferLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/OfferLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.AcceptOffer = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/AcceptOffer',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.AcceptOfferRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.RejectOffer = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/RejectOffer',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RejectOfferRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.WithdrawOffer = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/WithdrawOffer',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
         self.CommitLotQuantity = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
@@ -173,6 +193,36 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OfferLot(self, request, context):
+        """Offers a lot to someone: its owner the ownership, its custodian the custody, who is both may offer both.
+        Until the offer ends nothing else is done with the lot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptOffer(self, request, context):
+        """Takes what was offered to the caller. Repeated, it finds the first acceptance. Ownership changes as with
+        TransferLot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectOffer(self, request, context):
+        """Refuses what was offered to the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawOffer(self, request, context):
+        """Takes back what the caller offered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CommitLotQuantity(self, request, context):
         """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
         it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -240,6 +290,26 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
             'DestroyLot': grpc.unary_unary_rpc_method_handler(
                     servicer.DestroyLot,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'OfferLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.OfferLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'AcceptOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptOffer,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.AcceptOfferRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'RejectOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectOffer,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RejectOfferRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'WithdrawOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawOffer,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
             'CommitLotQuantity': grpc.unary_unary_rpc_method_handler(
@@ -523,6 +593,114 @@ class CropCommandService:
             target,
             '/greenledger.crops.v1.CropCommandService/DestroyLot',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OfferLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/OfferLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/AcceptOffer',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.AcceptOfferRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/RejectOffer',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.RejectOfferRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/WithdrawOffer',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
             options,
             channel_credentials,

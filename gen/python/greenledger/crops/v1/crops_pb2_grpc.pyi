@@ -40,6 +40,18 @@ class CropCommandServiceStub:
     """Ends a hold. Its owner or an operator may; what an operator holds, operators release."""
     DestroyLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.DestroyLotRequest, _crops_pb2.Lot]
     """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
+    OfferLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.OfferLotRequest, _crops_pb2.Lot]
+    """Offers a lot to someone: its owner the ownership, its custodian the custody, who is both may offer both.
+    Until the offer ends nothing else is done with the lot.
+    """
+    AcceptOffer: _aio.UnaryUnaryMultiCallable[_crops_pb2.AcceptOfferRequest, _crops_pb2.Lot]
+    """Takes what was offered to the caller. Repeated, it finds the first acceptance. Ownership changes as with
+    TransferLot.
+    """
+    RejectOffer: _aio.UnaryUnaryMultiCallable[_crops_pb2.RejectOfferRequest, _crops_pb2.Lot]
+    """Refuses what was offered to the caller."""
+    WithdrawOffer: _aio.UnaryUnaryMultiCallable[_crops_pb2.WithdrawOfferRequest, _crops_pb2.Lot]
+    """Takes back what the caller offered."""
     CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
     """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
     it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -134,6 +146,42 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.DestroyLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
         """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
+
+    @_abc_1.abstractmethod
+    def OfferLot(
+        self,
+        request: _crops_pb2.OfferLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.OfferLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Offers a lot to someone: its owner the ownership, its custodian the custody, who is both may offer both.
+        Until the offer ends nothing else is done with the lot.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptOffer(
+        self,
+        request: _crops_pb2.AcceptOfferRequest,
+        context: _aio.ServicerContext[_crops_pb2.AcceptOfferRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes what was offered to the caller. Repeated, it finds the first acceptance. Ownership changes as with
+        TransferLot.
+        """
+
+    @_abc_1.abstractmethod
+    def RejectOffer(
+        self,
+        request: _crops_pb2.RejectOfferRequest,
+        context: _aio.ServicerContext[_crops_pb2.RejectOfferRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Refuses what was offered to the caller."""
+
+    @_abc_1.abstractmethod
+    def WithdrawOffer(
+        self,
+        request: _crops_pb2.WithdrawOfferRequest,
+        context: _aio.ServicerContext[_crops_pb2.WithdrawOfferRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes back what the caller offered."""
 
     @_abc_1.abstractmethod
     def CommitLotQuantity(

@@ -95,12 +95,15 @@ class LotTransferred(_message.Message):
     NEW_OWNER_ID_FIELD_NUMBER: _builtins.int
     REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
     TRANSFER_NUMBER_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     previous_owner_id: _builtins.str
     new_owner_id: _builtins.str
     reference_document: _builtins.str
     transfer_number: _builtins.int
     """1 for the lot's first transfer, and so on."""
+    custodian_id: _builtins.str
+    """Who has the goods after it."""
     def __init__(
         self,
         *,
@@ -109,10 +112,11 @@ class LotTransferred(_message.Message):
         new_owner_id: _builtins.str = ...,
         reference_document: _builtins.str = ...,
         transfer_number: _builtins.int = ...,
+        custodian_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "new_owner_id", b"new_owner_id", "previous_owner_id", b"previous_owner_id", "reference_document", b"reference_document", "transfer_number", b"transfer_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "lot_id", b"lot_id", "new_owner_id", b"new_owner_id", "previous_owner_id", b"previous_owner_id", "reference_document", b"reference_document", "transfer_number", b"transfer_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -400,3 +404,100 @@ class LotDestroyed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LotDestroyed: _TypeAlias = LotDestroyed  # noqa: Y015
+
+@_typing.final
+class LotOffered(_message.Message):
+    """A lot was offered to someone. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OFFERED_BY_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    kind: _crops_pb2.OfferKind.ValueType
+    offered_by: _builtins.str
+    to_id: _builtins.str
+    reference_document: _builtins.str
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+        kind: _crops_pb2.OfferKind.ValueType = ...,
+        offered_by: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "kind", b"kind", "lot_id", b"lot_id", "offer_id", b"offer_id", "offered_by", b"offered_by", "reference_document", b"reference_document", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotOffered: _TypeAlias = LotOffered  # noqa: Y015
+
+@_typing.final
+class LotOfferEnded(_message.Message):
+    """An offer is no longer open; a recall or a hold ends one too, without this event. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    outcome: _crops_pb2.OfferOutcome.ValueType
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+        outcome: _crops_pb2.OfferOutcome.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "offer_id", b"offer_id", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotOfferEnded: _TypeAlias = LotOfferEnded  # noqa: Y015
+
+@_typing.final
+class LotCustodyChanged(_message.Message):
+    """Someone else has the goods of a lot; its owner did not change. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    PREVIOUS_CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    previous_custodian_id: _builtins.str
+    custodian_id: _builtins.str
+    reference_document: _builtins.str
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        previous_custodian_id: _builtins.str = ...,
+        custodian_id: _builtins.str = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "lot_id", b"lot_id", "previous_custodian_id", b"previous_custodian_id", "reference_document", b"reference_document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotCustodyChanged: _TypeAlias = LotCustodyChanged  # noqa: Y015
