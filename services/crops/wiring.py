@@ -81,7 +81,7 @@ def wire(runtime: Runtime) -> Service:
             Servicer(
                 "greenledger.crops.v1.CropQueryService",
                 crops_pb2_grpc.add_CropQueryServiceServicer_to_server,
-                QueryServicer(ReadLots(queries), runtime.page_tokens),
+                QueryServicer(ReadLots(queries, lots), runtime.page_tokens),
             ),
             Servicer(
                 "greenledger.crops.v1.LedgerService",

@@ -549,8 +549,12 @@ CROPS = {
     ),
     "CropQueryService/GetLot": Entry(
         {"lotId": "{lot}"},
-        {"lot_id": ["", *IDS]},
-        [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+        {"lot_id": ["", *IDS], "version": [-1, 0]},
+        [
+            Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("guest", "NOT_FOUND", "LOT_STATE_NOT_FOUND", {"version": 1000000}),
+            Refused("guest", "NOT_FOUND", "LOT_STATE_NOT_FOUND", {"read_time": "2001-01-01T00:00:00Z"}),
+        ],
     ),
     "CropQueryService/ListLots": Entry(
         {},

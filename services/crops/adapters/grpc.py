@@ -203,7 +203,12 @@ class QueryServicer(crops_pb2_grpc.CropQueryServiceServicer):
         self._page_tokens = page_tokens
 
     async def GetLot(self, request: pb.GetLotRequest, context: Context) -> pb.Lot:
-        return lot_to_proto(await self._lots.get(id_from_proto(request.lot_id)))
+        lot_id, moment = id_from_proto(request.lot_id), request.WhichOneof("moment")
+        if moment == "version":
+            return lot_to_proto(await self._lots.at_version(lot_id, request.version))
+        if moment == "read_time":
+            return lot_to_proto(await self._lots.at_time(lot_id, timestamp_from_proto(request.read_time)))
+        return lot_to_proto(await self._lots.get(lot_id))
 
     async def ListLots(self, request: pb.ListLotsRequest, context: Context) -> pb.ListLotsResponse:
         size, where = page_size(request.page_size), filter_from_proto(request)

@@ -32,7 +32,15 @@ class Lots(Protocol):
         """A lot as it is, or as it was after so many events.
 
         Raises:
-            NotFound: LOT_NOT_FOUND.
+            NotFound: LOT_NOT_FOUND; LOT_STATE_NOT_FOUND, there are not so many yet.
+        """
+        ...
+
+    async def load_at(self, lot_id: str, time: datetime) -> Lot:
+        """A lot as it was, by what had been recorded until then.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND; LOT_STATE_NOT_FOUND, it was not there yet.
         """
         ...
 

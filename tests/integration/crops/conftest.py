@@ -95,7 +95,7 @@ class Crops:
         self.reject = RejectOffer(database, self.lots, clock)
         self.withdraw = WithdrawOffer(database, self.lots, clock)
         self.expire = ExpireOffers(database, self.lots, clock, self.queries)
-        self.read = ReadLots(self.queries)
+        self.read = ReadLots(self.queries, self.lots)
 
     async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:
         """A new lot of GROWER, fresh by the system's clock."""

@@ -201,6 +201,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NOT_OFFERER: _ErrorReason.ValueType  # 32
     ERROR_REASON_NOT_CUSTODIAN: _ErrorReason.ValueType  # 33
     """Someone else has the goods."""
+    ERROR_REASON_LOT_STATE_NOT_FOUND: _ErrorReason.ValueType  # 34
+    """The lot has no such version, or was not there yet at that time."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -263,6 +265,8 @@ ERROR_REASON_NOT_ADDRESSEE: ErrorReason.ValueType  # 31
 ERROR_REASON_NOT_OFFERER: ErrorReason.ValueType  # 32
 ERROR_REASON_NOT_CUSTODIAN: ErrorReason.ValueType  # 33
 """Someone else has the goods."""
+ERROR_REASON_LOT_STATE_NOT_FOUND: ErrorReason.ValueType  # 34
+"""The lot has no such version, or was not there yet at that time."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -1268,17 +1272,29 @@ class GetLotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LOT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
+    version: _builtins.int
+    """As it was after so many events; an etag is one."""
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As it was by what had been recorded until then."""
+
     def __init__(
         self,
         *,
         lot_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment", "read_time", b"read_time", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "moment", b"moment", "read_time", b"read_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_moment: _TypeAlias = _typing.Literal["version", "read_time"]  # noqa: Y015
+    _WhichOneofArgType_moment: _TypeAlias = _typing.Literal["moment", b"moment"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_moment) -> _WhichOneofReturnType_moment | None: ...
 
 Global___GetLotRequest: _TypeAlias = GetLotRequest  # noqa: Y015
 

@@ -804,7 +804,8 @@ class CropQueryServiceServicer:
     """
 
     def GetLot(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A lot as it is, or as it was at any version or time.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

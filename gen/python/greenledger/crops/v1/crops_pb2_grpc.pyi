@@ -209,6 +209,7 @@ class CropQueryServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.GetLotRequest, _crops_pb2.Lot]
+    """A lot as it is, or as it was at any version or time."""
     ListLots: _aio.UnaryUnaryMultiCallable[_crops_pb2.ListLotsRequest, _crops_pb2.ListLotsResponse]
     ListLotEvents: _aio.UnaryUnaryMultiCallable[_crops_pb2.ListLotEventsRequest, _crops_pb2.ListLotEventsResponse]
     """The lot's history, oldest first."""
@@ -223,7 +224,8 @@ class CropQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _crops_pb2.GetLotRequest,
         context: _aio.ServicerContext[_crops_pb2.GetLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
-    ) -> _abc.Awaitable[_crops_pb2.Lot]: ...
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """A lot as it is, or as it was at any version or time."""
 
     @_abc_1.abstractmethod
     def ListLots(
