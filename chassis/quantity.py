@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Final, Self
 
 from chassis.errors import InvalidArgument
@@ -65,6 +66,28 @@ class Quantity:
             return cls(Decimal(amount), unit)
         except InvalidOperation:
             raise InvalidArgument("QUANTITY_INVALID", f"{amount!r} is not a decimal number") from None
+
+    @classmethod
+    def exactly(cls, base: Fraction, unit: str) -> Self:
+        """So much of the base unit (kg, L, pieces) in a unit of that dimension, without rounding.
+
+        Raises:
+            InvalidArgument: UNIT_UNKNOWN; QUANTITY_INVALID when it takes more than six places.
+        """
+        factor = _UNITS.get(unit, ("", Decimal(1)))[1]
+        millionths = base / Fraction(factor) * 10**6
+        if millionths.denominator != 1:
+            raise InvalidArgument(
+                "QUANTITY_INVALID",
+                f"the amount cannot be told in {unit} exactly to six decimal places",
+                metadata={"unit": unit},
+            )
+        return cls(Decimal(millionths.numerator).scaleb(-6), unit)
+
+    @property
+    def exact(self) -> Fraction:
+        """The amount in the base unit of its dimension (kg, L, pieces), not rounded."""
+        return Fraction(self.amount) * Fraction(_UNITS[self.unit][1])
 
     @property
     def is_zero(self) -> bool:

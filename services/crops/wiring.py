@@ -19,12 +19,21 @@ from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.handover import (
+    AcceptOffer,
+    ExpireOffers,
+    OfferLot,
+    RejectOffer,
+    WithdrawOffer,
+)
+from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
+from services.crops.application.transform_lots import MergeLots, TransformLots
 
 LEDGER_ORIGIN = "greenledger/crops"
 
@@ -43,13 +52,24 @@ def wire(runtime: Runtime) -> Service:
     steps = TransferSteps(lots, queries, users, notifications, clock)
     engine = runtime.saga_engine([transfer_saga(steps, announcements)])
     transfers = EngineTransfers(database, engine, announcements, clock)
+    transfer = TransferLot(database, transfers, lots, clock)
     commands = CommandServicer(
         MintLot(database, lots, clock, ids),
-        TransferLot(database, transfers, lots, clock),
+        transfer,
         SplitLot(database, lots, clock, ids),
         RecallLot(database, lots, clock),
         CommitQuantity(database, lots, clock),
         ReleaseQuantity(database, lots, clock),
+        MergeLots(database, lots, clock, ids),
+        TransformLots(database, lots, clock, ids),
+        HoldLot(database, lots, clock),
+        ReleaseHold(database, lots, clock),
+        DestroyLot(database, lots, clock),
+        ReleaseRecall(database, lots, clock),
+        OfferLot(database, lots, clock, ids),
+        AcceptOffer(database, lots, clock, transfer),
+        RejectOffer(database, lots, clock),
+        WithdrawOffer(database, lots, clock),
     )
     return Service(
         servicers=[
@@ -61,7 +81,7 @@ def wire(runtime: Runtime) -> Service:
             Servicer(
                 "greenledger.crops.v1.CropQueryService",
                 crops_pb2_grpc.add_CropQueryServiceServicer_to_server,
-                QueryServicer(ReadLots(queries), runtime.page_tokens),
+                QueryServicer(ReadLots(queries, lots), runtime.page_tokens),
             ),
             Servicer(
                 "greenledger.crops.v1.LedgerService",
@@ -72,7 +92,10 @@ def wire(runtime: Runtime) -> Service:
         sagas=engine,
         projections=[ProjectionRunner(database, store, LOTS)],
         # A head now and then even if nobody asks: what is signed can no longer be changed unnoticed.
-        background=[Every("ledger.sign", ledger.sign)],
+        background=[
+            Every("ledger.sign", ledger.sign),
+            Every("offers.expire", ExpireOffers(database, lots, clock, queries)),
+        ],
         on_start=log.adopt,
     )
 

@@ -314,6 +314,74 @@ CROPS = {
             Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"parts[0].quantity.unit_code": "LTR"}),
         ],
     ),
+    "CropCommandService/MergeLots": Entry(
+        {
+            "requestId": "{request}",
+            "inputs": [{"lotId": "{lot}"}, {"lotId": "{free_lot}"}],
+            "lotCode": "M-{code}",
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "inputs": [[], ABSENT, [{"lotId": "00000000-0000-7000-8000-000000000001"}]],
+            "inputs[0].lot_id": ["", ABSENT, *IDS],
+            "lot_code": ["", ABSENT, "x" * 81],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"inputs[0].lot_id": "{nobody}"}),
+            Refused("manager", "INVALID_ARGUMENT", "INPUT_REPEATED", {"inputs[1].lot_id": "{lot}"}),
+        ],
+    ),
+    "CropCommandService/TransformLots": Entry(
+        {
+            "requestId": "{request}",
+            "inputs": [{"lotId": "{lot}", "quantity": {"amount": "1", "unitCode": "GRM"}}],
+            "outputs": [
+                {
+                    "lotCode": "T-{code}",
+                    "productCode": "salad",
+                    "quantity": {"amount": "1", "unitCode": "GRM"},
+                    "expireTime": "2099-01-01T00:00:00Z",
+                }
+            ],
+            "step": 3,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "inputs": [[], ABSENT],
+            "inputs[0].lot_id": ["", ABSENT, *IDS],
+            "inputs[0].quantity.amount": AMOUNTS,
+            "outputs": [[], ABSENT],
+            "outputs[0].lot_code": ["", ABSENT, "x" * 81],
+            "outputs[0].product_code": ["", ABSENT, "Salad", "x" * 81],
+            "outputs[0].quantity": [ABSENT],
+            "outputs[0].quantity.amount": AMOUNTS,
+            "outputs[0].expire_time": [ABSENT],
+            "step": [ABSENT, 0, 1, 99],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"inputs[0].lot_id": "{nobody}"}),
+            Refused(
+                "manager",
+                "FAILED_PRECONDITION",
+                "QUANTITY_EXCEEDED",
+                {"inputs[0].quantity.amount": "999999999"},
+            ),
+            Refused(
+                "manager",
+                "INVALID_ARGUMENT",
+                "QUANTITY_NOT_CONSERVED",
+                {"outputs[0].quantity.amount": "2"},
+            ),
+            Refused(
+                "manager",
+                "INVALID_ARGUMENT",
+                "TIMES_INVALID",
+                {"outputs[0].expire_time": "2001-01-01T00:00:00Z"},
+            ),
+        ],
+    ),
     "CropCommandService/RecallLot": Entry(
         {"requestId": "{request}", "lotId": "{lot}", "reason": "a test", "recallClass": 1},
         {
@@ -326,6 +394,120 @@ CROPS = {
             Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
             Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
             Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+        ],
+    ),
+    "CropCommandService/ReleaseRecall": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+        },
+        [
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("operator", "FAILED_PRECONDITION", "LOT_NOT_RECALLED", {"lot_id": "{free_lot}"}),
+        ],
+    ),
+    "CropCommandService/HoldLot": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+        ],
+    ),
+    "CropCommandService/ReleaseHold": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("operator", "FAILED_PRECONDITION", "LOT_NOT_HELD", {"lot_id": "{free_lot}"}),
+        ],
+    ),
+    "CropCommandService/DestroyLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "reason": "a test",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "reason": ["", ABSENT, "x" * 501],
+            "quantity.amount": AMOUNTS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
+            Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+        ],
+    ),
+    "CropCommandService/OfferLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{free_lot}",
+            "toId": "{manager_id}",
+            "kind": 3,
+            "expireTime": "2001-01-01T00:00:00Z",
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "to_id": ["", ABSENT, *IDS],
+            "kind": [ABSENT, 0, 99],
+            "expire_time": [ABSENT],
+            "reference_document": ["x" * 101],
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+        ],
+    ),
+    "CropCommandService/AcceptOffer": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "offerId": "{nobody}"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "offer_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "OFFER_NOT_FOUND"),
+        ],
+    ),
+    "CropCommandService/RejectOffer": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "offerId": "{nobody}"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "offer_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "OFFER_NOT_FOUND"),
+        ],
+    ),
+    "CropCommandService/WithdrawOffer": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "offerId": "{nobody}"},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "offer_id": ["", ABSENT, *IDS],
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "OFFER_NOT_FOUND"),
         ],
     ),
     "CropCommandService/CommitLotQuantity": Entry(
@@ -367,8 +549,12 @@ CROPS = {
     ),
     "CropQueryService/GetLot": Entry(
         {"lotId": "{lot}"},
-        {"lot_id": ["", *IDS]},
-        [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+        {"lot_id": ["", *IDS], "version": [-1, 0]},
+        [
+            Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("guest", "NOT_FOUND", "LOT_STATE_NOT_FOUND", {"version": 1000000}),
+            Refused("guest", "NOT_FOUND", "LOT_STATE_NOT_FOUND", {"read_time": "2001-01-01T00:00:00Z"}),
+        ],
     ),
     "CropQueryService/ListLots": Entry(
         {},

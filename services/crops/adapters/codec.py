@@ -1,22 +1,29 @@
 """Protobuf of the lots' API to and from ours."""
 
+from collections.abc import Sequence
+
 from chassis.protobuf import (
     quantity_from_proto,
     quantity_to_proto,
     timestamp_from_proto,
     timestamp_to_proto,
 )
+from chassis.quantity import Quantity
 from greenledger.crops.v1 import crops_pb2 as pb
+from services.crops.application.transform_lots import Transformed, Wanted
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
-from services.crops.domain.events import Origin, Purpose, RecallClass
+from services.crops.domain.events import OfferKind, OfferOutcome, Origin, Purpose, RecallClass, Step
 from services.crops.domain.harvest import Harvest
-from services.crops.domain.lot import Commitment, LotState
+from services.crops.domain.lot import Commitment, LotState, Offer
 
 _STATES = {state: pb.LotState.Value(f"LOT_STATE_{state.value}") for state in LotState}
 _STATES_FROM = {number: state for state, number in _STATES.items()}
 _CLASSES = {pb.RecallClass.Value(f"RECALL_CLASS_{each.value}"): each for each in RecallClass}
 _PURPOSES = {each: pb.CommitmentPurpose.Value(f"COMMITMENT_PURPOSE_{each.value}") for each in Purpose}
 _PURPOSES_FROM = {number: purpose for purpose, number in _PURPOSES.items()}
+
+_STEPS = {each: pb.TransformationStep.Value(f"TRANSFORMATION_STEP_{each.value}") for each in Step}
+_STEPS_FROM = {number: step for step, number in _STEPS.items()}
 
 
 def id_from_proto(text: str) -> str:
@@ -90,6 +97,83 @@ def commitment_from_proto(request: pb.CommitLotQuantityRequest) -> Commitment:
     )
 
 
+def offer_kind_to_proto(kind: OfferKind) -> pb.OfferKind.ValueType:
+    """What is offered."""
+    return pb.OfferKind.Value(f"OFFER_KIND_{kind.value}")
+
+
+def offer_kind_from_proto(number: pb.OfferKind.ValueType) -> OfferKind:
+    """What is offered; the contract has refused UNSPECIFIED."""
+    return OfferKind(pb.OfferKind.Name(number).removeprefix("OFFER_KIND_"))
+
+
+def outcome_to_proto(outcome: OfferOutcome) -> pb.OfferOutcome.ValueType:
+    """How an offer ended."""
+    return pb.OfferOutcome.Value(f"OFFER_OUTCOME_{outcome.value}")
+
+
+def offer_to_proto(offer: Offer) -> pb.Offer:
+    """An open offer."""
+    return pb.Offer(
+        offer_id=offer.offer_id,
+        kind=offer_kind_to_proto(offer.kind),
+        offered_by=offer.offered_by,
+        to_id=offer.to_id,
+        expire_time=timestamp_to_proto(offer.expire_time),
+        reference_document=offer.reference_document,
+    )
+
+
+def step_to_proto(step: Step) -> pb.TransformationStep.ValueType:
+    """What was done to lots."""
+    return _STEPS[step]
+
+
+def step_from_proto(number: pb.TransformationStep.ValueType) -> Step:
+    """What is to be done; the contract has refused UNSPECIFIED and MERGE."""
+    return _STEPS_FROM[number]
+
+
+def inputs_from_proto(inputs: Sequence[pb.LotInput]) -> list[tuple[str, Quantity | None]]:
+    """How much of which lots is used; None for all that is free.
+
+    Raises:
+        InvalidArgument: UNIT_UNKNOWN or QUANTITY_INVALID.
+    """
+    return [
+        (
+            id_from_proto(each.lot_id),
+            quantity_from_proto(each.quantity) if each.HasField("quantity") else None,
+        )
+        for each in inputs
+    ]
+
+
+def output_from_proto(output: pb.LotOutput) -> Wanted:
+    """A lot to be made.
+
+    Raises:
+        InvalidArgument: UNIT_UNKNOWN, QUANTITY_INVALID or TIMES_INVALID.
+    """
+    return Wanted(
+        lot_code=output.lot_code,
+        product_code=output.product_code,
+        description=output.description,
+        variety=output.variety,
+        quantity=quantity_from_proto(output.quantity),
+        expire_time=timestamp_from_proto(output.expire_time),
+    )
+
+
+def transformed_to_proto(done: Transformed) -> pb.TransformLotsResponse:
+    """What came of a transformation."""
+    return pb.TransformLotsResponse(
+        transformation_id=done.transformation_id,
+        inputs=map(lot_to_proto, done.inputs),
+        outputs=map(lot_to_proto, done.outputs),
+    )
+
+
 def filter_from_proto(request: pb.ListLotsRequest) -> LotFilter:
     """Which lots to list."""
     return LotFilter(
@@ -118,9 +202,13 @@ def lot_to_proto(lot: LotView) -> pb.Lot:
         harvest_time=timestamp_to_proto(lot.harvest_time),
         expire_time=timestamp_to_proto(lot.expire_time),
         parent_lot_id=lot.parent_lot_id or "",
+        parent_lot_ids=lot.parent_lot_ids,
         transfer_count=lot.transfer_count,
         last_transfer_time=timestamp_to_proto(lot.last_transfer_time) if lot.last_transfer_time else None,
         recall_reason=lot.recall_reason,
+        hold_reason=lot.hold_reason,
+        custodian_id=lot.custodian_id,
+        offer=offer_to_proto(lot.offer) if lot.offer else None,
         create_time=timestamp_to_proto(lot.create_time),
         update_time=timestamp_to_proto(lot.update_time),
         etag=str(lot.version),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -13,8 +14,8 @@ from chassis.quantity import Quantity
 from services.crops.adapters.events import stream_of
 from services.crops.adapters.projection import LOTS
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
-from services.crops.domain.events import Origin
-from services.crops.domain.lot import LotState
+from services.crops.domain.events import OfferKind, Origin
+from services.crops.domain.lot import LotState, Offer
 
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.05
@@ -29,11 +30,12 @@ SELECT coalesce((SELECT position FROM projection WHERE name = $1 AND status = 'l
 """
 _EVENTS = "SELECT * FROM lot_history WHERE lot_id = $1 AND version > $2 ORDER BY version LIMIT $3"
 _OWNERSHIP = "SELECT * FROM lot_ownership WHERE lot_id = $1 AND number > $2 ORDER BY number LIMIT $3"
+_OVERDUE = "SELECT lot_id FROM lot_view WHERE offer_expire_time <= $1 ORDER BY offer_expire_time LIMIT $2"
 _VERSION = "SELECT version FROM lot_view WHERE lot_id = $1"
 
 
 class ProjectedLots:
-    """Implements `LotQueries`.
+    """Implements `LotQueries` and `OverdueOffers`.
 
     Args:
         patience_s: how long a question waits for the projection, which is usually milliseconds behind;
@@ -87,6 +89,10 @@ class ProjectedLots:
         rows = await self._database.fetch(_OWNERSHIP, lot_id, after_number, limit)
         return [_ownership(row) for row in rows]
 
+    async def overdue(self, now: datetime, limit: int) -> Sequence[str]:
+        rows = await self._database.fetch(_OVERDUE, now, limit)
+        return [row["lot_id"] for row in rows]
+
     async def shows(self, lot_id: str, version: int) -> bool:
         async def reached() -> bool:
             return int(await self._database.fetchval(_VERSION, lot_id) or 0) >= version
@@ -130,12 +136,23 @@ def _lot(row: asyncpg.Record) -> LotView:
         harvest_time=row["harvest_time"],
         expire_time=row["expire_time"],
         parent_lot_id=row["parent_lot_id"],
+        parent_lot_ids=tuple(row["parent_lot_ids"]),
         transfer_count=row["transfer_count"],
         last_transfer_time=row["last_transfer_time"],
         recall_reason=row["recall_reason"],
+        hold_reason=row["hold_reason"],
+        custodian_id=row["custodian_id"],
+        offer=_offer(row),
         create_time=row["create_time"],
         update_time=row["update_time"],
     )
+
+
+def _offer(row: asyncpg.Record) -> Offer | None:
+    if row["offer"] is None:
+        return None
+    stored = json.loads(row["offer"])
+    return Offer(**{**stored, "kind": OfferKind(stored["kind"])}, expire_time=row["offer_expire_time"])
 
 
 def _event(row: asyncpg.Record) -> LotEventView:

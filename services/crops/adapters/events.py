@@ -7,27 +7,54 @@ from typing import Any
 from chassis.eventstore import NewEvent, RecordedEvent, Upcasters
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotCustodyChanged,
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
+    LotTransformed,
+    OfferKind,
+    OfferOutcome,
     Origin,
     Purpose,
     RecallClass,
     SplitPart,
+    Step,
+    TransformInput,
+    TransformOutput,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSIONS = {"LotMinted": 2, "LotTransferBegun": 2, "LotTransferred": 2}
+"""Of the types that no longer have their first shape; see `UPCASTERS`."""
+
 STREAM_PREFIX = "lot-"
 UPCASTERS = Upcasters()
-"""Steps from older shapes to today's; none so far, since every event has its first shape."""
+"""Steps from older shapes to today's."""
 
 Data = Mapping[str, Any]
+
+
+def _minted_v1(data: dict[str, Any]) -> dict[str, Any]:
+    """Before there were transformations a lot had one parent or none."""
+    parent = data["parent_lot_id"]
+    return {**data, "parent_lot_ids": [parent] if parent else [], "transformation_id": None}
+
+
+UPCASTERS.register("LotMinted", 1, _minted_v1)
+# Before custody was apart from ownership the goods went along with it.
+UPCASTERS.register("LotTransferBegun", 1, lambda data: {**data, "custody": True})
+UPCASTERS.register("LotTransferred", 1, lambda data: {**data, "custodian_id": data["new_owner_id"]})
 
 
 def stream_of(lot_id: str) -> str:
@@ -38,7 +65,8 @@ def stream_of(lot_id: str) -> str:
 def encode(event: LotEvent) -> NewEvent:
     """A fact as it is stored, without the lot's id, which the stream says."""
     data = {name: _to_json(getattr(event, name)) for name in event.__dataclass_fields__ if name != "lot_id"}
-    return NewEvent(type(event).__name__, SCHEMA_VERSION, data)
+    kind = type(event).__name__
+    return NewEvent(kind, SCHEMA_VERSIONS.get(kind, 1), data)
 
 
 def decode(recorded: RecordedEvent) -> LotEvent:
@@ -59,12 +87,8 @@ def _to_json(value: Any) -> Any:
             return {"amount": value.text, "unit": value.unit}
         case Origin():
             return {name: getattr(value, name) for name in Origin.__dataclass_fields__}
-        case SplitPart():
-            return {
-                "lot_id": value.lot_id,
-                "lot_code": value.lot_code,
-                "quantity": _to_json(value.quantity),
-            }
+        case SplitPart() | TransformInput() | TransformOutput():
+            return {name: _to_json(getattr(value, name)) for name in value.__dataclass_fields__}
         case tuple():
             return [_to_json(item) for item in value]
     return value
@@ -94,6 +118,8 @@ def _minted(lot_id: str, data: Data) -> LotMinted:
         expire_time=datetime.fromisoformat(data["expire_time"]),
         parent_lot_id=data["parent_lot_id"],
         at=_at(data),
+        parent_lot_ids=tuple(data["parent_lot_ids"]),
+        transformation_id=data["transformation_id"],
     )
 
 
@@ -103,6 +129,7 @@ def _begun(lot_id: str, data: Data) -> LotTransferBegun:
         transfer_id=data["transfer_id"],
         new_owner_id=data["new_owner_id"],
         reference_document=data["reference_document"],
+        custody=data["custody"],
         at=_at(data),
     )
 
@@ -115,6 +142,7 @@ def _transferred(lot_id: str, data: Data) -> LotTransferred:
         new_owner_id=data["new_owner_id"],
         reference_document=data["reference_document"],
         transfer_number=data["transfer_number"],
+        custodian_id=data["custodian_id"],
         at=_at(data),
     )
 
@@ -128,6 +156,27 @@ def _split(lot_id: str, data: Data) -> LotSplit:
         SplitPart(part["lot_id"], part["lot_code"], _quantity(part["quantity"])) for part in data["parts"]
     )
     return LotSplit(lot_id=lot_id, parts=parts, remaining=_quantity(data["remaining"]), at=_at(data))
+
+
+def _transformed(lot_id: str, data: Data) -> LotTransformed:
+    return LotTransformed(
+        lot_id=lot_id,
+        transformation_id=data["transformation_id"],
+        step=Step(data["step"]),
+        owner_id=data["owner_id"],
+        inputs=tuple(
+            TransformInput(each["lot_id"], _quantity(each["quantity"]), _quantity(each["remaining"]))
+            for each in data["inputs"]
+        ),
+        outputs=tuple(
+            TransformOutput(
+                each["lot_id"], each["lot_code"], each["product_code"], _quantity(each["quantity"])
+            )
+            for each in data["outputs"]
+        ),
+        loss=_quantity(data["loss"]) if data["loss"] else None,
+        at=_at(data),
+    )
 
 
 def _committed(lot_id: str, data: Data) -> LotQuantityCommitted:
@@ -161,13 +210,79 @@ def _recalled(lot_id: str, data: Data) -> LotRecalled:
     )
 
 
+def _recall_released(lot_id: str, data: Data) -> LotRecallReleased:
+    return LotRecallReleased(
+        lot_id=lot_id, root_lot_id=data["root_lot_id"], reason=data["reason"], at=_at(data)
+    )
+
+
+def _held(lot_id: str, data: Data) -> LotHeld:
+    return LotHeld(
+        lot_id=lot_id,
+        reason=data["reason"],
+        held_by=data["held_by"],
+        official=data["official"],
+        at=_at(data),
+    )
+
+
+def _hold_released(lot_id: str, data: Data) -> LotHoldReleased:
+    return LotHoldReleased(lot_id=lot_id, reason=data["reason"], at=_at(data))
+
+
+def _destroyed(lot_id: str, data: Data) -> LotDestroyed:
+    return LotDestroyed(
+        lot_id=lot_id,
+        quantity=_quantity(data["quantity"]),
+        remaining=_quantity(data["remaining"]),
+        reason=data["reason"],
+        at=_at(data),
+    )
+
+
+def _offered(lot_id: str, data: Data) -> LotOffered:
+    return LotOffered(
+        lot_id=lot_id,
+        offer_id=data["offer_id"],
+        kind=OfferKind(data["kind"]),
+        offered_by=data["offered_by"],
+        to_id=data["to_id"],
+        expire_time=datetime.fromisoformat(data["expire_time"]),
+        reference_document=data["reference_document"],
+        at=_at(data),
+    )
+
+
+def _offer_ended(lot_id: str, data: Data) -> LotOfferEnded:
+    outcome = OfferOutcome(data["outcome"])
+    return LotOfferEnded(lot_id=lot_id, offer_id=data["offer_id"], outcome=outcome, at=_at(data))
+
+
+def _custody_changed(lot_id: str, data: Data) -> LotCustodyChanged:
+    return LotCustodyChanged(
+        lot_id=lot_id,
+        previous_custodian_id=data["previous_custodian_id"],
+        custodian_id=data["custodian_id"],
+        reference_document=data["reference_document"],
+        at=_at(data),
+    )
+
+
 _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotMinted": _minted,
     "LotTransferBegun": _begun,
     "LotTransferred": _transferred,
     "LotTransferCancelled": _cancelled,
     "LotSplit": _split,
+    "LotTransformed": _transformed,
     "LotQuantityCommitted": _committed,
     "LotQuantityReleased": _released,
     "LotRecalled": _recalled,
+    "LotRecallReleased": _recall_released,
+    "LotHeld": _held,
+    "LotHoldReleased": _hold_released,
+    "LotDestroyed": _destroyed,
+    "LotOffered": _offered,
+    "LotOfferEnded": _offer_ended,
+    "LotCustodyChanged": _custody_changed,
 }

@@ -6,7 +6,7 @@ import grpc.aio
 
 from chassis.context import caller
 from chassis.paging import PageTokens, page_size
-from chassis.protobuf import quantity_from_proto, quantity_to_proto
+from chassis.protobuf import quantity_from_proto, quantity_to_proto, timestamp_from_proto
 from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import crops_pb2_grpc
 from services.crops.adapters.codec import (
@@ -15,17 +15,25 @@ from services.crops.adapters.codec import (
     filter_from_proto,
     harvest_from_proto,
     id_from_proto,
+    inputs_from_proto,
     lot_to_proto,
+    offer_kind_from_proto,
+    output_from_proto,
     ownership_to_proto,
     recall_class_from_proto,
+    step_from_proto,
+    transformed_to_proto,
 )
 from services.crops.adapters.metrics import timed
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.handover import AcceptOffer, OfferLot, RejectOffer, WithdrawOffer
+from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
+from services.crops.application.transform_lots import MergeLots, TransformLots
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,6 +49,16 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         recall: RecallLot,
         commit: CommitQuantity,
         release: ReleaseQuantity,
+        merge: MergeLots,
+        transform: TransformLots,
+        hold: HoldLot,
+        release_hold: ReleaseHold,
+        destroy: DestroyLot,
+        release_recall: ReleaseRecall,
+        offer: OfferLot,
+        accept: AcceptOffer,
+        reject: RejectOffer,
+        withdraw: WithdrawOffer,
     ) -> None:
         self._mint = mint
         self._transfer = transfer
@@ -48,6 +66,16 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         self._recall = recall
         self._commit = commit
         self._release = release
+        self._merge = merge
+        self._transform = transform
+        self._hold = hold
+        self._release_hold = release_hold
+        self._destroy = destroy
+        self._release_recall = release_recall
+        self._offer = offer
+        self._accept = accept
+        self._reject = reject
+        self._withdraw = withdraw
 
     @timed("mint")
     async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
@@ -70,6 +98,28 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         lot, parts = await self._split(caller(), id_from_proto(request.lot_id), wanted)
         return pb.SplitLotResponse(lot=lot_to_proto(lot), parts=map(lot_to_proto, parts))
 
+    @timed("merge")
+    async def MergeLots(self, request: pb.MergeLotsRequest, context: Context) -> pb.MergeLotsResponse:
+        done = await self._merge(caller(), inputs_from_proto(request.inputs), request.lot_code)
+        return pb.MergeLotsResponse(
+            transformation_id=done.transformation_id,
+            lot=lot_to_proto(done.outputs[0]),
+            inputs=map(lot_to_proto, done.inputs),
+        )
+
+    @timed("transform")
+    async def TransformLots(
+        self, request: pb.TransformLotsRequest, context: Context
+    ) -> pb.TransformLotsResponse:
+        done = await self._transform(
+            caller(),
+            inputs_from_proto(request.inputs),
+            [output_from_proto(each) for each in request.outputs],
+            step_from_proto(request.step),
+            quantity_from_proto(request.loss) if request.HasField("loss") else None,
+        )
+        return transformed_to_proto(done)
+
     @timed("recall")
     async def RecallLot(self, request: pb.RecallLotRequest, context: Context) -> pb.RecallLotResponse:
         recall_class = recall_class_from_proto(request.recall_class)
@@ -77,6 +127,55 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
             caller(), id_from_proto(request.lot_id), request.reason, recall_class
         )
         return pb.RecallLotResponse(lot=lot_to_proto(lot), recalled_lot_ids=recalled)
+
+    @timed("release_recall")
+    async def ReleaseRecall(
+        self, request: pb.ReleaseRecallRequest, context: Context
+    ) -> pb.ReleaseRecallResponse:
+        lot, released = await self._release_recall(id_from_proto(request.lot_id), request.reason)
+        return pb.ReleaseRecallResponse(lot=lot_to_proto(lot), released_lot_ids=released)
+
+    @timed("hold")
+    async def HoldLot(self, request: pb.HoldLotRequest, context: Context) -> pb.Lot:
+        return lot_to_proto(await self._hold(caller(), id_from_proto(request.lot_id), request.reason))
+
+    @timed("release_hold")
+    async def ReleaseHold(self, request: pb.ReleaseHoldRequest, context: Context) -> pb.Lot:
+        return lot_to_proto(await self._release_hold(caller(), id_from_proto(request.lot_id), request.reason))
+
+    @timed("destroy")
+    async def DestroyLot(self, request: pb.DestroyLotRequest, context: Context) -> pb.Lot:
+        quantity = quantity_from_proto(request.quantity) if request.HasField("quantity") else None
+        return lot_to_proto(
+            await self._destroy(caller(), id_from_proto(request.lot_id), quantity, request.reason)
+        )
+
+    @timed("offer")
+    async def OfferLot(self, request: pb.OfferLotRequest, context: Context) -> pb.Lot:
+        lot = await self._offer(
+            caller(),
+            id_from_proto(request.lot_id),
+            id_from_proto(request.to_id),
+            offer_kind_from_proto(request.kind),
+            timestamp_from_proto(request.expire_time),
+            request.reference_document,
+        )
+        return lot_to_proto(lot)
+
+    @timed("accept_offer")
+    async def AcceptOffer(self, request: pb.AcceptOfferRequest, context: Context) -> pb.Lot:
+        lot_id, offer_id = id_from_proto(request.lot_id), id_from_proto(request.offer_id)
+        return lot_to_proto(await self._accept(caller(), lot_id, offer_id))
+
+    @timed("reject_offer")
+    async def RejectOffer(self, request: pb.RejectOfferRequest, context: Context) -> pb.Lot:
+        lot_id, offer_id = id_from_proto(request.lot_id), id_from_proto(request.offer_id)
+        return lot_to_proto(await self._reject(caller(), lot_id, offer_id))
+
+    @timed("withdraw_offer")
+    async def WithdrawOffer(self, request: pb.WithdrawOfferRequest, context: Context) -> pb.Lot:
+        lot_id, offer_id = id_from_proto(request.lot_id), id_from_proto(request.offer_id)
+        return lot_to_proto(await self._withdraw(caller(), lot_id, offer_id))
 
     @timed("commit")
     async def CommitLotQuantity(
@@ -104,7 +203,12 @@ class QueryServicer(crops_pb2_grpc.CropQueryServiceServicer):
         self._page_tokens = page_tokens
 
     async def GetLot(self, request: pb.GetLotRequest, context: Context) -> pb.Lot:
-        return lot_to_proto(await self._lots.get(id_from_proto(request.lot_id)))
+        lot_id, moment = id_from_proto(request.lot_id), request.WhichOneof("moment")
+        if moment == "version":
+            return lot_to_proto(await self._lots.at_version(lot_id, request.version))
+        if moment == "read_time":
+            return lot_to_proto(await self._lots.at_time(lot_id, timestamp_from_proto(request.read_time)))
+        return lot_to_proto(await self._lots.get(lot_id))
 
     async def ListLots(self, request: pb.ListLotsRequest, context: Context) -> pb.ListLotsResponse:
         size, where = page_size(request.page_size), filter_from_proto(request)

@@ -5,21 +5,37 @@ from google.protobuf.message import Message
 from chassis.outbox import Publication
 from chassis.protobuf import quantity_to_proto, timestamp_to_proto
 from greenledger.crops.v1 import crops_pb2, events_pb2
-from services.crops.adapters.codec import origin_to_proto, purpose_to_proto
+from services.crops.adapters.codec import (
+    offer_kind_to_proto,
+    origin_to_proto,
+    outcome_to_proto,
+    purpose_to_proto,
+    step_to_proto,
+)
 from services.crops.domain.events import (
+    LotCustodyChanged,
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferred,
+    LotTransformed,
 )
 
 
 def publication(event: LotEvent) -> Publication | None:
     """What others are told of a fact; None for what concerns nobody else (transfers begun or cancelled, the
-    tombstones of commitments)."""
+    tombstones of commitments). A transformation is in the history of each of its inputs, but told once."""
+    if isinstance(event, LotTransformed):
+        return _transformed(event) if event.lot_id == event.inputs[0].lot_id else None
     encoded = _encode(event)
     if encoded is None:
         return None
@@ -27,7 +43,7 @@ def publication(event: LotEvent) -> Publication | None:
     return Publication(topic, event.lot_id, payload, "lot", occurred_time=event.at)
 
 
-def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - one for each kind of event
+def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PLR0912 - one for each kind of event
     match event:
         case LotMinted():
             return "crop.minted", _minted(event)
@@ -38,6 +54,7 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - o
                 new_owner_id=event.new_owner_id,
                 reference_document=event.reference_document,
                 transfer_number=event.transfer_number,
+                custodian_id=event.custodian_id,
             )
         case LotSplit():
             return "crop.split", events_pb2.LotSplit(
@@ -67,7 +84,69 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911 - o
                 recall_class=crops_pb2.RecallClass.Value(f"RECALL_CLASS_{event.recall_class.value}"),
                 owner_id=event.owner_id,
             )
+        case LotRecallReleased():
+            return "crop.recall-released", events_pb2.LotRecallReleased(
+                lot_id=event.lot_id, root_lot_id=event.root_lot_id, reason=event.reason
+            )
+        case LotOffered():
+            return "crop.offered", events_pb2.LotOffered(
+                lot_id=event.lot_id,
+                offer_id=event.offer_id,
+                kind=offer_kind_to_proto(event.kind),
+                offered_by=event.offered_by,
+                to_id=event.to_id,
+                expire_time=timestamp_to_proto(event.expire_time),
+                reference_document=event.reference_document,
+            )
+        case LotOfferEnded():
+            return "crop.offer-ended", events_pb2.LotOfferEnded(
+                lot_id=event.lot_id, offer_id=event.offer_id, outcome=outcome_to_proto(event.outcome)
+            )
+        case LotCustodyChanged():
+            return "crop.custody-changed", events_pb2.LotCustodyChanged(
+                lot_id=event.lot_id,
+                previous_custodian_id=event.previous_custodian_id,
+                custodian_id=event.custodian_id,
+                reference_document=event.reference_document,
+            )
+        case LotHeld():
+            return "crop.held", events_pb2.LotHeld(
+                lot_id=event.lot_id, reason=event.reason, held_by=event.held_by, official=event.official
+            )
+        case LotHoldReleased():
+            return "crop.hold-released", events_pb2.LotHoldReleased(lot_id=event.lot_id, reason=event.reason)
+        case LotDestroyed():
+            return "crop.destroyed", events_pb2.LotDestroyed(
+                lot_id=event.lot_id,
+                quantity=quantity_to_proto(event.quantity),
+                remaining=quantity_to_proto(event.remaining),
+                reason=event.reason,
+            )
     return None
+
+
+def _transformed(event: LotTransformed) -> Publication:
+    payload = events_pb2.LotTransformed(
+        transformation_id=event.transformation_id,
+        step=step_to_proto(event.step),
+        owner_id=event.owner_id,
+        inputs=[
+            crops_pb2.TransformedInput(
+                lot_id=each.lot_id,
+                quantity=quantity_to_proto(each.quantity),
+                remaining=quantity_to_proto(each.remaining),
+            )
+            for each in event.inputs
+        ],
+        outputs=[
+            crops_pb2.TransformedOutput(lot_id=each.lot_id, quantity=quantity_to_proto(each.quantity))
+            for each in event.outputs
+        ],
+        loss=quantity_to_proto(event.loss) if event.loss else None,
+    )
+    return Publication(
+        "crop.transformed", event.transformation_id, payload, "transformation", occurred_time=event.at
+    )
 
 
 def _minted(event: LotMinted) -> events_pb2.LotMinted:
@@ -82,4 +161,6 @@ def _minted(event: LotMinted) -> events_pb2.LotMinted:
         harvest_time=timestamp_to_proto(event.harvest_time),
         expire_time=timestamp_to_proto(event.expire_time),
         parent_lot_id=event.parent_lot_id or "",
+        parent_lot_ids=event.parent_lot_ids,
+        transformation_id=event.transformation_id or "",
     )

@@ -1,14 +1,16 @@
 """Lots in the event store, with the codes and the descent that must be right at once."""
 
 from collections.abc import Sequence
-from itertools import chain
+from datetime import datetime
+from itertools import chain, takewhile
 
 from chassis.database import Database
 from chassis.errors import AlreadyExists, NotFound
-from chassis.eventstore import EventStore, StreamAppend
+from chassis.eventstore import EventStore, Repository, Snapshot, StreamAppend
 from chassis.outbox import Outbox
 from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.kafka import publication
+from services.crops.adapters.snapshots import EVERY, LOT, SCHEMA_VERSION, encode_lot
 from services.crops.application.ports import Change
 from services.crops.domain.events import LotEvent, LotMinted
 from services.crops.domain.lot import Lot, replay
@@ -23,9 +25,26 @@ CREATE TABLE lot_code (
 );
 CREATE INDEX lot_code_parent_idx ON lot_code (parent_lot_id) WHERE parent_lot_id IS NOT NULL;
 """
+LOT_PARENT_V1 = """
+CREATE TABLE lot_parent (
+    parent_id text NOT NULL,
+    child_id text NOT NULL,
+    PRIMARY KEY (parent_id, child_id)
+);
+INSERT INTO lot_parent (parent_id, child_id)
+SELECT parent_lot_id, lot_id FROM lot_code WHERE parent_lot_id IS NOT NULL;
+ALTER TABLE lot_code DROP COLUMN parent_lot_id;
+"""
+LOT_PARENT_V1_DROP = """
+ALTER TABLE lot_code ADD COLUMN parent_lot_id text;
+UPDATE lot_code SET parent_lot_id = (SELECT min(parent_id) FROM lot_parent WHERE child_id = lot_id);
+CREATE INDEX lot_code_parent_idx ON lot_code (parent_lot_id) WHERE parent_lot_id IS NOT NULL;
+DROP TABLE lot_parent;
+"""
+_DESCEND = "INSERT INTO lot_parent (parent_id, child_id) SELECT * FROM unnest($1::text[], $2::text[])"
 _REGISTER = """
-INSERT INTO lot_code (assigner_id, lot_code, lot_id, parent_lot_id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+INSERT INTO lot_code (assigner_id, lot_code, lot_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 ORDER BY 1, 2
 ON CONFLICT (assigner_id, lot_code) DO NOTHING
 RETURNING lot_id
@@ -34,10 +53,10 @@ RETURNING lot_id
 # cannot be turned into a join that reads the whole table, which the planner would prefer.
 _DESCENDANTS = """
 WITH RECURSIVE descendant AS (
-    SELECT lot_id FROM lot_code WHERE parent_lot_id = $1
+    SELECT child_id AS lot_id FROM lot_parent WHERE parent_id = $1
     UNION
     SELECT child.lot_id FROM descendant CROSS JOIN LATERAL (
-        SELECT lot_id FROM lot_code WHERE parent_lot_id = descendant.lot_id OFFSET 0
+        SELECT child_id AS lot_id FROM lot_parent WHERE parent_id = descendant.lot_id OFFSET 0
     ) AS child
 )
 SELECT lot_id FROM descendant ORDER BY lot_id
@@ -51,13 +70,32 @@ class EventSourcedLots:
         self._database = database
         self._store = store
         self._outbox = outbox
+        self._repository = Repository(store, LOT)
 
     async def load(self, lot_id: str, at_version: int | None = None) -> Lot:
-        recorded = await self._store.read_stream(stream_of(lot_id), limit=at_version)
-        lot = replay(map(decode, recorded))
+        if at_version is None:
+            return await self._newest(lot_id)
+        lot = replay(map(decode, await self._store.read_stream(stream_of(lot_id), limit=at_version)))
         if lot is None:
-            raise NotFound("LOT_NOT_FOUND", f"There is no lot {lot_id}.", resource=("lot", lot_id))
+            raise _unknown(lot_id)
+        if lot.version != at_version:
+            raise _no_such_state(lot_id)
         return lot
+
+    async def load_at(self, lot_id: str, time: datetime) -> Lot:
+        recorded = await self._store.read_stream(stream_of(lot_id))
+        if not recorded:
+            raise _unknown(lot_id)
+        lot = replay(map(decode, takewhile(lambda event: event.recorded_at <= time, recorded)))
+        if lot is None:
+            raise _no_such_state(lot_id)
+        return lot
+
+    async def _newest(self, lot_id: str) -> Lot:
+        loaded = await self._repository.find(lot_id)
+        if loaded is None or loaded.state is None:
+            raise _unknown(lot_id)
+        return loaded.state
 
     async def descendants(self, lot_id: str) -> Sequence[Lot]:
         rows = await self._database.fetch(_DESCENDANTS, lot_id)
@@ -70,6 +108,16 @@ class EventSourcedLots:
             await self._store.append_many([_append(change) for change in sorted(changes, key=_lot_id)])
             await self._register([event for event in events if isinstance(event, LotMinted)])
             await self._outbox.publish(tx, [told for event in events if (told := publication(event))])
+            for change in changes:
+                await self._snapshot(change)
+
+    async def _snapshot(self, change: Change) -> None:
+        """Keep the state whenever a history passes another fifty events."""
+        after = change.expected_version + len(change.events)
+        if change.expected_version // EVERY == after // EVERY:
+            return
+        state = encode_lot(await self._newest(change.lot_id))
+        await self._store.save_snapshot(Snapshot(stream_of(change.lot_id), after, SCHEMA_VERSION, state))
 
     async def _register(self, minted: Sequence[LotMinted]) -> None:
         if not minted:
@@ -80,7 +128,6 @@ class EventSourcedLots:
             [lot.owner_id for lot in minted],
             [lot.lot_code for lot in minted],
             [lot.lot_id for lot in minted],
-            [lot.parent_lot_id for lot in minted],
         )
         registered = {row["lot_id"] for row in rows}
         taken = [lot.lot_code for lot in minted if lot.lot_id not in registered]
@@ -90,6 +137,22 @@ class EventSourcedLots:
                 f"You have given the code {taken[0]!r} to another lot already.",
                 metadata={"lot_code": taken[0]},
             )
+        edges = [(parent, lot.lot_id) for lot in minted for parent in lot.parent_lot_ids]
+        if edges:
+            parents, children = zip(*edges, strict=True)
+            await self._database.execute(_DESCEND, parents, children)
+
+
+def _unknown(lot_id: str) -> NotFound:
+    return NotFound("LOT_NOT_FOUND", f"There is no lot {lot_id}.", resource=("lot", lot_id))
+
+
+def _no_such_state(lot_id: str) -> NotFound:
+    return NotFound(
+        "LOT_STATE_NOT_FOUND",
+        f"Lot {lot_id} has no such version, or was not there yet at that time.",
+        resource=("lot", lot_id),
+    )
 
 
 def _lot_id(change: Change) -> str:

@@ -11,15 +11,23 @@ from chassis.projection import Projection, ReadTable, Tables
 from services.crops.adapters.events import STREAM_PREFIX, decode
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
+    LotCustodyChanged,
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
+    LotTransformed,
 )
 
 LOT = ReadTable(
@@ -37,11 +45,25 @@ LOT = ReadTable(
         unit text NOT NULL,
         grower_id text NOT NULL,
         owner_id text NOT NULL,
-        state text NOT NULL,
+        recalled boolean NOT NULL DEFAULT false,
+        hold_reason text NOT NULL DEFAULT '',
+        held boolean NOT NULL DEFAULT false,
+        destroyed boolean NOT NULL DEFAULT false,
+        state text NOT NULL GENERATED ALWAYS AS (
+            CASE WHEN recalled THEN 'RECALLED'
+                 WHEN amount = 0 AND destroyed THEN 'DESTROYED'
+                 WHEN amount = 0 THEN 'EMPTY'
+                 WHEN held THEN 'HELD'
+                 ELSE 'ACTIVE' END
+        ) STORED,
         origin jsonb NOT NULL,
         harvest_time timestamptz NOT NULL,
         expire_time timestamptz NOT NULL,
         parent_lot_id text,
+        parent_lot_ids text[] NOT NULL,
+        custodian_id text NOT NULL,
+        offer jsonb,
+        offer_expire_time timestamptz,
         transfer_count integer NOT NULL,
         last_transfer_time timestamptz,
         recall_reason text NOT NULL,
@@ -53,6 +75,7 @@ LOT = ReadTable(
     CREATE INDEX ON {table} (product_code, lot_id);
     CREATE INDEX ON {table} (lot_code, lot_id);
     CREATE INDEX ON {table} (state, lot_id);
+    CREATE INDEX ON {table} (offer_expire_time) WHERE offer_expire_time IS NOT NULL;
     """,
 )
 OWNERSHIP = ReadTable(
@@ -92,24 +115,37 @@ _Row = tuple[Any, ...]
 _INSERT_LOT = """
 INSERT INTO {lot_view} (
     lot_id, version, lot_code, product_code, description, variety, amount, committed, unit, grower_id,
-    owner_id, state, origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time,
-    recall_reason, create_time, update_time
-) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, 'ACTIVE', $11, $12, $13, $14, 0, NULL, '', $15, $15)
+    owner_id, origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time,
+    recall_reason, create_time, update_time, parent_lot_ids, custodian_id
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14, 0, NULL, '', $15, $15, $16, $10
+)
 """
 _TOUCH_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3 WHERE lot_id = $1"
 _TRANSFER_LOT = """
 UPDATE {lot_view}
-SET version = $2, update_time = $3, owner_id = $4, transfer_count = $5, last_transfer_time = $3
+SET version = $2, update_time = $3, owner_id = $4, transfer_count = $5, last_transfer_time = $3,
+    custodian_id = $6
 WHERE lot_id = $1
 """
-_SPLIT_LOT = """
-UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5, state = $6 WHERE lot_id = $1
+_USE_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5 WHERE lot_id = $1
 """
 _COMMIT_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, committed = committed + $4 WHERE lot_id = $1
 """
 _RECALL_LOT = """
-UPDATE {lot_view} SET version = $2, update_time = $3, state = 'RECALLED', recall_reason = $4 WHERE lot_id = $1
+UPDATE {lot_view} SET version = $2, update_time = $3, recalled = $4, recall_reason = $5 WHERE lot_id = $1
+"""
+_HOLD_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, held = $4, hold_reason = $5 WHERE lot_id = $1
+"""
+_OFFER_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, offer = $4, offer_expire_time = $5 WHERE lot_id = $1
+"""
+_CUSTODY_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3, custodian_id = $4 WHERE lot_id = $1"
+_DESTROY_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, destroyed = $5 WHERE lot_id = $1
 """
 _END_OWNERSHIP = "UPDATE {lot_ownership} SET until_time = $3 WHERE lot_id = $1 AND number = $2"
 _BEGIN_OWNERSHIP = """
@@ -135,7 +171,9 @@ async def apply(events: Sequence[RecordedEvent], tables: Tables, tx: Transaction
             await tx.executemany(named, rows)
 
 
-def _writes(recorded: RecordedEvent, event: LotEvent) -> Iterator[tuple[str, _Row]]:
+def _writes(  # noqa: PLR0912 - one for each kind of event
+    recorded: RecordedEvent, event: LotEvent
+) -> Iterator[tuple[str, _Row]]:
     at = (event.lot_id, recorded.version, event.at)
     match event:
         case LotMinted():
@@ -143,21 +181,43 @@ def _writes(recorded: RecordedEvent, event: LotEvent) -> Iterator[tuple[str, _Ro
             yield _BEGIN_OWNERSHIP, (event.lot_id, 0, event.owner_id, event.at)
         case LotTransferred():
             number = event.transfer_number
-            yield _TRANSFER_LOT, (*at, event.new_owner_id, number)
+            yield _TRANSFER_LOT, (*at, event.new_owner_id, number, event.custodian_id)
             yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
             yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
         case LotSplit(remaining=remaining):
-            state = "EMPTY" if remaining.is_zero else "ACTIVE"
-            yield _SPLIT_LOT, (*at, remaining.amount, remaining.unit, state)
+            yield _USE_LOT, (*at, remaining.amount, remaining.unit)
+        case LotTransformed(own=own):
+            yield _USE_LOT, (*at, own.remaining.amount, own.remaining.unit)
         case LotQuantityCommitted():
             yield _COMMIT_LOT, (*at, event.quantity.amount)
         case LotQuantityReleased():
             yield _COMMIT_LOT, (*at, -event.quantity.amount)
         case LotRecalled():
-            yield _RECALL_LOT, (*at, event.reason)
+            yield _RECALL_LOT, (*at, True, event.reason)
+            yield _OFFER_LOT, (*at, None, None)
+        case LotRecallReleased():
+            yield _RECALL_LOT, (*at, False, "")
+        case LotHeld():
+            yield _HOLD_LOT, (*at, True, event.reason)
+            yield _OFFER_LOT, (*at, None, None)
+        case LotHoldReleased():
+            yield _HOLD_LOT, (*at, False, "")
+        case LotOffered():
+            yield _OFFER_LOT, (*at, _offer(event), event.expire_time)
+        case LotOfferEnded():
+            yield _OFFER_LOT, (*at, None, None)
+        case LotCustodyChanged():
+            yield _CUSTODY_LOT, (*at, event.custodian_id)
+        case LotDestroyed():
+            yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
         case LotTransferBegun() | LotTransferCancelled():
             yield _TOUCH_LOT, at
     yield _ADD_HISTORY, _history_row(recorded, event)
+
+
+def _offer(event: LotOffered) -> str:
+    names = ("offer_id", "kind", "offered_by", "to_id", "reference_document")
+    return json.dumps({name: getattr(event, name) for name in names})
 
 
 def _lot_row(event: LotMinted) -> _Row:
@@ -178,6 +238,7 @@ def _lot_row(event: LotMinted) -> _Row:
         event.expire_time,
         event.parent_lot_id,
         event.at,
+        list(event.parent_lot_ids),
     )
 
 
@@ -186,13 +247,15 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     match event:
         case LotMinted():
             quantity, owner_id = event.quantity, event.owner_id
-        case LotTransferBegun():
+        case LotTransferBegun() | LotOffered() | LotCustodyChanged():
             document = event.reference_document
         case LotTransferred():
             owner_id, document = event.new_owner_id, event.reference_document
         case LotSplit():
             quantity = event.remaining
-        case LotQuantityCommitted() | LotQuantityReleased():
+        case LotTransformed():
+            quantity, document = event.own.remaining, event.transformation_id
+        case LotQuantityCommitted() | LotQuantityReleased() | LotDestroyed():
             quantity = event.quantity
         case LotRecalled():
             owner_id = event.owner_id
@@ -211,5 +274,5 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     )
 
 
-LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=2)
+LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=5)
 """All three in one, so that no query sees a transfer in one table and not yet in another."""

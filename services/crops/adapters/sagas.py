@@ -130,7 +130,8 @@ class EngineTransfers:
 
 
 def _transfer(data: Mapping[str, Any]) -> Transfer:
-    return Transfer(**{name: data[name] for name in Transfer.__dataclass_fields__})
+    # What is not there was not known yet when the saga was started.
+    return Transfer(**{name: data[name] for name in Transfer.__dataclass_fields__ if name in data})
 
 
 def _progress(instance: Instance) -> Progress:

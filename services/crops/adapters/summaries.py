@@ -1,21 +1,32 @@
 """Lot events in one line for people."""
 
 from services.crops.domain.events import (
+    LotCustodyChanged,
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
+    LotTransformed,
 )
 
 
-def summary_of(event: LotEvent) -> str:  # noqa: PLR0911 - one line for each kind of event
+def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for each kind of event
     """What happened. Part of the projection: the same for the same event, for ever."""
     match event:
+        case LotMinted(transformation_id=str()):
+            made = f"{event.quantity} of {event.product_code}"
+            return f"Made of {len(event.parent_lot_ids)} lot(s): {made}."
         case LotMinted(parent_lot_id=None):
             return f"Harvested {event.quantity} of {event.product_code} at {event.origin.farm_name}."
         case LotMinted():
@@ -29,12 +40,30 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911 - one line for each kin
             return "The transfer came to nothing."
         case LotSplit():
             return f"Split into {len(event.parts)} part(s); {event.remaining} remain."
+        case LotTransformed():
+            own, step = event.own, event.step.value.lower().replace("_", " ")
+            return f"{own.quantity} went into {len(event.outputs)} lot(s) ({step}); {own.remaining} remain."
         case LotQuantityCommitted():
             return f"{event.quantity} were received into the stock of venue {event.venue_id}."
         case LotQuantityReleased(quantity=quantity) if quantity.is_zero:
             return f"Commitment {event.commitment_id} was called off before it came."
         case LotQuantityReleased():
             return f"{event.quantity} were released: commitment {event.commitment_id} came to nothing."
+        case LotOffered():
+            until = event.expire_time.strftime("%Y-%m-%d %H:%M:%S UTC")
+            return f"{event.kind.value.capitalize()} was offered to {event.to_id} until {until}."
+        case LotOfferEnded():
+            return f"The offer was {event.outcome.value.lower()}."
+        case LotCustodyChanged():
+            return f"Custody went from {event.previous_custodian_id} to {event.custodian_id}."
+        case LotHeld():
+            return f"Held{' by an operator' if event.official else ''}: {event.reason}"
+        case LotHoldReleased():
+            return f"The hold was released: {event.reason}"
+        case LotDestroyed():
+            return f"{event.quantity} were destroyed, {event.remaining} remain: {event.reason}"
+        case LotRecallReleased():
+            return f"The recall of lot {event.root_lot_id} was ended: {event.reason}"
         case LotRecalled():
             cause = "" if event.root_lot_id == event.lot_id else f" with lot {event.root_lot_id}"
             return f"Recalled{cause}, class {event.recall_class.value}: {event.reason}"

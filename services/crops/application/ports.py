@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
@@ -32,7 +32,15 @@ class Lots(Protocol):
         """A lot as it is, or as it was after so many events.
 
         Raises:
-            NotFound: LOT_NOT_FOUND.
+            NotFound: LOT_NOT_FOUND; LOT_STATE_NOT_FOUND, there are not so many yet.
+        """
+        ...
+
+    async def load_at(self, lot_id: str, time: datetime) -> Lot:
+        """A lot as it was, by what had been recorded until then.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND; LOT_STATE_NOT_FOUND, it was not there yet.
         """
         ...
 
@@ -72,6 +80,14 @@ class LotQueries(Protocol):
         ...
 
 
+class OverdueOffers(Protocol):
+    """The offers that nobody took in time."""
+
+    async def overdue(self, now: datetime, limit: int) -> Sequence[str]:
+        """Lots whose offer's time is up, the longest overdue first."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who may own lots."""
@@ -108,12 +124,13 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What the transfer saga is started with."""
+    """What the transfer saga is started with; `offer_id` is set when the new owner accepted an offer."""
 
     lot_id: str
     owner_id: str
     new_owner_id: str
     reference_document: str
+    offer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
 """Questions about lots."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from chassis.errors import NotFound
-from services.crops.application.ports import LotQueries
+from services.crops.application.ports import LotQueries, Lots
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
 
 
 class ReadLots:
     """Every reader of lots may read every lot: provenance is no secret among those who deal in it."""
 
-    def __init__(self, queries: LotQueries) -> None:
+    def __init__(self, queries: LotQueries, lots: Lots) -> None:
         self._queries = queries
+        self._lots = lots
 
     async def get(self, lot_id: str) -> LotView:
         """A lot.
@@ -23,6 +25,22 @@ class ReadLots:
         if lot is None:
             raise NotFound("LOT_NOT_FOUND", f"There is no lot {lot_id}.", resource=("lot", lot_id))
         return lot
+
+    async def at_version(self, lot_id: str, version: int) -> LotView:
+        """A lot as it was after so many events.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND; LOT_STATE_NOT_FOUND, there are not so many yet.
+        """
+        return LotView.of(await self._lots.load(lot_id, at_version=version))
+
+    async def at_time(self, lot_id: str, time: datetime) -> LotView:
+        """A lot as it was by what had been recorded until then.
+
+        Raises:
+            NotFound: LOT_NOT_FOUND; LOT_STATE_NOT_FOUND, it was not there yet.
+        """
+        return LotView.of(await self._lots.load_at(lot_id, time))
 
     async def page(self, where: LotFilter, after: str | None, limit: int) -> Sequence[LotView]:
         """Lots after an id, oldest first, at most `limit`."""

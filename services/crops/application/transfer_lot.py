@@ -31,6 +31,13 @@ _KINDS: dict[str, type[DomainError]] = {
     "NEW_OWNER_UNKNOWN": FailedPrecondition,
     "LOT_RECALLED": FailedPrecondition,
     "LOT_EMPTY": FailedPrecondition,
+    "OFFER_NOT_FOUND": NotFound,
+    "NOT_ADDRESSEE": PermissionDenied,
+    "OFFER_OPEN": FailedPrecondition,
+    "OFFER_ENDED": FailedPrecondition,
+    "OFFER_EXPIRED": FailedPrecondition,
+    "LOT_HELD": FailedPrecondition,
+    "LOT_DESTROYED": FailedPrecondition,
     "TRANSFER_UNDER_WAY": FailedPrecondition,
     "QUANTITY_COMMITTED": FailedPrecondition,
 }
@@ -70,7 +77,16 @@ class TransferLot:
             Unavailable: TRANSFER_FAILED, a participant did not answer; nothing has changed.
             DeadlineExceeded: TRANSFER_UNDER_WAY, the outcome is not known yet.
         """
-        transfer = Transfer(lot_id, actor.subject, new_owner_id, reference_document)
+        return await self.run(
+            actor, request_id, Transfer(lot_id, actor.subject, new_owner_id, reference_document)
+        )
+
+    async def run(self, actor: Principal, request_id: str, transfer: Transfer) -> LotView:
+        """The lot as a transfer left it that the actor asked for, or agreed to, under a request id.
+
+        Raises:
+            DomainError: as calling it, but for NOT_OWNER of an accepted offer.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             transfer_id = transfer_id_of(actor.subject, request_id, attempt)
             async with self._transactions.transaction():
@@ -81,7 +97,7 @@ class TransferLot:
                 break
         if progress.refusal is None and progress.visible_version is None:
             progress = await self._transfers.outcome(transfer_id, patience(self._clock))
-        return await self._answer(lot_id, progress)
+        return await self._answer(transfer.lot_id, progress)
 
     async def _answer(self, lot_id: str, progress: Progress) -> LotView:
         if progress.refusal is not None:

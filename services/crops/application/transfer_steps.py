@@ -7,6 +7,7 @@ import structlog
 from chassis.clock import Clock
 from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, Unavailable, Violation
 from services.crops.application.ports import Change, Directory, LotQueries, Lots, Notifier, Transfer
+from services.crops.domain.handover import accept_ownership
 from services.crops.domain.transfer import begin_transfer, cancel_transfer, complete_transfer
 
 _log = structlog.get_logger(__name__)
@@ -32,9 +33,20 @@ class TransferSteps:
             NotFound: LOT_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
             InvalidArgument: TRANSFER_TO_SELF.
-            FailedPrecondition: LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY or QUANTITY_COMMITTED.
+            FailedPrecondition: LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY or QUANTITY_COMMITTED; of an
+                accepted offer OFFER_ENDED or OFFER_EXPIRED.
         """
         lot = await self._lots.load(transfer.lot_id)
+        if transfer.offer_id:
+            accepted = accept_ownership(
+                lot,
+                transfer.offer_id,
+                transfer_id=transfer_id,
+                actor=transfer.new_owner_id,
+                now=self._clock.now(),
+            )
+            await self._lots.save([Change(lot.lot_id, lot.version, accepted)])
+            return
         event = begin_transfer(
             lot,
             transfer_id=transfer_id,

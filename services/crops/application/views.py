@@ -6,7 +6,7 @@ from typing import Self
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import Origin
-from services.crops.domain.lot import Lot, LotState
+from services.crops.domain.lot import Lot, LotState, Offer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,13 @@ class LotView:
     harvest_time: datetime
     expire_time: datetime
     parent_lot_id: str | None
+    parent_lot_ids: tuple[str, ...]
     transfer_count: int
     last_transfer_time: datetime | None
     recall_reason: str
+    hold_reason: str
+    custodian_id: str
+    offer: Offer | None
     create_time: datetime
     update_time: datetime
 

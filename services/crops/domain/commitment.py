@@ -7,7 +7,12 @@ from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, V
 from chassis.quantity import Quantity
 from services.crops.domain.events import LotQuantityCommitted, LotQuantityReleased
 from services.crops.domain.lot import Commitment, Lot
-from services.crops.domain.transfer import require_no_transfer, require_not_recalled, require_owner
+from services.crops.domain.transfer import (
+    require_no_transfer,
+    require_not_held,
+    require_not_recalled,
+    require_owner,
+)
 
 
 def commit(
@@ -23,7 +28,7 @@ def commit(
     Raises:
         PermissionDenied: NOT_OWNER.
         FailedPrecondition: COMMITMENT_RELEASED, it was taken back, perhaps before it came; LOT_RECALLED,
-            TRANSFER_UNDER_WAY, LOT_EXPIRED, QUANTITY_EXCEEDED.
+            LOT_HELD, TRANSFER_UNDER_WAY, LOT_EXPIRED, QUANTITY_EXCEEDED.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN, UNIT_MISMATCH or QUANTITY_INVALID.
         AlreadyExists: REQUEST_ID_REUSED, the id is that of another commitment.
     """
@@ -41,8 +46,9 @@ def commit(
         return None
     require_owner(lot, owner_id)
     require_not_recalled(lot)
+    require_not_held(lot)
     require_no_transfer(lot)
-    _require_fresh(lot, now)
+    require_fresh(lot, now)
     if quantity.is_zero:
         violation = Violation("quantity", f"is nothing, in {quantity.unit}")
         raise InvalidArgument("QUANTITY_ZERO", "A commitment must be of something.", violations=[violation])
@@ -81,7 +87,12 @@ def _require_same(lot: Lot, event: LotQuantityCommitted, owner_id: str) -> None:
         raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another commitment.")
 
 
-def _require_fresh(lot: Lot, now: datetime) -> None:
+def require_fresh(lot: Lot, now: datetime) -> None:
+    """Refuse a lot past its expiry.
+
+    Raises:
+        FailedPrecondition: LOT_EXPIRED.
+    """
     if lot.expire_time <= now:
         raise FailedPrecondition(
             "LOT_EXPIRED", f"Lot {lot.lot_id} is past its expiry.", resource=("lot", lot.lot_id)

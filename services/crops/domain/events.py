@@ -21,6 +21,32 @@ class Purpose(StrEnum):
     RECEIPT = "RECEIPT"
 
 
+class Step(StrEnum):
+    """What was done to lots so that others came of them (21 CFR 1.1330, 1.1350)."""
+
+    MERGE = "MERGE"
+    INITIAL_PACK = "INITIAL_PACK"
+    PROCESS = "PROCESS"
+    COOK = "COOK"
+
+
+class OfferKind(StrEnum):
+    """What is offered: to own the goods, to have them, or both."""
+
+    OWNERSHIP = "OWNERSHIP"
+    CUSTODY = "CUSTODY"
+    BOTH = "BOTH"
+
+
+class OfferOutcome(StrEnum):
+    """How an offer ended."""
+
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a lot was grown (key data elements of 21 CFR 1.1325); texts may be empty but the farm's name."""
@@ -35,7 +61,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotMinted:
-    """A lot came to be: harvested, or split off `parent_lot_id`."""
+    """A lot came to be: harvested, split off `parent_lot_id`, or made by a transformation.
+
+    Args:
+        parent_lot_ids: every lot that it came from; `parent_lot_id` is set for a split only.
+        transformation_id: of what it was made by; None for a harvest or a split.
+    """
 
     lot_id: str
     lot_code: str
@@ -51,22 +82,29 @@ class LotMinted:
     expire_time: datetime
     parent_lot_id: str | None
     at: datetime
+    parent_lot_ids: tuple[str, ...] = ()
+    transformation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTransferBegun:
-    """The owner decided to hand the lot over; until that ends nothing else may be done with it."""
+    """The owner decided to hand the lot over; until that ends nothing else may be done with it.
+
+    Args:
+        custody: whether the goods go along, where the owner has them.
+    """
 
     lot_id: str
     transfer_id: str
     new_owner_id: str
     reference_document: str
+    custody: bool = True
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTransferred:
-    """The lot has a new owner; `transfer_number` counts from 1."""
+    """The lot has a new owner, and `custodian_id` has the goods; `transfer_number` counts from 1."""
 
     lot_id: str
     transfer_id: str
@@ -74,6 +112,7 @@ class LotTransferred:
     new_owner_id: str
     reference_document: str
     transfer_number: int
+    custodian_id: str
     at: datetime
 
 
@@ -103,6 +142,44 @@ class LotSplit:
     parts: tuple[SplitPart, ...]
     remaining: Quantity
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TransformInput:
+    """What a transformation took of a lot, in the lot's unit, and what it left."""
+
+    lot_id: str
+    quantity: Quantity
+    remaining: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class TransformOutput:
+    """A lot that a transformation made."""
+
+    lot_id: str
+    lot_code: str
+    product_code: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotTransformed:
+    """Lots were made of this one and perhaps others; every input's history holds the whole of it."""
+
+    lot_id: str
+    transformation_id: str
+    step: Step
+    owner_id: str
+    inputs: tuple[TransformInput, ...]
+    outputs: tuple[TransformOutput, ...]
+    loss: Quantity | None
+    at: datetime
+
+    @property
+    def own(self) -> TransformInput:
+        """What was taken of this lot."""
+        return next(each for each in self.inputs if each.lot_id == self.lot_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +216,97 @@ class LotRecalled:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotHeld:
+    """The lot is held back; an `official` hold is an operator's, and only operators release it."""
+
+    lot_id: str
+    reason: str
+    held_by: str
+    official: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotHoldReleased:
+    """The lot is no longer held back."""
+
+    lot_id: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotDestroyed:
+    """Goods are gone for good; `remaining` is what the lot still holds."""
+
+    lot_id: str
+    quantity: Quantity
+    remaining: Quantity
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotRecallReleased:
+    """The lot may be used again, because the recall of `root_lot_id` was ended."""
+
+    lot_id: str
+    root_lot_id: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotOffered:
+    """The lot was offered; until that ends nothing else is done with it."""
+
+    lot_id: str
+    offer_id: str
+    kind: OfferKind
+    offered_by: str
+    to_id: str
+    expire_time: datetime
+    reference_document: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotOfferEnded:
+    """An offer is no longer open."""
+
+    lot_id: str
+    offer_id: str
+    outcome: OfferOutcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotCustodyChanged:
+    """Someone else has the goods; whose they are did not change."""
+
+    lot_id: str
+    previous_custodian_id: str
+    custodian_id: str
+    reference_document: str
+    at: datetime
+
+
 LotEvent = (
     LotMinted
     | LotTransferBegun
     | LotTransferred
     | LotTransferCancelled
     | LotSplit
+    | LotTransformed
     | LotQuantityCommitted
     | LotQuantityReleased
     | LotRecalled
+    | LotRecallReleased
+    | LotHeld
+    | LotHoldReleased
+    | LotDestroyed
+    | LotOffered
+    | LotOfferEnded
+    | LotCustodyChanged
 )

@@ -8,25 +8,38 @@ from enum import StrEnum
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotCustodyChanged,
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
+    LotOffered,
+    LotOfferEnded,
     LotQuantityCommitted,
     LotQuantityReleased,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
+    LotTransformed,
+    OfferKind,
+    OfferOutcome,
     Origin,
     Purpose,
 )
 
 
 class LotState(StrEnum):
-    """What may still be done with a lot; EMPTY means that everything was split off."""
+    """What may still be done with a lot; nothing is left of one that is EMPTY or DESTROYED, of which the last
+    was destroyed."""
 
     ACTIVE = "ACTIVE"
+    HELD = "HELD"
     EMPTY = "EMPTY"
+    DESTROYED = "DESTROYED"
     RECALLED = "RECALLED"
 
 
@@ -37,6 +50,28 @@ class PendingTransfer:
     transfer_id: str
     new_owner_id: str
     reference_document: str
+    custody: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What was offered to whom; open while it has no outcome."""
+
+    offer_id: str
+    kind: OfferKind
+    offered_by: str
+    to_id: str
+    expire_time: datetime
+    reference_document: str
+    outcome: OfferOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a lot is held back; only operators release an official hold."""
+
+    reason: str
+    official: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +88,10 @@ class Lot:
     """A crop lot after `version` events.
 
     Args:
-        quantity: what was not split off, committed or not.
+        quantity: what was not taken out, committed or not.
+        recall_root_id: the lot for whose recall this one is recalled; empty unless it is.
+        offers: by id, open or ended; `offer` is the open one.
+        destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
     """
 
@@ -66,7 +104,6 @@ class Lot:
     quantity: Quantity
     grower_id: str
     owner_id: str
-    state: LotState
     origin: Origin
     harvest_time: datetime
     harvest_utc_offset: str
@@ -79,6 +116,32 @@ class Lot:
     create_time: datetime
     update_time: datetime
     commitments: Mapping[str, Commitment | None] = field(default_factory=dict)
+    parent_lot_ids: tuple[str, ...] = ()
+    recall_root_id: str = ""
+    hold: Hold | None = None
+    destroyed: bool = False
+    custodian_id: str = ""
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    offer: Offer | None = None
+
+    @property
+    def recalled(self) -> bool:
+        """Whether it must not be used."""
+        return bool(self.recall_root_id)
+
+    @property
+    def hold_reason(self) -> str:
+        """Why it is held back; empty when it is not."""
+        return self.hold.reason if self.hold else ""
+
+    @property
+    def state(self) -> LotState:
+        """The strongest of what holds; a recall wins."""
+        if self.recalled:
+            return LotState.RECALLED
+        if self.quantity.is_zero:
+            return LotState.DESTROYED if self.destroyed else LotState.EMPTY
+        return LotState.HELD if self.hold else LotState.ACTIVE
 
     @property
     def committed(self) -> Quantity:
@@ -92,7 +155,9 @@ class Lot:
         return self.quantity - self.committed
 
 
-def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for each kind of event
+def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
+    lot: Lot | None, event: LotEvent
+) -> Lot:
     """The state after an event; never refuses, since the event has happened.
 
     Raises:
@@ -105,12 +170,15 @@ def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for 
     lot = replace(lot, version=lot.version + 1, update_time=event.at)
     match event:
         case LotTransferBegun():
-            pending = PendingTransfer(event.transfer_id, event.new_owner_id, event.reference_document)
+            pending = PendingTransfer(
+                event.transfer_id, event.new_owner_id, event.reference_document, event.custody
+            )
             return replace(lot, pending=pending)
         case LotTransferred():
             return replace(
                 lot,
                 owner_id=event.new_owner_id,
+                custodian_id=event.custodian_id,
                 transfer_count=event.transfer_number,
                 last_transfer_time=event.at,
                 pending=None,
@@ -118,8 +186,9 @@ def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for 
         case LotTransferCancelled():
             return replace(lot, pending=None)
         case LotSplit():
-            empty = event.remaining.is_zero
-            return replace(lot, quantity=event.remaining, state=LotState.EMPTY if empty else LotState.ACTIVE)
+            return replace(lot, quantity=event.remaining)
+        case LotTransformed():
+            return replace(lot, quantity=event.own.remaining)
         case LotQuantityCommitted():
             made = Commitment(event.quantity, event.purpose, event.venue_id)
             return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
@@ -127,7 +196,35 @@ def evolve(lot: Lot | None, event: LotEvent) -> Lot:  # noqa: PLR0911 - one for 
             return replace(lot, commitments={**lot.commitments, event.commitment_id: None})
         case LotRecalled():
             # A recall ends a transfer under way: the saga that comes to complete it is refused.
-            return replace(lot, state=LotState.RECALLED, recall_reason=event.reason, pending=None)
+            return replace(
+                _without_offer(lot, OfferOutcome.WITHDRAWN),
+                recall_root_id=event.root_lot_id,
+                recall_reason=event.reason,
+                pending=None,
+            )
+        case LotRecallReleased():
+            return replace(lot, recall_root_id="", recall_reason="")
+        case LotHeld():
+            hold = Hold(event.reason, event.official)
+            return replace(_without_offer(lot, OfferOutcome.WITHDRAWN), hold=hold, pending=None)
+        case LotHoldReleased():
+            return replace(lot, hold=None)
+        case LotOffered():
+            offer = Offer(
+                event.offer_id,
+                event.kind,
+                event.offered_by,
+                event.to_id,
+                event.expire_time,
+                event.reference_document,
+            )
+            return replace(lot, offer=offer, offers={**lot.offers, offer.offer_id: offer})
+        case LotOfferEnded():
+            return _without_offer(lot, event.outcome)
+        case LotCustodyChanged():
+            return replace(lot, custodian_id=event.custodian_id)
+        case LotDestroyed():
+            return replace(lot, quantity=event.remaining, destroyed=event.remaining.is_zero)
 
 
 def replay(events: Iterable[LotEvent]) -> Lot | None:
@@ -136,6 +233,20 @@ def replay(events: Iterable[LotEvent]) -> Lot | None:
     for event in events:
         lot = evolve(lot, event)
     return lot
+
+
+def replay_from(lot: Lot, events: Iterable[LotEvent]) -> Lot:
+    """The state after further events."""
+    for event in events:
+        lot = evolve(lot, event)
+    return lot
+
+
+def _without_offer(lot: Lot, outcome: OfferOutcome) -> Lot:
+    if lot.offer is None:
+        return lot
+    ended = replace(lot.offer, outcome=outcome)
+    return replace(lot, offer=None, offers={**lot.offers, ended.offer_id: ended})
 
 
 def _minted(event: LotMinted) -> Lot:
@@ -149,7 +260,6 @@ def _minted(event: LotMinted) -> Lot:
         quantity=event.quantity,
         grower_id=event.grower_id,
         owner_id=event.owner_id,
-        state=LotState.ACTIVE,
         origin=event.origin,
         harvest_time=event.harvest_time,
         harvest_utc_offset=event.harvest_utc_offset,
@@ -161,4 +271,6 @@ def _minted(event: LotMinted) -> Lot:
         pending=None,
         create_time=event.at,
         update_time=event.at,
+        parent_lot_ids=event.parent_lot_ids,
+        custodian_id=event.owner_id,
     )

@@ -87,5 +87,6 @@ def _minted(parent: Lot, part: SplitPart, now: datetime) -> LotMinted:
         harvest_utc_offset=parent.harvest_utc_offset,
         expire_time=parent.expire_time,
         parent_lot_id=parent.lot_id,
+        parent_lot_ids=(parent.lot_id,),
         at=now,
     )

@@ -23,13 +23,14 @@ def require_tradable(lot: Lot) -> None:
     """Refuse a lot of which nothing may be given away now.
 
     Raises:
-        FailedPrecondition: LOT_RECALLED, LOT_EMPTY or TRANSFER_UNDER_WAY.
+        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, LOT_DESTROYED, LOT_HELD or TRANSFER_UNDER_WAY.
     """
     require_not_recalled(lot)
-    if lot.state is LotState.EMPTY:
+    if lot.state in (LotState.EMPTY, LotState.DESTROYED):
         raise FailedPrecondition(
-            "LOT_EMPTY", f"Nothing is left of lot {lot.lot_id}.", resource=("lot", lot.lot_id)
+            f"LOT_{lot.state.value}", f"Nothing is left of lot {lot.lot_id}.", resource=("lot", lot.lot_id)
         )
+    require_not_held(lot)
     require_no_transfer(lot)
 
 
@@ -45,12 +46,31 @@ def require_not_recalled(lot: Lot) -> None:
         )
 
 
+def require_not_held(lot: Lot) -> None:
+    """Refuse a lot that is held back.
+
+    Raises:
+        FailedPrecondition: LOT_HELD.
+    """
+    if lot.hold is not None:
+        raise FailedPrecondition(
+            "LOT_HELD", f"Lot {lot.lot_id} is held: {lot.hold.reason}", resource=("lot", lot.lot_id)
+        )
+
+
 def require_no_transfer(lot: Lot) -> None:
     """Refuse a lot that is spoken for.
 
     Raises:
-        FailedPrecondition: TRANSFER_UNDER_WAY.
+        FailedPrecondition: TRANSFER_UNDER_WAY or OFFER_OPEN.
     """
+    if lot.offer is not None:
+        raise FailedPrecondition(
+            "OFFER_OPEN",
+            f"Lot {lot.lot_id} is offered to someone; withdraw the offer first.",
+            metadata={"offer_id": lot.offer.offer_id},
+            resource=("lot", lot.lot_id),
+        )
     if lot.pending is not None:
         raise FailedPrecondition(
             "TRANSFER_UNDER_WAY", f"Lot {lot.lot_id} is being transferred.", resource=("lot", lot.lot_id)
@@ -75,7 +95,7 @@ def begin_transfer(
             violations=[Violation("new_owner_id", "is the present owner")],
         )
     require_tradable(lot)
-    _require_uncommitted(lot)
+    require_uncommitted(lot)
     return LotTransferBegun(
         lot_id=lot.lot_id,
         transfer_id=transfer_id,
@@ -85,8 +105,12 @@ def begin_transfer(
     )
 
 
-def _require_uncommitted(lot: Lot) -> None:
-    """A lot has one owner, so goods that are in its owner's stock cannot go along with the rest."""
+def require_uncommitted(lot: Lot) -> None:
+    """A lot has one owner, so goods that are in its owner's stock cannot go along with the rest.
+
+    Raises:
+        FailedPrecondition: QUANTITY_COMMITTED.
+    """
     if lot.committed.is_zero:
         return
     raise FailedPrecondition(
@@ -105,12 +129,15 @@ def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransf
     """Make the new owner the owner.
 
     Raises:
-        FailedPrecondition: LOT_RECALLED since the transfer began; TRANSFER_FAILED when it is not under way.
+        FailedPrecondition: LOT_RECALLED or LOT_HELD since the transfer began; TRANSFER_FAILED when it is not
+            under way.
     """
     if lot.state is LotState.RECALLED:
         raise FailedPrecondition("LOT_RECALLED", f"Lot {lot.lot_id} was recalled meanwhile.")
+    require_not_held(lot)
     if lot.pending is None or lot.pending.transfer_id != transfer_id:
         raise FailedPrecondition("TRANSFER_FAILED", f"Transfer {transfer_id} is not under way.")
+    goes_along = lot.pending.custody and lot.custodian_id == lot.owner_id
     return LotTransferred(
         lot_id=lot.lot_id,
         transfer_id=transfer_id,
@@ -118,6 +145,7 @@ def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransf
         new_owner_id=lot.pending.new_owner_id,
         reference_document=lot.pending.reference_document,
         transfer_number=lot.transfer_count + 1,
+        custodian_id=lot.pending.new_owner_id if goes_along else lot.custodian_id,
         at=now,
     )
 

@@ -52,9 +52,11 @@ ON CONFLICT DO NOTHING
 _EDGE = f"""
 INSERT INTO lot_edge (parent_id, child_id, position) VALUES ($1, $2, {_POSITION}) ON CONFLICT DO NOTHING
 """
+# The least, since a lot only ever gets less, and splits and transformations are told on two topics.
 _REMAINING = """
 INSERT INTO traced_lot (lot_id, remaining_amount, unit) VALUES ($1, $2, $3)
-ON CONFLICT (lot_id) DO UPDATE SET remaining_amount = excluded.remaining_amount, unit = excluded.unit
+ON CONFLICT (lot_id) DO UPDATE SET
+    remaining_amount = least(traced_lot.remaining_amount, excluded.remaining_amount), unit = excluded.unit
 """
 _RECALL = """
 INSERT INTO traced_lot (lot_id, recalled) VALUES ($1, true) ON CONFLICT (lot_id) DO UPDATE SET recalled = true
@@ -207,6 +209,11 @@ _WRITES: dict[type[Any], Sequence[Write]] = {
         (_REMAINING, lambda fact: [(fact.lot_id, fact.remaining.amount, fact.remaining.unit)]),
         (_MENTION_LOT, lambda fact: [(part,) for part in fact.part_lot_ids]),
         (_EDGE, lambda fact: [(fact.lot_id, part) for part in fact.part_lot_ids]),
+    ],
+    f.LotTransformed: [
+        (_REMAINING, lambda fact: [(lot, left.amount, left.unit) for lot, left in fact.remaining]),
+        (_MENTION_LOT, lambda fact: [(lot,) for lot in fact.output_lot_ids]),
+        (_EDGE, lambda fact: [(lot, made) for lot, _ in fact.remaining for made in fact.output_lot_ids]),
     ],
     f.LotRecalled: [(_RECALL, lambda fact: [(fact.lot_id,)])],
     f.StockReceived: [

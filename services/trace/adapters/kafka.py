@@ -33,6 +33,7 @@ def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     listen("crop.minted", crops.LotMinted, _minted)
     listen("crop.transferred", crops.LotTransferred, _transferred)
     listen("crop.split", crops.LotSplit, _split)
+    listen("crop.transformed", crops.LotTransformed, _transformed)
     listen("crop.recalled", crops.LotRecalled, lambda event: f.LotRecalled(lot_id=event.payload.lot_id))
     listen("inventory.received", inventory.StockReceived, _received)
     listen("inventory.quarantined", inventory.StockQuarantined, _quarantined)
@@ -79,6 +80,14 @@ def _split(event: ReceivedEvent[crops.LotSplit]) -> f.LotSplit:
         lot_id=event.payload.lot_id,
         part_lot_ids=tuple(event.payload.part_lot_ids),
         remaining=quantity_from_proto(event.payload.remaining),
+    )
+
+
+def _transformed(event: ReceivedEvent[crops.LotTransformed]) -> f.LotTransformed:
+    payload = event.payload
+    return f.LotTransformed(
+        remaining=tuple((each.lot_id, quantity_from_proto(each.remaining)) for each in payload.inputs),
+        output_lot_ids=tuple(each.lot_id for each in payload.outputs),
     )
 
 

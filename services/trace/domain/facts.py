@@ -36,11 +36,19 @@ class LotTransferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotSplit:
-    """Parts were taken from a lot; of one lot these arrive in order."""
+    """Parts were taken from a lot; `remaining` only ever falls."""
 
     lot_id: str
     part_lot_ids: tuple[str, ...]
     remaining: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotTransformed:
+    """Lots were made of others; `remaining` is what each input still holds."""
+
+    remaining: tuple[tuple[str, Quantity], ...]
+    output_lot_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +148,7 @@ Fact = (
     LotMinted
     | LotTransferred
     | LotSplit
+    | LotTransformed
     | LotRecalled
     | StockReceived
     | StockQuarantined

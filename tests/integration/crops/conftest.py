@@ -27,12 +27,21 @@ from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.handover import (
+    AcceptOffer,
+    ExpireOffers,
+    OfferLot,
+    RejectOffer,
+    WithdrawOffer,
+)
+from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
+from services.crops.application.transform_lots import MergeLots, TransformLots
 from services.crops.application.views import LotView
 from tests.integration.crops.fakes import FakeDirectory, FakeNotifier
 from tests.unit.crops.lots import BUYER, GROWER, harvest
@@ -75,7 +84,18 @@ class Crops:
         self.recall = RecallLot(database, self.lots, clock)
         self.commit = CommitQuantity(database, self.lots, clock)
         self.release = ReleaseQuantity(database, self.lots, clock)
-        self.read = ReadLots(self.queries)
+        self.merge = MergeLots(database, self.lots, clock, ids)
+        self.transform = TransformLots(database, self.lots, clock, ids)
+        self.hold = HoldLot(database, self.lots, clock)
+        self.release_hold = ReleaseHold(database, self.lots, clock)
+        self.destroy = DestroyLot(database, self.lots, clock)
+        self.release_recall = ReleaseRecall(database, self.lots, clock)
+        self.offer = OfferLot(database, self.lots, clock, ids)
+        self.accept = AcceptOffer(database, self.lots, clock, self.transfer)
+        self.reject = RejectOffer(database, self.lots, clock)
+        self.withdraw = WithdrawOffer(database, self.lots, clock)
+        self.expire = ExpireOffers(database, self.lots, clock, self.queries)
+        self.read = ReadLots(self.queries, self.lots)
 
     async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:
         """A new lot of GROWER, fresh by the system's clock."""

@@ -32,7 +32,24 @@ NO_CONTEXT: Any = None
 
 
 def command_servicer(crops: Crops) -> CommandServicer:
-    return CommandServicer(crops.mint, crops.transfer, crops.split, crops.recall, crops.commit, crops.release)
+    return CommandServicer(
+        crops.mint,
+        crops.transfer,
+        crops.split,
+        crops.recall,
+        crops.commit,
+        crops.release,
+        crops.merge,
+        crops.transform,
+        crops.hold,
+        crops.release_hold,
+        crops.destroy,
+        crops.release_recall,
+        crops.offer,
+        crops.accept,
+        crops.reject,
+        crops.withdraw,
+    )
 
 
 @pytest_asyncio.fixture

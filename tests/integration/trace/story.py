@@ -78,6 +78,18 @@ class Story:
         for part, amount in parts.items():
             self.mint(part, amount, parent=lot)
 
+    def transform(self, made: str, amount: int, **remaining: int) -> None:
+        """One lot of several, of which so much is left."""
+        payload = crops.LotTransformed(
+            transformation_id=f"t-{made}",
+            inputs=[
+                crops_pb2.TransformedInput(lot_id=lot, remaining=kg(left)) for lot, left in remaining.items()
+            ],
+            outputs=[crops_pb2.TransformedOutput(lot_id=made, quantity=kg(amount))],
+        )
+        self.tell("crop.transformed", payload.transformation_id, payload)
+        self.mint(made, amount)
+
     def recall(self, *lots: str) -> None:
         for lot in lots:
             self.tell("crop.recalled", lot, crops.LotRecalled(lot_id=lot, root_lot_id=lots[0]))
@@ -164,6 +176,11 @@ def season() -> Story:
     story.transfer("a1", 2, "trader")
     story.transfer("a1", 3, "owner-v1")
     story.transfer("c", 1, "owner-v2")
+    story.mint("d", 50)
+    story.mint("e", 50)
+    story.split("d", 40, d1=10)
+    story.transform("mix", 60, d=10, e=20)
+    story.split("d", 5, d2=5)
     story.receive("s1", "v1", "a1", 30)
     story.receive("s2", "v2", "a2", 10)
     story.receive("s3", "v2", "c", 50)

@@ -30,17 +30,47 @@ class _LotStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LotState.Val
     LOT_STATE_UNSPECIFIED: _LotState.ValueType  # 0
     LOT_STATE_ACTIVE: _LotState.ValueType  # 1
     LOT_STATE_EMPTY: _LotState.ValueType  # 2
-    """Everything was split off."""
+    """Everything was taken out."""
     LOT_STATE_RECALLED: _LotState.ValueType  # 3
+    LOT_STATE_HELD: _LotState.ValueType  # 4
+    """Held back."""
+    LOT_STATE_DESTROYED: _LotState.ValueType  # 5
+    """Nothing is left, and the last was destroyed."""
 
 class LotState(_LotState, metaclass=_LotStateEnumTypeWrapper): ...
 
 LOT_STATE_UNSPECIFIED: LotState.ValueType  # 0
 LOT_STATE_ACTIVE: LotState.ValueType  # 1
 LOT_STATE_EMPTY: LotState.ValueType  # 2
-"""Everything was split off."""
+"""Everything was taken out."""
 LOT_STATE_RECALLED: LotState.ValueType  # 3
+LOT_STATE_HELD: LotState.ValueType  # 4
+"""Held back."""
+LOT_STATE_DESTROYED: LotState.ValueType  # 5
+"""Nothing is left, and the last was destroyed."""
 Global___LotState: _TypeAlias = LotState  # noqa: Y015
+
+class _TransformationStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransformationStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransformationStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSFORMATION_STEP_UNSPECIFIED: _TransformationStep.ValueType  # 0
+    TRANSFORMATION_STEP_MERGE: _TransformationStep.ValueType  # 1
+    TRANSFORMATION_STEP_INITIAL_PACK: _TransformationStep.ValueType  # 2
+    TRANSFORMATION_STEP_PROCESS: _TransformationStep.ValueType  # 3
+    TRANSFORMATION_STEP_COOK: _TransformationStep.ValueType  # 4
+
+class TransformationStep(_TransformationStep, metaclass=_TransformationStepEnumTypeWrapper):
+    """What was done to lots so that others came of them (21 CFR 1.1330, 1.1350)."""
+
+TRANSFORMATION_STEP_UNSPECIFIED: TransformationStep.ValueType  # 0
+TRANSFORMATION_STEP_MERGE: TransformationStep.ValueType  # 1
+TRANSFORMATION_STEP_INITIAL_PACK: TransformationStep.ValueType  # 2
+TRANSFORMATION_STEP_PROCESS: TransformationStep.ValueType  # 3
+TRANSFORMATION_STEP_COOK: TransformationStep.ValueType  # 4
+Global___TransformationStep: _TypeAlias = TransformationStep  # noqa: Y015
 
 class _RecallClass:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -60,6 +90,48 @@ RECALL_CLASS_I: RecallClass.ValueType  # 1
 RECALL_CLASS_II: RecallClass.ValueType  # 2
 RECALL_CLASS_III: RecallClass.ValueType  # 3
 Global___RecallClass: _TypeAlias = RecallClass  # noqa: Y015
+
+class _OfferKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OfferKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OfferKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OFFER_KIND_UNSPECIFIED: _OfferKind.ValueType  # 0
+    OFFER_KIND_OWNERSHIP: _OfferKind.ValueType  # 1
+    OFFER_KIND_CUSTODY: _OfferKind.ValueType  # 2
+    OFFER_KIND_BOTH: _OfferKind.ValueType  # 3
+
+class OfferKind(_OfferKind, metaclass=_OfferKindEnumTypeWrapper):
+    """What is offered."""
+
+OFFER_KIND_UNSPECIFIED: OfferKind.ValueType  # 0
+OFFER_KIND_OWNERSHIP: OfferKind.ValueType  # 1
+OFFER_KIND_CUSTODY: OfferKind.ValueType  # 2
+OFFER_KIND_BOTH: OfferKind.ValueType  # 3
+Global___OfferKind: _TypeAlias = OfferKind  # noqa: Y015
+
+class _OfferOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OfferOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OfferOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OFFER_OUTCOME_UNSPECIFIED: _OfferOutcome.ValueType  # 0
+    OFFER_OUTCOME_ACCEPTED: _OfferOutcome.ValueType  # 1
+    OFFER_OUTCOME_REJECTED: _OfferOutcome.ValueType  # 2
+    OFFER_OUTCOME_WITHDRAWN: _OfferOutcome.ValueType  # 3
+    OFFER_OUTCOME_EXPIRED: _OfferOutcome.ValueType  # 4
+
+class OfferOutcome(_OfferOutcome, metaclass=_OfferOutcomeEnumTypeWrapper):
+    """How an offer ended."""
+
+OFFER_OUTCOME_UNSPECIFIED: OfferOutcome.ValueType  # 0
+OFFER_OUTCOME_ACCEPTED: OfferOutcome.ValueType  # 1
+OFFER_OUTCOME_REJECTED: OfferOutcome.ValueType  # 2
+OFFER_OUTCOME_WITHDRAWN: OfferOutcome.ValueType  # 3
+OFFER_OUTCOME_EXPIRED: OfferOutcome.ValueType  # 4
+Global___OfferOutcome: _TypeAlias = OfferOutcome  # noqa: Y015
 
 class _CommitmentPurpose:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -105,6 +177,32 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Something of the lot is committed; split the rest off and transfer the part."""
     ERROR_REASON_COMMITMENT_RELEASED: _ErrorReason.ValueType  # 17
     """The commitment was taken back, perhaps before it came."""
+    ERROR_REASON_QUANTITY_NOT_CONSERVED: _ErrorReason.ValueType  # 18
+    """The inputs of a transformation are not its outputs and the stated loss."""
+    ERROR_REASON_PRODUCTS_DIFFER: _ErrorReason.ValueType  # 19
+    """Lots of several products are not merged."""
+    ERROR_REASON_INPUT_REPEATED: _ErrorReason.ValueType  # 20
+    """A lot is named twice among the inputs."""
+    ERROR_REASON_LOT_HELD: _ErrorReason.ValueType  # 21
+    ERROR_REASON_LOT_NOT_HELD: _ErrorReason.ValueType  # 22
+    ERROR_REASON_HOLD_OFFICIAL: _ErrorReason.ValueType  # 23
+    """An operator placed the hold; only operators release it."""
+    ERROR_REASON_LOT_DESTROYED: _ErrorReason.ValueType  # 24
+    ERROR_REASON_LOT_NOT_RECALLED: _ErrorReason.ValueType  # 25
+    ERROR_REASON_ANCESTOR_RECALLED: _ErrorReason.ValueType  # 26
+    """The lot came from one that is recalled."""
+    ERROR_REASON_OFFER_NOT_FOUND: _ErrorReason.ValueType  # 27
+    ERROR_REASON_OFFER_OPEN: _ErrorReason.ValueType  # 28
+    """The lot is offered to someone."""
+    ERROR_REASON_OFFER_ENDED: _ErrorReason.ValueType  # 29
+    ERROR_REASON_OFFER_EXPIRED: _ErrorReason.ValueType  # 30
+    ERROR_REASON_NOT_ADDRESSEE: _ErrorReason.ValueType  # 31
+    """The offer was made to someone else."""
+    ERROR_REASON_NOT_OFFERER: _ErrorReason.ValueType  # 32
+    ERROR_REASON_NOT_CUSTODIAN: _ErrorReason.ValueType  # 33
+    """Someone else has the goods."""
+    ERROR_REASON_LOT_STATE_NOT_FOUND: _ErrorReason.ValueType  # 34
+    """The lot has no such version, or was not there yet at that time."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -143,6 +241,32 @@ ERROR_REASON_QUANTITY_COMMITTED: ErrorReason.ValueType  # 16
 """Something of the lot is committed; split the rest off and transfer the part."""
 ERROR_REASON_COMMITMENT_RELEASED: ErrorReason.ValueType  # 17
 """The commitment was taken back, perhaps before it came."""
+ERROR_REASON_QUANTITY_NOT_CONSERVED: ErrorReason.ValueType  # 18
+"""The inputs of a transformation are not its outputs and the stated loss."""
+ERROR_REASON_PRODUCTS_DIFFER: ErrorReason.ValueType  # 19
+"""Lots of several products are not merged."""
+ERROR_REASON_INPUT_REPEATED: ErrorReason.ValueType  # 20
+"""A lot is named twice among the inputs."""
+ERROR_REASON_LOT_HELD: ErrorReason.ValueType  # 21
+ERROR_REASON_LOT_NOT_HELD: ErrorReason.ValueType  # 22
+ERROR_REASON_HOLD_OFFICIAL: ErrorReason.ValueType  # 23
+"""An operator placed the hold; only operators release it."""
+ERROR_REASON_LOT_DESTROYED: ErrorReason.ValueType  # 24
+ERROR_REASON_LOT_NOT_RECALLED: ErrorReason.ValueType  # 25
+ERROR_REASON_ANCESTOR_RECALLED: ErrorReason.ValueType  # 26
+"""The lot came from one that is recalled."""
+ERROR_REASON_OFFER_NOT_FOUND: ErrorReason.ValueType  # 27
+ERROR_REASON_OFFER_OPEN: ErrorReason.ValueType  # 28
+"""The lot is offered to someone."""
+ERROR_REASON_OFFER_ENDED: ErrorReason.ValueType  # 29
+ERROR_REASON_OFFER_EXPIRED: ErrorReason.ValueType  # 30
+ERROR_REASON_NOT_ADDRESSEE: ErrorReason.ValueType  # 31
+"""The offer was made to someone else."""
+ERROR_REASON_NOT_OFFERER: ErrorReason.ValueType  # 32
+ERROR_REASON_NOT_CUSTODIAN: ErrorReason.ValueType  # 33
+"""Someone else has the goods."""
+ERROR_REASON_LOT_STATE_NOT_FOUND: ErrorReason.ValueType  # 34
+"""The lot has no such version, or was not there yet at that time."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -183,6 +307,10 @@ class Lot(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     COMMITTED_QUANTITY_FIELD_NUMBER: _builtins.int
+    PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
+    HOLD_REASON_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     """The traceability lot code: an opaque string, given once (21 CFR 1.1320)."""
@@ -198,9 +326,13 @@ class Lot(_message.Message):
     transfer_count: _builtins.int
     recall_reason: _builtins.str
     etag: _builtins.str
+    hold_reason: _builtins.str
+    """Why it is held back; empty when it is not."""
+    custodian_id: _builtins.str
+    """Who has the goods, be it that they belong to someone else."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
-        """What was not split off, committed or not."""
+        """What was not taken out, committed or not."""
 
     @_builtins.property
     def origin(self) -> Global___Origin: ...
@@ -219,6 +351,16 @@ class Lot(_message.Message):
         """How much of the quantity is committed, such as to a venue's stock; only the rest can be split off or
         committed, and a lot of which something is committed cannot be transferred.
         """
+
+    @_builtins.property
+    def parent_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Every lot that this one came from: the one that it was split from, or the inputs of the transformation
+        that made it.
+        """
+
+    @_builtins.property
+    def offer(self) -> Global___Offer:
+        """The open offer, if there is one."""
 
     def __init__(
         self,
@@ -243,10 +385,14 @@ class Lot(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         committed_quantity: _quantity_pb2.Quantity | None = ...,
+        parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        hold_reason: _builtins.str = ...,
+        custodian_id: _builtins.str = ...,
+        offer: Global___Offer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "offer", b"offer", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "custodian_id", b"custodian_id", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "offer", b"offer", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -448,6 +594,253 @@ class SplitLotResponse(_message.Message):
 Global___SplitLotResponse: _TypeAlias = SplitLotResponse  # noqa: Y015
 
 @_typing.final
+class LotInput(_message.Message):
+    """How much of a lot is used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Taken in the lot's own unit; default all that is not committed."""
+
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotInput: _TypeAlias = LotInput  # noqa: Y015
+
+@_typing.final
+class LotOutput(_message.Message):
+    """A lot to be made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_CODE_FIELD_NUMBER: _builtins.int
+    PRODUCT_CODE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    VARIETY_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    lot_code: _builtins.str
+    product_code: _builtins.str
+    description: _builtins.str
+    variety: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        lot_code: _builtins.str = ...,
+        product_code: _builtins.str = ...,
+        description: _builtins.str = ...,
+        variety: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "expire_time", b"expire_time", "lot_code", b"lot_code", "product_code", b"product_code", "quantity", b"quantity", "variety", b"variety"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotOutput: _TypeAlias = LotOutput  # noqa: Y015
+
+@_typing.final
+class TransformedInput(_message.Message):
+    """What was used of a lot, and what it left."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def remaining(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        remaining: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformedInput: _TypeAlias = TransformedInput  # noqa: Y015
+
+@_typing.final
+class TransformedOutput(_message.Message):
+    """A lot that was made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformedOutput: _TypeAlias = TransformedOutput  # noqa: Y015
+
+@_typing.final
+class MergeLotsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    LOT_CODE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_code: _builtins.str
+    """Of the new lot."""
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotInput]:
+        """Lots of the caller, of one product. The new lot has the unit of the first and expires with the first to
+        expire.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___LotInput] | None = ...,
+        lot_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "lot_code", b"lot_code", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeLotsRequest: _TypeAlias = MergeLotsRequest  # noqa: Y015
+
+@_typing.final
+class MergeLotsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    transformation_id: _builtins.str
+    @_builtins.property
+    def lot(self) -> Global___Lot: ...
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]:
+        """What is left of the inputs."""
+
+    def __init__(
+        self,
+        *,
+        transformation_id: _builtins.str = ...,
+        lot: Global___Lot | None = ...,
+        inputs: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "lot", b"lot", "transformation_id", b"transformation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeLotsResponse: _TypeAlias = MergeLotsResponse  # noqa: Y015
+
+@_typing.final
+class TransformLotsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    step: Global___TransformationStep.ValueType
+    """Lots of one product are merged by MergeLots."""
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotInput]:
+        """Lots of the caller."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotOutput]: ...
+    @_builtins.property
+    def loss(self) -> _quantity_pb2.Quantity:
+        """What was lost, such as trimmings; default nothing."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___LotInput] | None = ...,
+        outputs: _abc.Iterable[Global___LotOutput] | None = ...,
+        step: Global___TransformationStep.ValueType = ...,
+        loss: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loss", b"loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "loss", b"loss", "outputs", b"outputs", "request_id", b"request_id", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformLotsRequest: _TypeAlias = TransformLotsRequest  # noqa: Y015
+
+@_typing.final
+class TransformLotsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    transformation_id: _builtins.str
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]:
+        """What is left of the inputs."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        transformation_id: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___Lot] | None = ...,
+        outputs: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs", "transformation_id", b"transformation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformLotsResponse: _TypeAlias = TransformLotsResponse  # noqa: Y015
+
+@_typing.final
 class RecallLotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -486,7 +879,7 @@ class RecallLotResponse(_message.Message):
     def lot(self) -> Global___Lot: ...
     @_builtins.property
     def recalled_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The lot and all that were split from it, directly or not."""
+        """The lot and all that came of it, directly or not."""
 
     def __init__(
         self,
@@ -501,6 +894,286 @@ class RecallLotResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecallLotResponse: _TypeAlias = RecallLotResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseRecallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRecallRequest: _TypeAlias = ReleaseRecallRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseRecallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    RELEASED_LOT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lot(self) -> Global___Lot: ...
+    @_builtins.property
+    def released_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The lots that are no longer recalled, this one first."""
+
+    def __init__(
+        self,
+        *,
+        lot: Global___Lot | None = ...,
+        released_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot", "released_lot_ids", b"released_lot_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRecallResponse: _TypeAlias = ReleaseRecallResponse  # noqa: Y015
+
+@_typing.final
+class HoldLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldLotRequest: _TypeAlias = HoldLotRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseHoldRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseHoldRequest: _TypeAlias = ReleaseHoldRequest  # noqa: Y015
+
+@_typing.final
+class DestroyLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Default all that is not committed."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DestroyLotRequest: _TypeAlias = DestroyLotRequest  # noqa: Y015
+
+@_typing.final
+class Offer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OFFERED_BY_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    offer_id: _builtins.str
+    kind: Global___OfferKind.ValueType
+    offered_by: _builtins.str
+    to_id: _builtins.str
+    reference_document: _builtins.str
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        offer_id: _builtins.str = ...,
+        kind: Global___OfferKind.ValueType = ...,
+        offered_by: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "kind", b"kind", "offer_id", b"offer_id", "offered_by", b"offered_by", "reference_document", b"reference_document", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Offer: _TypeAlias = Offer  # noqa: Y015
+
+@_typing.final
+class OfferLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    to_id: _builtins.str
+    kind: Global___OfferKind.ValueType
+    reference_document: _builtins.str
+    """Number of the bill of lading or other reference document."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Within 90 days."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        kind: Global___OfferKind.ValueType = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "kind", b"kind", "lot_id", b"lot_id", "reference_document", b"reference_document", "request_id", b"request_id", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferLotRequest: _TypeAlias = OfferLotRequest  # noqa: Y015
+
+@_typing.final
+class AcceptOfferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptOfferRequest: _TypeAlias = AcceptOfferRequest  # noqa: Y015
+
+@_typing.final
+class RejectOfferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectOfferRequest: _TypeAlias = RejectOfferRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawOfferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawOfferRequest: _TypeAlias = WithdrawOfferRequest  # noqa: Y015
 
 @_typing.final
 class CommitLotQuantityRequest(_message.Message):
@@ -599,17 +1272,29 @@ class GetLotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LOT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
+    version: _builtins.int
+    """As it was after so many events; an etag is one."""
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As it was by what had been recorded until then."""
+
     def __init__(
         self,
         *,
         lot_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment", "read_time", b"read_time", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "moment", b"moment", "read_time", b"read_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_moment: _TypeAlias = _typing.Literal["version", "read_time"]  # noqa: Y015
+    _WhichOneofArgType_moment: _TypeAlias = _typing.Literal["moment", b"moment"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_moment) -> _WhichOneofReturnType_moment | None: ...
 
 Global___GetLotRequest: _TypeAlias = GetLotRequest  # noqa: Y015
 

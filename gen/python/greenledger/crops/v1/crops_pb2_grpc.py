@@ -50,10 +50,60 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotResponse.FromString,
                 _registered_method=True)
+        self.MergeLots = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/MergeLots',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsResponse.FromString,
+                _registered_method=True)
+        self.TransformLots = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/TransformLots',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsResponse.FromString,
+                _registered_method=True)
         self.RecallLot = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/RecallLot',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.FromString,
+                _registered_method=True)
+        self.ReleaseRecall = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReleaseRecall',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallResponse.FromString,
+                _registered_method=True)
+        self.HoldLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/HoldLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.HoldLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.ReleaseHold = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReleaseHold',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseHoldRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.DestroyLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/DestroyLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.OfferLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/OfferLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.AcceptOffer = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/AcceptOffer',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.AcceptOfferRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.RejectOffer = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/RejectOffer',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RejectOfferRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.WithdrawOffer = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/WithdrawOffer',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
                 _registered_method=True)
         self.CommitLotQuantity = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
@@ -92,8 +142,82 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MergeLots(self, request, context):
+        """Puts lots of one product together as a new lot that holds exactly as much.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransformLots(self, request, context):
+        """Makes new lots of lots: packing, processing, cooking. Where all quantities measure the same, what goes in
+        is what comes out and the stated loss.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecallLot(self, request, context):
-        """Recalls a lot and every lot split from it. Its owners, its grower or an operator may.
+        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseRecall(self, request, context):
+        """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
+        another lot that is recalled. Quarantined stock stays quarantined.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HoldLot(self, request, context):
+        """Keeps a lot from being split, transferred, transformed or committed. Its owner or an operator may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHold(self, request, context):
+        """Ends a hold. Its owner or an operator may; what an operator holds, operators release.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DestroyLot(self, request, context):
+        """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OfferLot(self, request, context):
+        """Offers a lot to someone: its owner the ownership, its custodian the custody, who is both may offer both.
+        Until the offer ends nothing else is done with the lot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptOffer(self, request, context):
+        """Takes what was offered to the caller. Repeated, it finds the first acceptance. Ownership changes as with
+        TransferLot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectOffer(self, request, context):
+        """Refuses what was offered to the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawOffer(self, request, context):
+        """Takes back what the caller offered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,10 +257,60 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SplitLotResponse.SerializeToString,
             ),
+            'MergeLots': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeLots,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsResponse.SerializeToString,
+            ),
+            'TransformLots': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransformLots,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsResponse.SerializeToString,
+            ),
             'RecallLot': grpc.unary_unary_rpc_method_handler(
                     servicer.RecallLot,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.SerializeToString,
+            ),
+            'ReleaseRecall': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseRecall,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallResponse.SerializeToString,
+            ),
+            'HoldLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.HoldLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'ReleaseHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHold,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseHoldRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'DestroyLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DestroyLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'OfferLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.OfferLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'AcceptOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptOffer,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.AcceptOfferRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'RejectOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectOffer,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RejectOfferRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'WithdrawOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawOffer,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
             'CommitLotQuantity': grpc.unary_unary_rpc_method_handler(
                     servicer.CommitLotQuantity,
@@ -242,6 +416,60 @@ class CropCommandService:
             _registered_method=True)
 
     @staticmethod
+    def MergeLots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/MergeLots',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.MergeLotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransformLots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/TransformLots',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.TransformLotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RecallLot(request,
             target,
             options=(),
@@ -258,6 +486,222 @@ class CropCommandService:
             '/greenledger.crops.v1.CropCommandService/RecallLot',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.RecallLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseRecall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReleaseRecall',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseRecallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/HoldLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.HoldLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReleaseHold',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseHoldRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DestroyLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/DestroyLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OfferLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/OfferLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/AcceptOffer',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.AcceptOfferRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/RejectOffer',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.RejectOfferRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/WithdrawOffer',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
             options,
             channel_credentials,
             insecure,
@@ -360,7 +804,8 @@ class CropQueryServiceServicer:
     """
 
     def GetLot(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A lot as it is, or as it was at any version or time.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

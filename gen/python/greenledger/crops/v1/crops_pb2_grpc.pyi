@@ -22,8 +22,36 @@ class CropCommandServiceStub:
     """Hands a lot to another owner. Answers when the transfer is recorded and visible to queries."""
     SplitLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.SplitLotRequest, _crops_pb2.SplitLotResponse]
     """Takes parts of a lot as new lots; what is not taken stays in the lot."""
+    MergeLots: _aio.UnaryUnaryMultiCallable[_crops_pb2.MergeLotsRequest, _crops_pb2.MergeLotsResponse]
+    """Puts lots of one product together as a new lot that holds exactly as much."""
+    TransformLots: _aio.UnaryUnaryMultiCallable[_crops_pb2.TransformLotsRequest, _crops_pb2.TransformLotsResponse]
+    """Makes new lots of lots: packing, processing, cooking. Where all quantities measure the same, what goes in
+    is what comes out and the stated loss.
+    """
     RecallLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.RecallLotRequest, _crops_pb2.RecallLotResponse]
-    """Recalls a lot and every lot split from it. Its owners, its grower or an operator may."""
+    """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
+    ReleaseRecall: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseRecallRequest, _crops_pb2.ReleaseRecallResponse]
+    """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
+    another lot that is recalled. Quarantined stock stays quarantined.
+    """
+    HoldLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.HoldLotRequest, _crops_pb2.Lot]
+    """Keeps a lot from being split, transferred, transformed or committed. Its owner or an operator may."""
+    ReleaseHold: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseHoldRequest, _crops_pb2.Lot]
+    """Ends a hold. Its owner or an operator may; what an operator holds, operators release."""
+    DestroyLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.DestroyLotRequest, _crops_pb2.Lot]
+    """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
+    OfferLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.OfferLotRequest, _crops_pb2.Lot]
+    """Offers a lot to someone: its owner the ownership, its custodian the custody, who is both may offer both.
+    Until the offer ends nothing else is done with the lot.
+    """
+    AcceptOffer: _aio.UnaryUnaryMultiCallable[_crops_pb2.AcceptOfferRequest, _crops_pb2.Lot]
+    """Takes what was offered to the caller. Repeated, it finds the first acceptance. Ownership changes as with
+    TransferLot.
+    """
+    RejectOffer: _aio.UnaryUnaryMultiCallable[_crops_pb2.RejectOfferRequest, _crops_pb2.Lot]
+    """Refuses what was offered to the caller."""
+    WithdrawOffer: _aio.UnaryUnaryMultiCallable[_crops_pb2.WithdrawOfferRequest, _crops_pb2.Lot]
+    """Takes back what the caller offered."""
     CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
     """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
     it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -60,12 +88,100 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes parts of a lot as new lots; what is not taken stays in the lot."""
 
     @_abc_1.abstractmethod
+    def MergeLots(
+        self,
+        request: _crops_pb2.MergeLotsRequest,
+        context: _aio.ServicerContext[_crops_pb2.MergeLotsRequest, _abc.Awaitable[_crops_pb2.MergeLotsResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.MergeLotsResponse]:
+        """Puts lots of one product together as a new lot that holds exactly as much."""
+
+    @_abc_1.abstractmethod
+    def TransformLots(
+        self,
+        request: _crops_pb2.TransformLotsRequest,
+        context: _aio.ServicerContext[_crops_pb2.TransformLotsRequest, _abc.Awaitable[_crops_pb2.TransformLotsResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.TransformLotsResponse]:
+        """Makes new lots of lots: packing, processing, cooking. Where all quantities measure the same, what goes in
+        is what comes out and the stated loss.
+        """
+
+    @_abc_1.abstractmethod
     def RecallLot(
         self,
         request: _crops_pb2.RecallLotRequest,
         context: _aio.ServicerContext[_crops_pb2.RecallLotRequest, _abc.Awaitable[_crops_pb2.RecallLotResponse]],
     ) -> _abc.Awaitable[_crops_pb2.RecallLotResponse]:
-        """Recalls a lot and every lot split from it. Its owners, its grower or an operator may."""
+        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
+
+    @_abc_1.abstractmethod
+    def ReleaseRecall(
+        self,
+        request: _crops_pb2.ReleaseRecallRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReleaseRecallRequest, _abc.Awaitable[_crops_pb2.ReleaseRecallResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.ReleaseRecallResponse]:
+        """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
+        another lot that is recalled. Quarantined stock stays quarantined.
+        """
+
+    @_abc_1.abstractmethod
+    def HoldLot(
+        self,
+        request: _crops_pb2.HoldLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.HoldLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Keeps a lot from being split, transferred, transformed or committed. Its owner or an operator may."""
+
+    @_abc_1.abstractmethod
+    def ReleaseHold(
+        self,
+        request: _crops_pb2.ReleaseHoldRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReleaseHoldRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Ends a hold. Its owner or an operator may; what an operator holds, operators release."""
+
+    @_abc_1.abstractmethod
+    def DestroyLot(
+        self,
+        request: _crops_pb2.DestroyLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.DestroyLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
+
+    @_abc_1.abstractmethod
+    def OfferLot(
+        self,
+        request: _crops_pb2.OfferLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.OfferLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Offers a lot to someone: its owner the ownership, its custodian the custody, who is both may offer both.
+        Until the offer ends nothing else is done with the lot.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptOffer(
+        self,
+        request: _crops_pb2.AcceptOfferRequest,
+        context: _aio.ServicerContext[_crops_pb2.AcceptOfferRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes what was offered to the caller. Repeated, it finds the first acceptance. Ownership changes as with
+        TransferLot.
+        """
+
+    @_abc_1.abstractmethod
+    def RejectOffer(
+        self,
+        request: _crops_pb2.RejectOfferRequest,
+        context: _aio.ServicerContext[_crops_pb2.RejectOfferRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Refuses what was offered to the caller."""
+
+    @_abc_1.abstractmethod
+    def WithdrawOffer(
+        self,
+        request: _crops_pb2.WithdrawOfferRequest,
+        context: _aio.ServicerContext[_crops_pb2.WithdrawOfferRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes back what the caller offered."""
 
     @_abc_1.abstractmethod
     def CommitLotQuantity(
@@ -93,6 +209,7 @@ class CropQueryServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.GetLotRequest, _crops_pb2.Lot]
+    """A lot as it is, or as it was at any version or time."""
     ListLots: _aio.UnaryUnaryMultiCallable[_crops_pb2.ListLotsRequest, _crops_pb2.ListLotsResponse]
     ListLotEvents: _aio.UnaryUnaryMultiCallable[_crops_pb2.ListLotEventsRequest, _crops_pb2.ListLotEventsResponse]
     """The lot's history, oldest first."""
@@ -107,7 +224,8 @@ class CropQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _crops_pb2.GetLotRequest,
         context: _aio.ServicerContext[_crops_pb2.GetLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
-    ) -> _abc.Awaitable[_crops_pb2.Lot]: ...
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """A lot as it is, or as it was at any version or time."""
 
     @_abc_1.abstractmethod
     def ListLots(

@@ -28,7 +28,7 @@ from greenledger.crops.v1 import crops_pb2 as greenledger_dot_crops_dot_v1_dot_c
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!greenledger/crops/v1/events.proto\x12\x14greenledger.crops.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a greenledger/crops/v1/crops.proto\x1a$greenledger/options/v1/options.proto\"\xd4\x02\n\tLotMinted\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08lot_code\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x31\n\x08quantity\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x11\n\tgrower_id\x18\x05 \x01(\t\x12\x10\n\x08owner_id\x18\x06 \x01(\t\x12,\n\x06origin\x18\x07 \x01(\x0b\x32\x1c.greenledger.crops.v1.Origin\x12\x30\n\x0charvest_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rparent_lot_id\x18\n \x01(\t:\x0f\xd2\xf3\x18\x0b\x63rop.minted\"\x9c\x01\n\x0eLotTransferred\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x19\n\x11previous_owner_id\x18\x02 \x01(\t\x12\x14\n\x0cnew_owner_id\x18\x03 \x01(\t\x12\x1a\n\x12reference_document\x18\x04 \x01(\t\x12\x17\n\x0ftransfer_number\x18\x05 \x01(\x05:\x14\xd2\xf3\x18\x10\x63rop.transferred\"t\n\x08LotSplit\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x14\n\x0cpart_lot_ids\x18\x02 \x03(\t\x12\x32\n\tremaining\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x0e\xd2\xf3\x18\ncrop.split\"\xd9\x01\n\x14LotQuantityCommitted\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12\x31\n\x08quantity\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x38\n\x07purpose\x18\x04 \x01(\x0e\x32\'.greenledger.crops.v1.CommitmentPurpose\x12\x10\n\x08venue_id\x18\x05 \x01(\t:\x1b\xd2\xf3\x18\x17\x63rop.quantity-committed\"\x8b\x01\n\x13LotQuantityReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12\x31\n\x08quantity\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x1a\xd2\xf3\x18\x16\x63rop.quantity-released\"\xa0\x01\n\x0bLotRecalled\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0broot_lot_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x37\n\x0crecall_class\x18\x04 \x01(\x0e\x32!.greenledger.crops.v1.RecallClass\x12\x10\n\x08owner_id\x18\x05 \x01(\t:\x11\xd2\xf3\x18\rcrop.recalledb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!greenledger/crops/v1/events.proto\x12\x14greenledger.crops.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a greenledger/crops/v1/crops.proto\x1a$greenledger/options/v1/options.proto\"\x87\x03\n\tLotMinted\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08lot_code\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x31\n\x08quantity\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x11\n\tgrower_id\x18\x05 \x01(\t\x12\x10\n\x08owner_id\x18\x06 \x01(\t\x12,\n\x06origin\x18\x07 \x01(\x0b\x32\x1c.greenledger.crops.v1.Origin\x12\x30\n\x0charvest_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rparent_lot_id\x18\n \x01(\t\x12\x16\n\x0eparent_lot_ids\x18\x0b \x03(\t\x12\x19\n\x11transformation_id\x18\x0c \x01(\t:\x0f\xd2\xf3\x18\x0b\x63rop.minted\"\xb2\x01\n\x0eLotTransferred\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x19\n\x11previous_owner_id\x18\x02 \x01(\t\x12\x14\n\x0cnew_owner_id\x18\x03 \x01(\t\x12\x1a\n\x12reference_document\x18\x04 \x01(\t\x12\x17\n\x0ftransfer_number\x18\x05 \x01(\x05\x12\x14\n\x0c\x63ustodian_id\x18\x06 \x01(\t:\x14\xd2\xf3\x18\x10\x63rop.transferred\"t\n\x08LotSplit\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x14\n\x0cpart_lot_ids\x18\x02 \x03(\t\x12\x32\n\tremaining\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x0e\xd2\xf3\x18\ncrop.split\"\xac\x02\n\x0eLotTransformed\x12\x19\n\x11transformation_id\x18\x01 \x01(\t\x12\x36\n\x04step\x18\x02 \x01(\x0e\x32(.greenledger.crops.v1.TransformationStep\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x36\n\x06inputs\x18\x04 \x03(\x0b\x32&.greenledger.crops.v1.TransformedInput\x12\x38\n\x07outputs\x18\x05 \x03(\x0b\x32\'.greenledger.crops.v1.TransformedOutput\x12-\n\x04loss\x18\x06 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x14\xd2\xf3\x18\x10\x63rop.transformed\"\xd9\x01\n\x14LotQuantityCommitted\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12\x31\n\x08quantity\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x38\n\x07purpose\x18\x04 \x01(\x0e\x32\'.greenledger.crops.v1.CommitmentPurpose\x12\x10\n\x08venue_id\x18\x05 \x01(\t:\x1b\xd2\xf3\x18\x17\x63rop.quantity-committed\"\x8b\x01\n\x13LotQuantityReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12\x31\n\x08quantity\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x1a\xd2\xf3\x18\x16\x63rop.quantity-released\"\xa0\x01\n\x0bLotRecalled\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0broot_lot_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x37\n\x0crecall_class\x18\x04 \x01(\x0e\x32!.greenledger.crops.v1.RecallClass\x12\x10\n\x08owner_id\x18\x05 \x01(\t:\x11\xd2\xf3\x18\rcrop.recalled\"b\n\x11LotRecallReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0broot_lot_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t:\x18\xd2\xf3\x18\x14\x63rop.recall-released\"[\n\x07LotHeld\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07held_by\x18\x03 \x01(\t\x12\x10\n\x08official\x18\x04 \x01(\x08:\r\xd2\xf3\x18\tcrop.held\"I\n\x0fLotHoldReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t:\x16\xd2\xf3\x18\x12\x63rop.hold-released\"\xa9\x01\n\x0cLotDestroyed\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x31\n\x08quantity\x18\x02 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x32\n\tremaining\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x0e\n\x06reason\x18\x04 \x01(\t:\x12\xd2\xf3\x18\x0e\x63rop.destroyed\"\xdf\x01\n\nLotOffered\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08offer_id\x18\x02 \x01(\t\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.greenledger.crops.v1.OfferKind\x12\x12\n\noffered_by\x18\x04 \x01(\t\x12\r\n\x05to_id\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12reference_document\x18\x07 \x01(\t:\x10\xd2\xf3\x18\x0c\x63rop.offered\"|\n\rLotOfferEnded\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08offer_id\x18\x02 \x01(\t\x12\x33\n\x07outcome\x18\x03 \x01(\x0e\x32\".greenledger.crops.v1.OfferOutcome:\x14\xd2\xf3\x18\x10\x63rop.offer-ended\"\x8e\x01\n\x11LotCustodyChanged\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x1d\n\x15previous_custodian_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ustodian_id\x18\x03 \x01(\t\x12\x1a\n\x12reference_document\x18\x04 \x01(\t:\x18\xd2\xf3\x18\x14\x63rop.custody-changedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,22 +41,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOTTRANSFERRED']._serialized_options = b'\322\363\030\020crop.transferred'
   _globals['_LOTSPLIT']._loaded_options = None
   _globals['_LOTSPLIT']._serialized_options = b'\322\363\030\ncrop.split'
+  _globals['_LOTTRANSFORMED']._loaded_options = None
+  _globals['_LOTTRANSFORMED']._serialized_options = b'\322\363\030\020crop.transformed'
   _globals['_LOTQUANTITYCOMMITTED']._loaded_options = None
   _globals['_LOTQUANTITYCOMMITTED']._serialized_options = b'\322\363\030\027crop.quantity-committed'
   _globals['_LOTQUANTITYRELEASED']._loaded_options = None
   _globals['_LOTQUANTITYRELEASED']._serialized_options = b'\322\363\030\026crop.quantity-released'
   _globals['_LOTRECALLED']._loaded_options = None
   _globals['_LOTRECALLED']._serialized_options = b'\322\363\030\rcrop.recalled'
+  _globals['_LOTRECALLRELEASED']._loaded_options = None
+  _globals['_LOTRECALLRELEASED']._serialized_options = b'\322\363\030\024crop.recall-released'
+  _globals['_LOTHELD']._loaded_options = None
+  _globals['_LOTHELD']._serialized_options = b'\322\363\030\tcrop.held'
+  _globals['_LOTHOLDRELEASED']._loaded_options = None
+  _globals['_LOTHOLDRELEASED']._serialized_options = b'\322\363\030\022crop.hold-released'
+  _globals['_LOTDESTROYED']._loaded_options = None
+  _globals['_LOTDESTROYED']._serialized_options = b'\322\363\030\016crop.destroyed'
+  _globals['_LOTOFFERED']._loaded_options = None
+  _globals['_LOTOFFERED']._serialized_options = b'\322\363\030\014crop.offered'
+  _globals['_LOTOFFERENDED']._loaded_options = None
+  _globals['_LOTOFFERENDED']._serialized_options = b'\322\363\030\020crop.offer-ended'
+  _globals['_LOTCUSTODYCHANGED']._loaded_options = None
+  _globals['_LOTCUSTODYCHANGED']._serialized_options = b'\322\363\030\024crop.custody-changed'
   _globals['_LOTMINTED']._serialized_start=203
-  _globals['_LOTMINTED']._serialized_end=543
-  _globals['_LOTTRANSFERRED']._serialized_start=546
-  _globals['_LOTTRANSFERRED']._serialized_end=702
-  _globals['_LOTSPLIT']._serialized_start=704
-  _globals['_LOTSPLIT']._serialized_end=820
-  _globals['_LOTQUANTITYCOMMITTED']._serialized_start=823
-  _globals['_LOTQUANTITYCOMMITTED']._serialized_end=1040
-  _globals['_LOTQUANTITYRELEASED']._serialized_start=1043
-  _globals['_LOTQUANTITYRELEASED']._serialized_end=1182
-  _globals['_LOTRECALLED']._serialized_start=1185
-  _globals['_LOTRECALLED']._serialized_end=1345
+  _globals['_LOTMINTED']._serialized_end=594
+  _globals['_LOTTRANSFERRED']._serialized_start=597
+  _globals['_LOTTRANSFERRED']._serialized_end=775
+  _globals['_LOTSPLIT']._serialized_start=777
+  _globals['_LOTSPLIT']._serialized_end=893
+  _globals['_LOTTRANSFORMED']._serialized_start=896
+  _globals['_LOTTRANSFORMED']._serialized_end=1196
+  _globals['_LOTQUANTITYCOMMITTED']._serialized_start=1199
+  _globals['_LOTQUANTITYCOMMITTED']._serialized_end=1416
+  _globals['_LOTQUANTITYRELEASED']._serialized_start=1419
+  _globals['_LOTQUANTITYRELEASED']._serialized_end=1558
+  _globals['_LOTRECALLED']._serialized_start=1561
+  _globals['_LOTRECALLED']._serialized_end=1721
+  _globals['_LOTRECALLRELEASED']._serialized_start=1723
+  _globals['_LOTRECALLRELEASED']._serialized_end=1821
+  _globals['_LOTHELD']._serialized_start=1823
+  _globals['_LOTHELD']._serialized_end=1914
+  _globals['_LOTHOLDRELEASED']._serialized_start=1916
+  _globals['_LOTHOLDRELEASED']._serialized_end=1989
+  _globals['_LOTDESTROYED']._serialized_start=1992
+  _globals['_LOTDESTROYED']._serialized_end=2161
+  _globals['_LOTOFFERED']._serialized_start=2164
+  _globals['_LOTOFFERED']._serialized_end=2387
+  _globals['_LOTOFFERENDED']._serialized_start=2389
+  _globals['_LOTOFFERENDED']._serialized_end=2513
+  _globals['_LOTCUSTODYCHANGED']._serialized_start=2516
+  _globals['_LOTCUSTODYCHANGED']._serialized_end=2658
 # @@protoc_insertion_point(module_scope)

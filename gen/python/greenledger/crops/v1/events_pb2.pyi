@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class LotMinted(_message.Message):
-    """A lot was harvested, or split off another. Key: lot id."""
+    """A lot was harvested, split off another, or made by a transformation. Key: lot id."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,6 +37,8 @@ class LotMinted(_message.Message):
     HARVEST_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     PARENT_LOT_ID_FIELD_NUMBER: _builtins.int
+    PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     product_code: _builtins.str
@@ -44,6 +46,8 @@ class LotMinted(_message.Message):
     owner_id: _builtins.str
     parent_lot_id: _builtins.str
     """Set when the lot was split off another."""
+    transformation_id: _builtins.str
+    """Set when a transformation made it."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -52,6 +56,10 @@ class LotMinted(_message.Message):
     def harvest_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def parent_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Every lot that it came from, by a split or a transformation."""
+
     def __init__(
         self,
         *,
@@ -65,10 +73,12 @@ class LotMinted(_message.Message):
         harvest_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         parent_lot_id: _builtins.str = ...,
+        parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        transformation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "harvest_time", b"harvest_time", "origin", b"origin", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "transformation_id", b"transformation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -85,12 +95,15 @@ class LotTransferred(_message.Message):
     NEW_OWNER_ID_FIELD_NUMBER: _builtins.int
     REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
     TRANSFER_NUMBER_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     previous_owner_id: _builtins.str
     new_owner_id: _builtins.str
     reference_document: _builtins.str
     transfer_number: _builtins.int
     """1 for the lot's first transfer, and so on."""
+    custodian_id: _builtins.str
+    """Who has the goods after it."""
     def __init__(
         self,
         *,
@@ -99,10 +112,11 @@ class LotTransferred(_message.Message):
         new_owner_id: _builtins.str = ...,
         reference_document: _builtins.str = ...,
         transfer_number: _builtins.int = ...,
+        custodian_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "new_owner_id", b"new_owner_id", "previous_owner_id", b"previous_owner_id", "reference_document", b"reference_document", "transfer_number", b"transfer_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "lot_id", b"lot_id", "new_owner_id", b"new_owner_id", "previous_owner_id", b"previous_owner_id", "reference_document", b"reference_document", "transfer_number", b"transfer_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,6 +150,49 @@ class LotSplit(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LotSplit: _TypeAlias = LotSplit  # noqa: Y015
+
+@_typing.final
+class LotTransformed(_message.Message):
+    """New lots were made of others: merged, packed, processed, cooked. Told once. Key: transformation id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
+    transformation_id: _builtins.str
+    step: _crops_pb2.TransformationStep.ValueType
+    owner_id: _builtins.str
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.TransformedInput]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.TransformedOutput]:
+        """Each is minted too (crop.minted)."""
+
+    @_builtins.property
+    def loss(self) -> _quantity_pb2.Quantity:
+        """As stated; absent when there was none."""
+
+    def __init__(
+        self,
+        *,
+        transformation_id: _builtins.str = ...,
+        step: _crops_pb2.TransformationStep.ValueType = ...,
+        owner_id: _builtins.str = ...,
+        inputs: _abc.Iterable[_crops_pb2.TransformedInput] | None = ...,
+        outputs: _abc.Iterable[_crops_pb2.TransformedOutput] | None = ...,
+        loss: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loss", b"loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "loss", b"loss", "outputs", b"outputs", "owner_id", b"owner_id", "step", b"step", "transformation_id", b"transformation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotTransformed: _TypeAlias = LotTransformed  # noqa: Y015
 
 @_typing.final
 class LotQuantityCommitted(_message.Message):
@@ -201,7 +258,7 @@ Global___LotQuantityReleased: _TypeAlias = LotQuantityReleased  # noqa: Y015
 
 @_typing.final
 class LotRecalled(_message.Message):
-    """A lot must not be used. One event for each lot that the recall reaches by splits. Key: lot id."""
+    """A lot must not be used. One event for each lot that the recall reaches by splits and transformations. Key: lot id."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -232,3 +289,215 @@ class LotRecalled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LotRecalled: _TypeAlias = LotRecalled  # noqa: Y015
+
+@_typing.final
+class LotRecallReleased(_message.Message):
+    """The recall of a lot was ended; one event for each lot that is free by it. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    ROOT_LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    root_lot_id: _builtins.str
+    """The lot whose recall was ended."""
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        root_lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "root_lot_id", b"root_lot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotRecallReleased: _TypeAlias = LotRecallReleased  # noqa: Y015
+
+@_typing.final
+class LotHeld(_message.Message):
+    """A lot is held back. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HELD_BY_FIELD_NUMBER: _builtins.int
+    OFFICIAL_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    reason: _builtins.str
+    held_by: _builtins.str
+    official: _builtins.bool
+    """An operator's; only operators release it."""
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        held_by: _builtins.str = ...,
+        official: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_by", b"held_by", "lot_id", b"lot_id", "official", b"official", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotHeld: _TypeAlias = LotHeld  # noqa: Y015
+
+@_typing.final
+class LotHoldReleased(_message.Message):
+    """A lot is no longer held back. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotHoldReleased: _TypeAlias = LotHoldReleased  # noqa: Y015
+
+@_typing.final
+class LotDestroyed(_message.Message):
+    """Goods of a lot are gone for good. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def remaining(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        remaining: _quantity_pb2.Quantity | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "remaining", b"remaining"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotDestroyed: _TypeAlias = LotDestroyed  # noqa: Y015
+
+@_typing.final
+class LotOffered(_message.Message):
+    """A lot was offered to someone. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OFFERED_BY_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    kind: _crops_pb2.OfferKind.ValueType
+    offered_by: _builtins.str
+    to_id: _builtins.str
+    reference_document: _builtins.str
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+        kind: _crops_pb2.OfferKind.ValueType = ...,
+        offered_by: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "kind", b"kind", "lot_id", b"lot_id", "offer_id", b"offer_id", "offered_by", b"offered_by", "reference_document", b"reference_document", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotOffered: _TypeAlias = LotOffered  # noqa: Y015
+
+@_typing.final
+class LotOfferEnded(_message.Message):
+    """An offer is no longer open; a recall or a hold ends one too, without this event. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    offer_id: _builtins.str
+    outcome: _crops_pb2.OfferOutcome.ValueType
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+        outcome: _crops_pb2.OfferOutcome.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "offer_id", b"offer_id", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotOfferEnded: _TypeAlias = LotOfferEnded  # noqa: Y015
+
+@_typing.final
+class LotCustodyChanged(_message.Message):
+    """Someone else has the goods of a lot; its owner did not change. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    PREVIOUS_CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    previous_custodian_id: _builtins.str
+    custodian_id: _builtins.str
+    reference_document: _builtins.str
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        previous_custodian_id: _builtins.str = ...,
+        custodian_id: _builtins.str = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "lot_id", b"lot_id", "previous_custodian_id", b"previous_custodian_id", "reference_document", b"reference_document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotCustodyChanged: _TypeAlias = LotCustodyChanged  # noqa: Y015
