@@ -9,16 +9,24 @@ from chassis.merklelog.store import MerkleLog
 from chassis.projection import ProjectionRunner
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
-from greenledger.crops.v1 import crops_pb2_grpc, ledger_pb2_grpc
+from greenledger.crops.v1 import crops_pb2_grpc, epcis_pb2_grpc, ledger_pb2_grpc
 from services.crops.adapters.clients import NotificationsClient, UsersClient
 from services.crops.adapters.db import ProjectedLots
+from services.crops.adapters.epcis_grpc import EpcisServicer
+from services.crops.adapters.epcis_jobs import StoredJobs
+from services.crops.adapters.epcis_query import IndexedVisibilityEvents
+from services.crops.adapters.epcis_store import StoredVisibilityEvents
 from services.crops.adapters.events import UPCASTERS
 from services.crops.adapters.grpc import CommandServicer, QueryServicer
 from services.crops.adapters.ledger_grpc import LedgerServicer
+from services.crops.adapters.lot_histories import StoredLotHistories
 from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
+from services.crops.application.capture_document import CaptureDocument, ReadJobs
+from services.crops.application.capture_events import CaptureEvent, Recorder
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.export_lot import ExportLot
 from services.crops.application.handover import (
     AcceptOffer,
     ExpireOffers,
@@ -28,6 +36,7 @@ from services.crops.application.handover import (
 )
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
+from services.crops.application.read_epcis import ReadEpcis
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
 from services.crops.application.split_lot import SplitLot
@@ -88,6 +97,11 @@ def wire(runtime: Runtime) -> Service:
                 ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
                 LedgerServicer(ledger, lambda: Audit(database, log, [ledger.verifier])),
             ),
+            Servicer(
+                "greenledger.crops.v1.EpcisService",
+                epcis_pb2_grpc.add_EpcisServiceServicer_to_server,
+                _epcis(runtime, store),
+            ),
         ],
         sagas=engine,
         projections=[ProjectionRunner(database, store, LOTS)],
@@ -97,6 +111,20 @@ def wire(runtime: Runtime) -> Service:
             Every("offers.expire", ExpireOffers(database, lots, clock, queries)),
         ],
         on_start=log.adopt,
+    )
+
+
+def _epcis(runtime: Runtime, store: EventStore) -> EpcisServicer:
+    database, clock = runtime.database, runtime.clock
+    record = Recorder(database, StoredVisibilityEvents(database, store), clock, runtime.ids)
+    jobs = StoredJobs(database)
+    return EpcisServicer(
+        CaptureEvent(record),
+        CaptureDocument(database, record, jobs, clock),
+        ReadJobs(jobs),
+        ReadEpcis(IndexedVisibilityEvents(database)),
+        ExportLot(StoredLotHistories(store), clock),
+        runtime.page_tokens,
     )
 
 

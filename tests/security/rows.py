@@ -577,6 +577,37 @@ CROPS = {
         {**PAGE, "lot_id": ["", *IDS]},
         [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
     ),
+    "EpcisService/CaptureEvent": Entry(
+        {"requestId": "{request}", "document": "[]"},
+        {"request_id": REQUEST_IDS, "document": ["", ABSENT]},
+        [
+            Refused("grower", "INVALID_ARGUMENT", "EPCIS_INVALID"),
+            Refused("grower", "INVALID_ARGUMENT", "EPCIS_INVALID", {"document": "hello"}),
+            Refused("grower", "INVALID_ARGUMENT", "EPCIS_INVALID", {"document": "[" * 5000}),
+        ],
+    ),
+    "EpcisService/CaptureDocument": Entry(
+        {"requestId": "{request}", "chunk": "aGVsbG8="},
+        {"request_id": REQUEST_IDS, "chunk": ["A" * 1_500_000]},
+    ),
+    "EpcisService/GetCaptureJob": Entry(
+        {"jobId": "{nobody}"},
+        {"job_id": ["", *IDS]},
+        [Refused("grower", "NOT_FOUND", "CAPTURE_JOB_NOT_FOUND")],
+    ),
+    "EpcisService/ListCaptureErrors": Entry({"jobId": "{nobody}"}, {**PAGE, "job_id": ["", *IDS]}),
+    "EpcisService/GetEvent": Entry(
+        {"eventId": "urn:uuid:{nobody}"},
+        {"event_id": ["", ABSENT]},
+        [Refused("grower", "NOT_FOUND", "EPCIS_EVENT_NOT_FOUND")],
+    ),
+    "EpcisService/QueryEvents": Entry({}, PAGE),
+    "EpcisService/ListFindings": Entry({}, {**PAGE, "code": ["x" * 81], "severity": [99]}),
+    "EpcisService/ExportLotEvents": Entry(
+        {"lotId": "{lot}"},
+        {"lot_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+    ),
     "LedgerService/GetCheckpoint": Entry(
         {},
         {"size": [-1]},

@@ -10,6 +10,8 @@ OPERATOR = "operator"
 _GUEST = frozenset({"orders.cart", "orders.checkout", "crops.lots.read"})
 _GROWER = frozenset(
     {
+        "crops.epcis.capture",
+        "crops.epcis.read",
         "crops.lots.mint",
         "crops.lots.transfer",
         "crops.lots.recall",
@@ -24,6 +26,8 @@ _VENUE = frozenset(
         "catalog.menu.write",
         "inventory.stock.write",
         "inventory.stock.read",
+        "crops.epcis.capture",
+        "crops.epcis.read",
         "crops.lots.read",
         "crops.lots.transfer",
         "crops.lots.recall",
@@ -34,6 +38,7 @@ _VENUE = frozenset(
 )
 _AUDITOR = frozenset(
     {
+        "crops.epcis.read",
         "crops.lots.read",
         "trace.read",
         "orders.read",

@@ -163,6 +163,7 @@ async def test_the_wiring_makes_a_service_that_a_server_takes(idle_crops: Crops,
         "CropCommandService",
         "CropQueryService",
         "LedgerService",
+        "EpcisService",
     ]
     assert service.sagas is not None
     await runtime.channels.close()

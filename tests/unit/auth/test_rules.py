@@ -48,19 +48,21 @@ def test_every_permission_that_a_contract_names_exists_and_is_the_operators():
         ("guest", "orders.cart orders.checkout crops.lots.read"),
         (
             "grower",
-            """crops.lots.mint crops.lots.transfer crops.lots.recall crops.lots.read
+            """crops.epcis.capture crops.epcis.read
+            crops.lots.mint crops.lots.transfer crops.lots.recall crops.lots.read
             orders.cart orders.checkout""",
         ),
         (
             "venue",
             """catalog.venues.write catalog.menu.write inventory.stock.write inventory.stock.read
+            crops.epcis.capture crops.epcis.read
             crops.lots.read crops.lots.transfer crops.lots.recall orders.cart orders.checkout
             orders.venue.read""",
         ),
         (
             "auditor",
-            """crops.lots.read trace.read orders.read payments.read users.read operations.read
-            inventory.read inventory.stock.read""",
+            """crops.epcis.read crops.lots.read trace.read orders.read payments.read users.read
+            operations.read inventory.read inventory.stock.read""",
         ),
     ],
 )

@@ -72,6 +72,11 @@ class EventReader:
         return NO_CONTEXT.and_of(self._fields.get("@context"))
 
     @property
+    def written_context(self) -> Json:
+        """The `@context` of the document as it was written, as far as it has been read."""
+        return self._fields.get("@context")
+
+    @property
     def ignored(self) -> frozenset[str]:
         """Fields that do not count in the event hash (see `event_hash.ignored_fields`), as far as read."""
         results = _inside(self._fields, ("epcisBody", "queryResults"))

@@ -217,6 +217,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """An EPCIS document or event breaks the standard; the violations say where."""
     ERROR_REASON_IDENTIFIER_INVALID: _ErrorReason.ValueType  # 71
     """A GS1 identifier cannot be read."""
+    ERROR_REASON_EPCIS_EVENT_CONFLICT: _ErrorReason.ValueType  # 72
+    """The eventID is that of another event: its content differs."""
+    ERROR_REASON_EPCIS_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 73
+    ERROR_REASON_CAPTURE_JOB_NOT_FOUND: _ErrorReason.ValueType  # 74
+    ERROR_REASON_EPCIS_QUERY_UNSUPPORTED: _ErrorReason.ValueType  # 75
+    """The parameter is one of EPCIS, but not one that is answered here."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -281,6 +287,12 @@ ERROR_REASON_EPCIS_INVALID: ErrorReason.ValueType  # 70
 """An EPCIS document or event breaks the standard; the violations say where."""
 ERROR_REASON_IDENTIFIER_INVALID: ErrorReason.ValueType  # 71
 """A GS1 identifier cannot be read."""
+ERROR_REASON_EPCIS_EVENT_CONFLICT: ErrorReason.ValueType  # 72
+"""The eventID is that of another event: its content differs."""
+ERROR_REASON_EPCIS_EVENT_NOT_FOUND: ErrorReason.ValueType  # 73
+ERROR_REASON_CAPTURE_JOB_NOT_FOUND: ErrorReason.ValueType  # 74
+ERROR_REASON_EPCIS_QUERY_UNSUPPORTED: ErrorReason.ValueType  # 75
+"""The parameter is one of EPCIS, but not one that is answered here."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -1,0 +1,81 @@
+"""Capture jobs in tables."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from chassis.database import Database
+from services.crops.application.epcis_ports import CaptureError, CaptureJob, JobState
+
+_OPEN = """
+INSERT INTO epcis_job VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (job_id) DO NOTHING
+"""
+_SAVE = """
+UPDATE epcis_job SET state = $2, update_time = $3, captured = $4, duplicates = $5, refused = $6,
+    findings = $7, failure = $8, digest = $9
+WHERE job_id = $1
+"""
+_ADD_ERRORS = """
+INSERT INTO epcis_job_error SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[])
+ON CONFLICT DO NOTHING
+"""
+_ERRORS = "SELECT * FROM epcis_job_error WHERE job_id = $1 AND index > $2 ORDER BY index LIMIT $3"
+
+
+class StoredJobs:
+    """Implements `CaptureJobs`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, job: CaptureJob) -> CaptureJob:
+        await self._database.execute(
+            _OPEN,
+            job.job_id,
+            job.owner,
+            job.state.value,
+            job.create_time,
+            job.update_time,
+            job.captured,
+            job.duplicates,
+            job.refused,
+            job.findings,
+            job.failure,
+            job.digest,
+        )
+        found = await self.get(job.job_id)
+        return found or job
+
+    async def get(self, job_id: str) -> CaptureJob | None:
+        row = await self._database.fetchrow("SELECT * FROM epcis_job WHERE job_id = $1", job_id)
+        return None if row is None else _job(row)
+
+    async def save(self, job: CaptureJob, errors: Sequence[CaptureError]) -> None:
+        await self._database.execute(
+            _SAVE,
+            job.job_id,
+            job.state.value,
+            job.update_time,
+            job.captured,
+            job.duplicates,
+            job.refused,
+            job.findings,
+            job.failure,
+            job.digest,
+        )
+        if errors:
+            await self._database.execute(
+                _ADD_ERRORS,
+                job.job_id,
+                [each.index for each in errors],
+                [each.reason for each in errors],
+                [each.message for each in errors],
+            )
+
+    async def errors(self, job_id: str, after: int, limit: int) -> Sequence[CaptureError]:
+        rows = await self._database.fetch(_ERRORS, job_id, after, limit)
+        return [CaptureError(row["index"], row["reason"], row["message"]) for row in rows]
+
+
+def _job(row: asyncpg.Record) -> CaptureJob:
+    return CaptureJob(**{**dict(row), "state": JobState(row["state"])})

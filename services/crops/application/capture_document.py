@@ -1,0 +1,173 @@
+"""Record a document of any length, batch by batch, as a job that tells how far it is."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass, field, replace
+from uuid import UUID, uuid5
+
+from chassis.clock import Clock
+from chassis.context import Principal
+from chassis.errors import AlreadyExists, DomainError, NotFound
+from chassis.transactions import Transactions
+from services.crops.application.capture_events import Recorder, candidate
+from services.crops.application.epcis_ports import (
+    Candidate,
+    CaptureError,
+    CaptureJob,
+    CaptureJobs,
+    JobState,
+    Outcome,
+)
+from services.crops.domain.epcis.problems import NotEpcis
+from services.crops.domain.epcis.reading import EventReader, ReadEvent, read_events_async
+
+BATCH_EVENTS = 500
+BATCH_CHARACTERS = 4_000_000
+"""A batch ends with either; so much of a document is in memory, besides the event at hand."""
+_BREATHE = 50
+_LONGEST_MESSAGE = 1000
+_JOBS = UUID("5a0d6f3a-6a55-4f5a-9d6e-3f4a0a7b1c59")
+
+
+@dataclass(slots=True)
+class _Batch:
+    candidates: list[Candidate] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    errors: list[CaptureError] = field(default_factory=list)
+    characters: int = 0
+
+    @property
+    def full(self) -> bool:
+        count = len(self.candidates) + len(self.errors)
+        return count >= BATCH_EVENTS or self.characters >= BATCH_CHARACTERS
+
+    def add(self, item: ReadEvent, reader: EventReader) -> None:
+        """Take an event, or the reason why it is none."""
+        if item.event is None:
+            self.errors.append(_error(item.index, item.error))
+            return
+        new = candidate(item.event, reader.context, reader.written_context, reader.ignored)
+        self.candidates.append(new)
+        self.places.append(item.index)
+        self.characters += len(new.text)
+
+
+class CaptureDocument:
+    """Takes a document as it arrives."""
+
+    def __init__(self, transactions: Transactions, record: Recorder, jobs: CaptureJobs, clock: Clock) -> None:
+        self._transactions = transactions
+        self._record = record
+        self._jobs = jobs
+        self._clock = clock
+
+    async def __call__(self, actor: Principal, request_id: str, chunks: AsyncIterable[bytes]) -> CaptureJob:
+        """The job when the document has been read; it is named after caller and request_id.
+
+        What was recorded stays when the caller goes away meanwhile; the job can then be repeated.
+
+        Raises:
+            AlreadyExists: REQUEST_ID_REUSED.
+        """
+        owner, now = f"{actor.kind}:{actor.subject}", self._clock.now()
+        job_id = str(uuid5(_JOBS, f"{owner}|{request_id}"))
+        job = await self._jobs.open(CaptureJob(job_id, owner, JobState.RUNNING, now, now))
+        hashed = _Hashed(chunks)
+        if job.state is JobState.RUNNING:
+            fresh = CaptureJob(job_id, owner, JobState.RUNNING, job.create_time, now)
+            return await self._capture(actor, fresh, hashed)
+        await hashed.drain()
+        if hashed.digest != job.digest:
+            raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another document.")
+        return job
+
+    async def _capture(self, actor: Principal, job: CaptureJob, hashed: "_Hashed") -> CaptureJob:
+        reader, batch, failure = EventReader(), _Batch(), ""
+        try:
+            async for item in read_events_async(hashed, reader):
+                batch.add(item, reader)
+                if batch.full:
+                    job, batch = await self._flush(actor, job, batch), _Batch()
+                elif item.index % _BREATHE == 0:
+                    await asyncio.sleep(0)  # parsing alone would let no one else run
+        except NotEpcis as error:
+            failure = error.message[:_LONGEST_MESSAGE]
+            await hashed.drain()
+        state = JobState.FAILED if failure else JobState.SUCCEEDED
+        return await self._flush(actor, job, batch, state, failure, hashed.digest)
+
+    async def _flush(
+        self,
+        actor: Principal,
+        job: CaptureJob,
+        batch: _Batch,
+        state: JobState = JobState.RUNNING,
+        failure: str = "",
+        digest: bytes = b"",
+    ) -> CaptureJob:
+        async with self._transactions.transaction():
+            outcomes = await self._record(actor, batch.candidates)
+            job = job.counted(self._clock.now(), outcomes, len(batch.errors))
+            job = replace(job, state=state, failure=failure, digest=digest)
+            await self._jobs.save(job, [*batch.errors, *_conflicts(batch, outcomes)])
+        return job
+
+
+class _Hashed:
+    """Chunks that are hashed as they pass."""
+
+    def __init__(self, chunks: AsyncIterable[bytes]) -> None:
+        self._chunks = chunks.__aiter__()
+        self._hash = hashlib.sha256()
+
+    @property
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self._hash.update(chunk)
+            yield chunk
+
+    async def drain(self) -> None:
+        async for _ in self:
+            pass
+
+
+class ReadJobs:
+    """A job is its owner's own affair."""
+
+    def __init__(self, jobs: CaptureJobs) -> None:
+        self._jobs = jobs
+
+    async def get(self, actor: Principal, job_id: str) -> CaptureJob:
+        """A job.
+
+        Raises:
+            NotFound: CAPTURE_JOB_NOT_FOUND, also for somebody else's.
+        """
+        job = await self._jobs.get(job_id)
+        if job is None or job.owner != f"{actor.kind}:{actor.subject}":
+            raise NotFound("CAPTURE_JOB_NOT_FOUND", "You have no such capture job.")
+        return job
+
+    async def errors(self, actor: Principal, job_id: str, after: int, limit: int) -> list[CaptureError]:
+        """The refused events of a job behind a place, in order.
+
+        Raises:
+            NotFound: CAPTURE_JOB_NOT_FOUND.
+        """
+        await self.get(actor, job_id)
+        return list(await self._jobs.errors(job_id, after, limit))
+
+
+def _conflicts(batch: _Batch, outcomes: list[Outcome]) -> list[CaptureError]:
+    pairs = zip(batch.places, outcomes, strict=True)
+    return [replace(outcome.error, index=place) for place, outcome in pairs if outcome.error is not None]
+
+
+def _error(index: int, error: DomainError | None) -> CaptureError:
+    if error is None:
+        raise ValueError("an event that was read is no error")
+    return CaptureError(index, error.reason, error.message[:_LONGEST_MESSAGE])
