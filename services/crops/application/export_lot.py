@@ -9,7 +9,7 @@ from services.crops.domain.epcis import model as m
 from services.crops.domain.epcis.jsontext import dumps
 from services.crops.domain.epcis.render import render
 from services.crops.domain.epcis.times import Timestamp
-from services.crops.domain.events import LotMinted, LotSplit
+from services.crops.domain.events import LotEvent, LotMinted, LotSplit, LotTransformed
 from services.crops.domain.lot_epcis import CONTEXT, visibility_event
 
 
@@ -36,16 +36,21 @@ class ExportLot:
         return dumps(render(m.Document(head, tuple(_events(facts)))))
 
     async def _origin(self, first: LotFact) -> list[LotFact]:
-        """The very split of the parent that made the lot, so that both tell it as one event."""
+        """The very split or transformation that made the lot, so that all who tell it tell one event."""
         minted = first.event
-        if not isinstance(minted, LotMinted) or minted.parent_lot_id is None:
+        if not isinstance(minted, LotMinted):
             return []
-        parents = await self._histories.history(minted.parent_lot_id)
-        return [fact for fact in parents if isinstance(fact.event, LotSplit) and _made(fact.event, minted)]
+        # Each input of a transformation has the whole of it, so one parent is enough.
+        parent = minted.parent_lot_id or next(iter(minted.parent_lot_ids), None)
+        facts = await self._histories.history(parent) if parent else ()
+        return [fact for fact in facts if _made(fact.event, minted)]
 
 
-def _made(split: LotSplit, minted: LotMinted) -> bool:
-    return any(part.lot_id == minted.lot_id for part in split.parts)
+def _made(fact: LotEvent, minted: LotMinted) -> bool:
+    match fact:
+        case LotSplit(parts=made) | LotTransformed(outputs=made):
+            return any(each.lot_id == minted.lot_id for each in made)
+    return False
 
 
 def _events(facts: Sequence[LotFact]) -> Iterator[m.Event]:

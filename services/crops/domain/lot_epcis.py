@@ -14,16 +14,29 @@ from services.crops.domain.epcis.facts import PIECES
 from services.crops.domain.epcis.jsontext import Json
 from services.crops.domain.epcis.times import Timestamp
 from services.crops.domain.events import (
+    LotCustodyChanged,
+    LotDestroyed,
     LotEvent,
+    LotHeld,
+    LotHoldReleased,
     LotMinted,
     LotQuantityCommitted,
     LotRecalled,
+    LotRecallReleased,
     LotSplit,
     LotTransferred,
+    LotTransformed,
+    Step,
 )
 
 CONTEXT: Final[Json] = [GS1_CONTEXT, {"greenledger": "https://greenledger.example/epcis/"}]
 _UTC: Final = "+00:00"
+_STEPS: Final = {
+    Step.MERGE: "repackaging",
+    Step.INITIAL_PACK: "commissioning",
+    Step.PROCESS: "commissioning",
+    Step.COOK: "commissioning",
+}
 
 
 def urn(identifier: str) -> str:
@@ -40,16 +53,24 @@ def visibility_event(event_id: str, recorded_at: datetime, event: LotEvent) -> m
         event: the fact.
     """
     match event:
-        case LotMinted(parent_lot_id=None):
+        case LotMinted(parent_lot_id=None, transformation_id=None):
             return _minted(event_id, recorded_at, event)
         case LotSplit():
             return _split(event_id, recorded_at, event)
+        case LotTransformed():
+            return _transformed(recorded_at, event)
         case LotTransferred():
             return _transferred(event_id, recorded_at, event)
         case LotQuantityCommitted():
             return _received(event_id, recorded_at, event)
+        case LotCustodyChanged():
+            return _handed_over(event_id, recorded_at, event)
         case LotRecalled():
             return _recalled(event_id, recorded_at, event)
+        case LotHeld() | LotHoldReleased() | LotRecallReleased():
+            return _status(event_id, recorded_at, event)
+        case LotDestroyed():
+            return _destroyed(event_id, recorded_at, event)
     return None
 
 
@@ -87,6 +108,72 @@ def _split(event_id: str, recorded_at: datetime, event: LotSplit) -> m.Event:
         output_quantities=parts,
         biz_step="repackaging",
         disposition="active",
+    )
+
+
+def _transformed(recorded_at: datetime, event: LotTransformed) -> m.Event:
+    # Each input's history has the fact with an id of its own; to partners it is one event, of one id.
+    identity = urn(event.transformation_id)
+    loss = {"greenledger:loss": f"{event.loss.amount.normalize():f} {event.loss.unit}"} if event.loss else {}
+    return m.TransformationEvent(
+        event_time=Timestamp.of(event.at),
+        event_time_zone_offset=_UTC,
+        record_time=Timestamp.of(recorded_at),
+        event_id=identity,
+        transformation_id=identity,
+        input_quantities=tuple(_amount(each.lot_id, each.quantity) for each in event.inputs),
+        output_quantities=tuple(_amount(each.lot_id, each.quantity) for each in event.outputs),
+        biz_step=_STEPS[event.step],
+        disposition="active",
+        extensions=loss,
+    )
+
+
+def _handed_over(event_id: str, recorded_at: datetime, event: LotCustodyChanged) -> m.Event:
+    document = event.reference_document
+    return m.TransactionEvent(
+        event_time=Timestamp.of(event.at),
+        event_time_zone_offset=_UTC,
+        record_time=Timestamp.of(recorded_at),
+        event_id=urn(event_id),
+        action="ADD",
+        biz_transactions=(m.BizTransaction(biz_transaction=urn(event_id)),),
+        quantities=(m.QuantityElement(epc_class=urn(event.lot_id)),),
+        sources=(m.Source(type="possessing_party", source=urn(event.previous_custodian_id)),),
+        destinations=(m.Destination(type="possessing_party", destination=urn(event.custodian_id)),),
+        extensions={"greenledger:referenceDocument": document} if document else {},
+    )
+
+
+def _status(
+    event_id: str, recorded_at: datetime, event: LotHeld | LotHoldReleased | LotRecallReleased
+) -> m.Event:
+    ended = isinstance(event, LotRecallReleased)
+    return m.ObjectEvent(
+        event_time=Timestamp.of(event.at),
+        event_time_zone_offset=_UTC,
+        record_time=Timestamp.of(recorded_at),
+        event_id=urn(event_id),
+        action="OBSERVE",
+        quantities=(m.QuantityElement(epc_class=urn(event.lot_id)),),
+        # CBV 2.0 has no word for the step of releasing.
+        biz_step="holding" if isinstance(event, LotHeld) else None,
+        persistent_disposition=m.PersistentDisposition(unset=("recalled",)) if ended else None,
+        extensions={"greenledger:reason": event.reason} if event.reason else {},
+    )
+
+
+def _destroyed(event_id: str, recorded_at: datetime, event: LotDestroyed) -> m.Event:
+    return m.ObjectEvent(
+        event_time=Timestamp.of(event.at),
+        event_time_zone_offset=_UTC,
+        record_time=Timestamp.of(recorded_at),
+        event_id=urn(event_id),
+        action="DELETE",
+        quantities=(_amount(event.lot_id, event.quantity),),
+        biz_step="destroying",
+        disposition="destroyed",
+        extensions={"greenledger:reason": event.reason} if event.reason else {},
     )
 
 
