@@ -329,7 +329,7 @@ CROPS = {
         [
             Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
             Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"inputs[0].lot_id": "{nobody}"}),
-            Refused("manager", "INVALID_ARGUMENT", "INPUT_REPEATED", {"inputs[1].lot_id": "{lot}"}),
+            Refused("grower", "INVALID_ARGUMENT", "INPUT_REPEATED", {"inputs[0].lot_id": "{free_lot}"}),
         ],
     ),
     "CropCommandService/TransformLots": Entry(
@@ -369,16 +369,16 @@ CROPS = {
                 {"inputs[0].quantity.amount": "999999999"},
             ),
             Refused(
-                "manager",
+                "grower",
                 "INVALID_ARGUMENT",
                 "QUANTITY_NOT_CONSERVED",
-                {"outputs[0].quantity.amount": "2"},
+                {"inputs[0].lot_id": "{free_lot}", "outputs[0].quantity.amount": "2"},
             ),
             Refused(
-                "manager",
+                "grower",
                 "INVALID_ARGUMENT",
                 "TIMES_INVALID",
-                {"outputs[0].expire_time": "2001-01-01T00:00:00Z"},
+                {"inputs[0].lot_id": "{free_lot}", "outputs[0].expire_time": "2001-01-01T00:00:00Z"},
             ),
         ],
     ),
