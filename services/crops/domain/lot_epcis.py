@@ -52,26 +52,27 @@ def visibility_event(event_id: str, recorded_at: datetime, event: LotEvent) -> m
         recorded_at: when it was recorded, aware.
         event: the fact.
     """
+    told: m.Event | None = None
     match event:
         case LotMinted(parent_lot_id=None, transformation_id=None):
-            return _minted(event_id, recorded_at, event)
+            told = _minted(event_id, recorded_at, event)
         case LotSplit():
-            return _split(event_id, recorded_at, event)
+            told = _split(event_id, recorded_at, event)
         case LotTransformed():
-            return _transformed(recorded_at, event)
+            told = _transformed(recorded_at, event)
         case LotTransferred():
-            return _transferred(event_id, recorded_at, event)
+            told = _transferred(event_id, recorded_at, event)
         case LotQuantityCommitted():
-            return _received(event_id, recorded_at, event)
+            told = _received(event_id, recorded_at, event)
         case LotCustodyChanged():
-            return _handed_over(event_id, recorded_at, event)
+            told = _handed_over(event_id, recorded_at, event)
         case LotRecalled():
-            return _recalled(event_id, recorded_at, event)
+            told = _recalled(event_id, recorded_at, event)
         case LotHeld() | LotHoldReleased() | LotRecallReleased():
-            return _status(event_id, recorded_at, event)
+            told = _status(event_id, recorded_at, event)
         case LotDestroyed():
-            return _destroyed(event_id, recorded_at, event)
-    return None
+            told = _destroyed(event_id, recorded_at, event)
+    return told
 
 
 def _minted(event_id: str, recorded_at: datetime, event: LotMinted) -> m.Event:
