@@ -38,7 +38,7 @@ def recall(
     password_file: PasswordFile = None,
     state_dir: StateDir = None,
 ) -> None:
-    """Recall a lot and every lot split from it; a recall cannot be taken back.
+    """Recall a lot and every lot made from it; only operators can end a recall.
 
     Says what the lot reached and asks before it acts. Exits with status 1 when it is not confirmed.
     """
