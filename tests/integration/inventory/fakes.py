@@ -1,7 +1,7 @@
 """Other services in memory; the fake crops passes the suite of the real one (test_participants.py)."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chassis.clock import Clock
@@ -9,9 +9,9 @@ from chassis.errors import DomainError, NotFound
 from chassis.ids import SystemIds
 from chassis.quantity import Quantity
 from services.crops.domain.commitment import commit, release
-from services.crops.domain.events import Origin, Purpose
+from services.crops.domain.events import LotRecalled, Origin, Purpose, RecallClass
 from services.crops.domain.harvest import Harvest, mint
-from services.crops.domain.lot import Commitment, Lot, LotState, evolve
+from services.crops.domain.lot import Commitment, Lot, evolve
 from services.inventory.domain.receipt import Goods, Receipt
 
 Hook = Callable[[], Awaitable[None]]
@@ -51,7 +51,16 @@ class FakeCrops:
 
     def recall(self, lot_id: str) -> None:
         """Recall a lot without telling anybody."""
-        self.lots[lot_id] = replace(self.lots[lot_id], state=LotState.RECALLED)
+        lot = self.lots[lot_id]
+        told = LotRecalled(
+            lot_id=lot_id,
+            root_lot_id=lot_id,
+            reason="listeria",
+            recall_class=RecallClass.I,
+            owner_id=lot.owner_id,
+            at=self.clock.now(),
+        )
+        self.lots[lot_id] = evolve(lot, told)
 
     async def commit(self, commitment_id: str, receipt: Receipt) -> Goods:
         if self.before is not None:
