@@ -60,7 +60,7 @@ class _Fresh(dict[str, str]):
 async def build(fleet: RunningFleet) -> World:
     """Register everyone and make one of each thing through the edge."""
     async with RpcEdge(fleet.edge_url) as edge:
-        shop = await open_shop(edge, portions=5)
+        shop = await open_shop(edge, portions=100)
         people = {name: await newcomer(edge, role) for name, role in _ROLES.items()}
         sessions = {name: session for name, (_, session) in people.items()}
         sessions |= {"grower": shop.grower, "manager": shop.manager}

@@ -202,7 +202,8 @@ async def test_stopping_does_not_wait_for_a_broker_that_is_gone(
     await messaging.publish("k", "1")
     await eventually(lambda: _count_is(messaging, 1), 20)
     broker_server.halt()
-    async with asyncio.timeout(20):
+    # What must not happen is waiting for ever; librdkafka takes its time on a busy machine.
+    async with asyncio.timeout(60):
         await messaging.stop(consumer)
         await messaging.stop(relay)
 
