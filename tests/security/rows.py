@@ -822,7 +822,12 @@ ORDERS = {
             Refused("other_manager", "FAILED_PRECONDITION", "CART_EMPTY", {"items": []}),
             Refused("guest", "NOT_FOUND", "MENU_ITEM_NOT_FOUND", {"items[0].menu_item_id": "{nobody}"}),
             Refused("guest", "FAILED_PRECONDITION", "OUT_OF_STOCK", {"items[0].quantity": 1000}),
-            Refused("guest", "FAILED_PRECONDITION", "PAYMENT_DECLINED", {"payment_method": "pm_declined"}),
+            Refused(
+                "guest",
+                "FAILED_PRECONDITION",
+                "PAYMENT_DECLINED",
+                {"payment_method": "pm_declined", "items[0].menu_item_id": "{good_item}"},
+            ),
         ],
     ),
     "OrderService/GetOrder": Entry(

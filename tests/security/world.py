@@ -61,6 +61,8 @@ async def build(fleet: RunningFleet) -> World:
     """Register everyone and make one of each thing through the edge."""
     async with RpcEdge(fleet.edge_url) as edge:
         shop = await open_shop(edge, portions=100)
+        # Of this one nobody recalls the lot, whatever else the rows try.
+        other_shop = await open_shop(edge, portions=20)
         people = {name: await newcomer(edge, role) for name, role in _ROLES.items()}
         sessions = {name: session for name, (_, session) in people.items()}
         sessions |= {"grower": shop.grower, "manager": shop.manager}
@@ -88,6 +90,7 @@ async def build(fleet: RunningFleet) -> World:
             "free_lot": free_lot.lot_id,
             "venue": shop.venue_id,
             "item": shop.menu_item_id,
+            "good_item": other_shop.menu_item_id,
             "stock": stock.stock_items[0].stock_item_id,
             "order": order.order_id,
             "notification": await eventually(notification),
