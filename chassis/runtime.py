@@ -45,6 +45,7 @@ from chassis.telemetry.tracing import Tracing
 
 _log = structlog.get_logger(__name__)
 _DATABASE_PATIENCE_S = 30.0
+_LAST_ANSWERS_S = 2.0
 _PURGE_INTERVAL = timedelta(hours=1)
 _PURGE_BATCH = 1000
 _GARBAGE = 20_000  # container objects made and not freed until the collector looks
@@ -86,6 +87,10 @@ class Admission(Protocol):
 
     def end_streams(self) -> None:
         """End open response streams."""
+        ...
+
+    def end_calls(self) -> None:
+        """End the other calls with an answer that says to ask again."""
         ...
 
 
@@ -284,7 +289,10 @@ class _Process:
         admission.drain()
         admission.end_streams()
         health.end_watches()
-        await server.stop(grace_s)
+        stopping = asyncio.ensure_future(server.stop(grace_s + _LAST_ANSWERS_S))
+        await asyncio.wait({stopping}, timeout=grace_s)
+        admission.end_calls()
+        await stopping
         for background in loops:
             await _bounded(background.stop(), grace_s, type(background).__name__)
         for task in self._tasks:

@@ -1,7 +1,6 @@
 """Load shedding and draining: a call that cannot be served in time is refused at once."""
 
 import asyncio
-from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -32,7 +31,7 @@ class Admission:
         self._most_calls = max_in_flight
         self._most_streams = max_streams
         self._retry_after = retry_after
-        self._calls = 0
+        self._calls: dict[Call, asyncio.Task[Any]] = {}
         self._streams: dict[Call, asyncio.Task[Any]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -41,7 +40,7 @@ class Admission:
     @property
     def in_flight(self) -> int:
         """Calls and open streams."""
-        return self._calls + len(self._streams)
+        return len(self._calls) + len(self._streams)
 
     def drain(self) -> None:
         """Refuse new calls from now on; those in flight go on.
@@ -52,9 +51,14 @@ class Admission:
 
     def end_streams(self) -> None:
         """End the response streams that are open: their clients get UNAVAILABLE and resume elsewhere."""
-        self.draining = True
-        for call, task in self._streams.items():
-            call.end_stream(task)
+        self._end(self._streams)
+
+    def end_calls(self) -> None:
+        """End the other calls, too: UNAVAILABLE tells their clients to ask again.
+
+        Left to gRPC when their time is over, they would end CANCELLED, as if the clients had wished it.
+        """
+        self._end(self._calls)
 
     async def idle(self) -> None:
         """Return when nothing is in flight; bound it with `asyncio.timeout`."""
@@ -64,49 +68,35 @@ class Admission:
         """Every method but health and reflection."""
         if method.infrastructure:
             return proceed
-        return self._around_stream(proceed) if method.streams_responses else self._around_call(proceed)
+        if method.streams_responses:
+            return self._around(proceed, self._streams, self._most_streams)
+        return self._around(proceed, self._calls, self._most_calls)
 
-    def _around_call(self, proceed: Proceed) -> Proceed:
-        async def admit(request: Any, call: Call) -> Any:
-            if self.draining or self._calls >= self._most_calls:
-                raise self._refusal()
-            if not self._calls:
-                self._idle.clear()
-            self._calls += 1
-            try:
-                return await proceed(request, call)
-            finally:
-                self._calls -= 1
-                if not self._calls:
-                    self._settle()
-
-        return admit
-
-    def _around_stream(self, proceed: Proceed) -> Proceed:
+    def _around(self, proceed: Proceed, admitted: dict[Call, asyncio.Task[Any]], most: int) -> Proceed:
         async def admit(request: Any, call: Call) -> Any:
             task = asyncio.current_task()
-            if task is None or self.draining or len(self._streams) >= self._most_streams:
+            if task is None or self.draining or len(admitted) >= most:
                 raise self._refusal()
-            self._streams[call] = task
+            admitted[call] = task
             self._idle.clear()
             try:
-                return await self._until_drained(proceed(request, call), call)
+                return await proceed(request, call)
+            except asyncio.CancelledError:
+                # A client that left also cancels the task, and then there is nobody to answer.
+                if not call.ending or call.grpc.cancelled():
+                    raise
+                task.uncancel()
+                raise self._refusal() from None
             finally:
-                del self._streams[call]
+                del admitted[call]
                 self._settle()
 
         return admit
 
-    async def _until_drained(self, work: Awaitable[Any], call: Call) -> Any:
-        try:
-            return await work
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            # A client that left also cancels the task, and then there is nobody to answer.
-            if not self.draining or task is None or call.grpc.cancelled():
-                raise
-            task.uncancel()
-            raise self._refusal() from None
+    def _end(self, admitted: dict[Call, asyncio.Task[Any]]) -> None:
+        self.draining = True
+        for call, task in admitted.items():
+            call.end(task)
 
     def _settle(self) -> None:
         if not self.in_flight:

@@ -122,7 +122,7 @@ class Call:
         return value if isinstance(value, str) else ""
 
     async def write(self, message: Any) -> None:
-        """Send one message of a response stream; all writes pass here, so that `end_stream` is safe.
+        """Send one message of a response stream; all writes pass here, so that `end` is safe.
 
         Raises:
             CancelledError: the stream was asked to end meanwhile.
@@ -135,8 +135,8 @@ class Call:
         if self.ending:
             raise asyncio.CancelledError
 
-    def end_stream(self, task: asyncio.Task[Any]) -> None:
-        """Cancel the task that serves this stream, but never inside a write.
+    def end(self, task: asyncio.Task[Any]) -> None:
+        """Cancel the task that serves this call, but never inside a write of its stream.
 
         grpc.aio notes that headers are sent only after the write has returned: when the first one is
         cancelled, the final status would send them again, fail, and leave the client waiting for ever.

@@ -167,6 +167,28 @@ async def test_draining_ends_streams_with_unavailable_and_refuses_new_calls(styl
     assert servicer.closed == 1
 
 
+async def test_a_call_whose_time_to_finish_is_over_is_told_to_ask_again() -> None:
+    operations, working = Operations(), asyncio.Event()
+
+    async def behaviour(_request: Any, _context: Any) -> None:
+        working.set()
+        await asyncio.Event().wait()
+
+    operations.behaviour = behaviour
+    async with serve((OPERATIONS, operations)) as server:
+        call = asyncio.ensure_future(server.operations.GetSaga(saga_request(), metadata=server.authorized()))
+        await working.wait()
+        server.admission.drain()
+        assert server.admission.in_flight == 1
+        server.admission.end_calls()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        async with asyncio.timeout(5):
+            await server.admission.idle()
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason(caught.value) == "OVERLOADED"
+
+
 async def test_a_bidirectional_stream_passes_the_chain() -> None:
     names = ["greenledger.operations.v1.OperationsService", reflection.SERVICE_NAME]
 

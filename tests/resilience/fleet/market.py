@@ -217,8 +217,8 @@ class Market:
                 self.refusals.append(f"{failure.code} {failure.reason}")
                 if failure.code in _PASSING:
                     return None
-                if failure.code in _DEFECTS:
-                    raise RuntimeError(f"{failure.code}: {failure.message}") from failure
+                if failure.code in _DEFECTS or not failure.reason:
+                    raise RuntimeError(f"{failure.code} {failure.reason}: {failure.message}") from failure
                 return (failure.reason,)
 
         try:

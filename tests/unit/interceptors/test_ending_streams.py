@@ -35,7 +35,7 @@ async def test_a_stream_that_is_writing_finishes_the_write_and_then_ends() -> No
 
     task = asyncio.create_task(serve())
     await context.writing.wait()
-    call.end_stream(task)
+    call.end(task)
     context.release.set()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -47,6 +47,6 @@ async def test_a_stream_that_waits_for_news_ends_at_once() -> None:
     call = Call(Method("/a.B/C", kind="server_stream"), cast(Context, SlowContext()), {})
     task = asyncio.create_task(asyncio.Event().wait())
     await asyncio.sleep(0)
-    call.end_stream(task)
+    call.end(task)
     with pytest.raises(asyncio.CancelledError):
         await task
