@@ -50,6 +50,87 @@ LOT_STATE_DESTROYED: LotState.ValueType  # 5
 """Nothing is left, and the last was destroyed."""
 Global___LotState: _TypeAlias = LotState  # noqa: Y015
 
+class _DocumentType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DocumentTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DocumentType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DOCUMENT_TYPE_UNSPECIFIED: _DocumentType.ValueType  # 0
+    DOCUMENT_TYPE_PO: _DocumentType.ValueType  # 1
+    """Purchase order."""
+    DOCUMENT_TYPE_INV: _DocumentType.ValueType  # 2
+    """Invoice."""
+    DOCUMENT_TYPE_DESADV: _DocumentType.ValueType  # 3
+    """Despatch advice."""
+    DOCUMENT_TYPE_RECADV: _DocumentType.ValueType  # 4
+    """Receiving advice."""
+    DOCUMENT_TYPE_BOL: _DocumentType.ValueType  # 5
+    """Bill of lading."""
+    DOCUMENT_TYPE_CERT: _DocumentType.ValueType  # 6
+    """Certificate."""
+    DOCUMENT_TYPE_PRODORDER: _DocumentType.ValueType  # 7
+
+class DocumentType(_DocumentType, metaclass=_DocumentTypeEnumTypeWrapper):
+    """Business transaction types of CBV 2.0, as far as goods need them."""
+
+DOCUMENT_TYPE_UNSPECIFIED: DocumentType.ValueType  # 0
+DOCUMENT_TYPE_PO: DocumentType.ValueType  # 1
+"""Purchase order."""
+DOCUMENT_TYPE_INV: DocumentType.ValueType  # 2
+"""Invoice."""
+DOCUMENT_TYPE_DESADV: DocumentType.ValueType  # 3
+"""Despatch advice."""
+DOCUMENT_TYPE_RECADV: DocumentType.ValueType  # 4
+"""Receiving advice."""
+DOCUMENT_TYPE_BOL: DocumentType.ValueType  # 5
+"""Bill of lading."""
+DOCUMENT_TYPE_CERT: DocumentType.ValueType  # 6
+"""Certificate."""
+DOCUMENT_TYPE_PRODORDER: DocumentType.ValueType  # 7
+Global___DocumentType: _TypeAlias = DocumentType  # noqa: Y015
+
+class _TransportStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransportStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransportStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSPORT_STAGE_UNSPECIFIED: _TransportStage.ValueType  # 0
+    TRANSPORT_STAGE_LOADING: _TransportStage.ValueType  # 1
+    TRANSPORT_STAGE_DEPARTING: _TransportStage.ValueType  # 2
+    TRANSPORT_STAGE_TRANSPORTING: _TransportStage.ValueType  # 3
+    TRANSPORT_STAGE_ARRIVING: _TransportStage.ValueType  # 4
+    TRANSPORT_STAGE_UNLOADING: _TransportStage.ValueType  # 5
+
+class TransportStage(_TransportStage, metaclass=_TransportStageEnumTypeWrapper):
+    """Where goods under way are."""
+
+TRANSPORT_STAGE_UNSPECIFIED: TransportStage.ValueType  # 0
+TRANSPORT_STAGE_LOADING: TransportStage.ValueType  # 1
+TRANSPORT_STAGE_DEPARTING: TransportStage.ValueType  # 2
+TRANSPORT_STAGE_TRANSPORTING: TransportStage.ValueType  # 3
+TRANSPORT_STAGE_ARRIVING: TransportStage.ValueType  # 4
+TRANSPORT_STAGE_UNLOADING: TransportStage.ValueType  # 5
+Global___TransportStage: _TypeAlias = TransportStage  # noqa: Y015
+
+class _SensorType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SensorTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SensorType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SENSOR_TYPE_UNSPECIFIED: _SensorType.ValueType  # 0
+    SENSOR_TYPE_TEMPERATURE: _SensorType.ValueType  # 1
+    SENSOR_TYPE_RELATIVE_HUMIDITY: _SensorType.ValueType  # 2
+
+class SensorType(_SensorType, metaclass=_SensorTypeEnumTypeWrapper): ...
+
+SENSOR_TYPE_UNSPECIFIED: SensorType.ValueType  # 0
+SENSOR_TYPE_TEMPERATURE: SensorType.ValueType  # 1
+SENSOR_TYPE_RELATIVE_HUMIDITY: SensorType.ValueType  # 2
+Global___SensorType: _TypeAlias = SensorType  # noqa: Y015
+
 class _TransformationStep:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -447,6 +528,128 @@ class Origin(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Origin: _TypeAlias = Origin  # noqa: Y015
+
+@_typing.final
+class Occasion(_message.Message):
+    """When and where something happened to goods, and the papers that go with it (21 CFR 1.1325 to 1.1350; EPCIS 2.0)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    UTC_OFFSET_FIELD_NUMBER: _builtins.int
+    READ_POINT_FIELD_NUMBER: _builtins.int
+    BIZ_LOCATION_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    utc_offset: _builtins.str
+    """Local offset from UTC where it happened, e.g. "-07:00"; default "+00:00"."""
+    read_point: _builtins.str
+    """Where it happened, and where the goods are afterwards: a GLN (13 digits), or an SGLN as URN or GS1 Digital Link."""
+    biz_location: _builtins.str
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """Default now. Not in the future."""
+
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___BusinessDocument]: ...
+    def __init__(
+        self,
+        *,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        utc_offset: _builtins.str = ...,
+        read_point: _builtins.str = ...,
+        biz_location: _builtins.str = ...,
+        documents: _abc.Iterable[Global___BusinessDocument] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["biz_location", b"biz_location", "documents", b"documents", "event_time", b"event_time", "read_point", b"read_point", "utc_offset", b"utc_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Occasion: _TypeAlias = Occasion  # noqa: Y015
+
+@_typing.final
+class BusinessDocument(_message.Message):
+    """A paper of the trade, by its number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    type: Global___DocumentType.ValueType
+    document_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        type: Global___DocumentType.ValueType = ...,
+        document_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BusinessDocument: _TypeAlias = BusinessDocument  # noqa: Y015
+
+@_typing.final
+class SensorReading(_message.Message):
+    """What was measured of goods, over a span or at a moment. Numbers are decimal text, as quantities are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    UNIT_CODE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    MIN_VALUE_FIELD_NUMBER: _builtins.int
+    MAX_VALUE_FIELD_NUMBER: _builtins.int
+    MEAN_VALUE_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    ALARM_FIELD_NUMBER: _builtins.int
+    type: Global___SensorType.ValueType
+    unit_code: _builtins.str
+    """UN/ECE Recommendation 20, e.g. CEL, FAH, P1 (percent)."""
+    value: _builtins.str
+    min_value: _builtins.str
+    max_value: _builtins.str
+    mean_value: _builtins.str
+    device_id: _builtins.str
+    """URI or serial number of what measured."""
+    alarm: _builtins.bool
+    """The device itself raised an alarm (CBV ALARM_CONDITION)."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """A moment has `time` and `value`; a span has `start_time`, `end_time` and at least one of the others."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        type: Global___SensorType.ValueType = ...,
+        unit_code: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        value: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        min_value: _builtins.str = ...,
+        max_value: _builtins.str = ...,
+        mean_value: _builtins.str = ...,
+        device_id: _builtins.str = ...,
+        alarm: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "device_id", b"device_id", "end_time", b"end_time", "max_value", b"max_value", "mean_value", b"mean_value", "min_value", b"min_value", "start_time", b"start_time", "time", b"time", "type", b"type", "unit_code", b"unit_code", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SensorReading: _TypeAlias = SensorReading  # noqa: Y015
 
 @_typing.final
 class MintLotRequest(_message.Message):
@@ -887,6 +1090,9 @@ class RecallLotResponse(_message.Message):
 
     LOT_FIELD_NUMBER: _builtins.int
     RECALLED_LOT_IDS_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    recall_id: _builtins.str
+    """Names the recall; trace shows how far it has come."""
     @_builtins.property
     def lot(self) -> Global___Lot: ...
     @_builtins.property
@@ -898,10 +1104,11 @@ class RecallLotResponse(_message.Message):
         *,
         lot: Global___Lot | None = ...,
         recalled_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        recall_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot", "recalled_lot_ids", b"recalled_lot_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot", "recall_id", b"recall_id", "recalled_lot_ids", b"recalled_lot_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

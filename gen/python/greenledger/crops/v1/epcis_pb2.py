@@ -27,10 +27,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from greenledger.common.v1 import quantity_pb2 as greenledger_dot_common_dot_v1_dot_quantity__pb2
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/crops/v1/epcis.proto\x12\x14greenledger.crops.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/options/v1/options.proto\"V\n\x13\x43\x61ptureEventRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x08\x64ocument\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\"\x99\x01\n\x14\x43\x61ptureEventResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_hash\x18\x02 \x01(\t\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x12\x17\n\x0fledger_event_id\x18\x04 \x01(\t\x12/\n\x08\x66indings\x18\x05 \x03(\x0b\x32\x1d.greenledger.crops.v1.Finding\"T\n\x16\x43\x61ptureDocumentRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\"\x91\x02\n\nCaptureJob\x12\x14\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".greenledger.crops.v1.CaptureState\x12\x10\n\x08\x63\x61ptured\x18\x03 \x01(\x03\x12\x12\n\nduplicates\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x03\x12\x10\n\x08\x66indings\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\t \x01(\t\"0\n\x14GetCaptureJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"d\n\x18ListCaptureErrorsRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\">\n\x0c\x43\x61ptureError\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"h\n\x19ListCaptureErrorsResponse\x12\x32\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\".greenledger.crops.v1.CaptureError\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x0fGetEventRequest\x12\x1d\n\x08\x65vent_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\x12\x19\n\x11\x65rror_declaration\x18\x02 \x01(\x08\"\xc3\x01\n\rCapturedEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_hash\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fledger_event_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63\x61ptured_by\x18\x06 \x01(\t\x12\x1b\n\x13hash_ignored_fields\x18\x07 \x03(\t\"q\n\x12QueryEventsRequest\x12+\n\nparameters\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"c\n\x13QueryEventsResponse\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.greenledger.crops.v1.CapturedEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x37\n\x08severity\x18\x02 \x01(\x0e\x32%.greenledger.crops.v1.FindingSeverity\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\t\x12/\n\x0brecord_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x13ListFindingsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\x04\x63ode\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x41\n\x08severity\x18\x04 \x01(\x0e\x32%.greenledger.crops.v1.FindingSeverityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\"`\n\x14ListFindingsResponse\x12/\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1d.greenledger.crops.v1.Finding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x16\x45xportLotEventsRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"+\n\x17\x45xportLotEventsResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t*\x7f\n\x0c\x43\x61ptureState\x12\x1d\n\x19\x43\x41PTURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41PTURE_STATE_RUNNING\x10\x01\x12\x1b\n\x17\x43\x41PTURE_STATE_SUCCEEDED\x10\x02\x12\x18\n\x14\x43\x41PTURE_STATE_FAILED\x10\x03*\x88\x01\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46INDING_SEVERITY_INFO\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x03\x32\xf7\t\n\x0c\x45pcisService\x12\x9e\x01\n\x0c\x43\x61ptureEvent\x12).greenledger.crops.v1.CaptureEventRequest\x1a*.greenledger.crops.v1.CaptureEventResponse\"7\xca\xf3\x18\x17\x1a\x13\x63rops.epcis.capture \x01\x82\xd3\xe4\x93\x02\x16\"\x11/api/epcis/events:\x01*\x12\x80\x01\n\x0f\x43\x61ptureDocument\x12,.greenledger.crops.v1.CaptureDocumentRequest\x1a .greenledger.crops.v1.CaptureJob\"\x1b\xca\xf3\x18\x17\x1a\x13\x63rops.epcis.capture \x02(\x01\x12\x9b\x01\n\rGetCaptureJob\x12*.greenledger.crops.v1.GetCaptureJobRequest\x1a .greenledger.crops.v1.CaptureJob\"<\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/epcis/capture/{job_id}\x12\xb9\x01\n\x11ListCaptureErrors\x12..greenledger.crops.v1.ListCaptureErrorsRequest\x1a/.greenledger.crops.v1.ListCaptureErrorsResponse\"C\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02$\x12\"/api/epcis/capture/{job_id}/errors\x12\x86\x01\n\x08GetEvent\x12%.greenledger.crops.v1.GetEventRequest\x1a#.greenledger.crops.v1.CapturedEvent\".\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x12\x12\x10/api/epcis/event\x12\x9c\x01\n\x0bQueryEvents\x12(.greenledger.crops.v1.QueryEventsRequest\x1a).greenledger.crops.v1.QueryEventsResponse\"8\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x1c\"\x17/api/epcis/events:query:\x01*\x12\x98\x01\n\x0cListFindings\x12).greenledger.crops.v1.ListFindingsRequest\x1a*.greenledger.crops.v1.ListFindingsResponse\"1\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x15\x12\x13/api/epcis/findings\x12\xa5\x01\n\x0f\x45xportLotEvents\x12,.greenledger.crops.v1.ExportLotEventsRequest\x1a-.greenledger.crops.v1.ExportLotEventsResponse\"5\xca\xf3\x18\x11\x1a\x0f\x63rops.lots.read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/epcis/lots/{lot_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/crops/v1/epcis.proto\x12\x14greenledger.crops.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a$greenledger/options/v1/options.proto\"V\n\x13\x43\x61ptureEventRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x08\x64ocument\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\"\x99\x01\n\x14\x43\x61ptureEventResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_hash\x18\x02 \x01(\t\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x12\x17\n\x0fledger_event_id\x18\x04 \x01(\t\x12/\n\x08\x66indings\x18\x05 \x03(\x0b\x32\x1d.greenledger.crops.v1.Finding\"T\n\x16\x43\x61ptureDocumentRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\"\x91\x02\n\nCaptureJob\x12\x14\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".greenledger.crops.v1.CaptureState\x12\x10\n\x08\x63\x61ptured\x18\x03 \x01(\x03\x12\x12\n\nduplicates\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x03\x12\x10\n\x08\x66indings\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\t \x01(\t\"0\n\x14GetCaptureJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"d\n\x18ListCaptureErrorsRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\">\n\x0c\x43\x61ptureError\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"h\n\x19ListCaptureErrorsResponse\x12\x32\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\".greenledger.crops.v1.CaptureError\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x0fGetEventRequest\x12\x1d\n\x08\x65vent_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\x12\x19\n\x11\x65rror_declaration\x18\x02 \x01(\x08\"\xc3\x01\n\rCapturedEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_hash\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fledger_event_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63\x61ptured_by\x18\x06 \x01(\t\x12\x1b\n\x13hash_ignored_fields\x18\x07 \x03(\t\"q\n\x12QueryEventsRequest\x12+\n\nparameters\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"c\n\x13QueryEventsResponse\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.greenledger.crops.v1.CapturedEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x37\n\x08severity\x18\x02 \x01(\x0e\x32%.greenledger.crops.v1.FindingSeverity\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\t\x12/\n\x0brecord_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x13ListFindingsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\x04\x63ode\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x41\n\x08severity\x18\x04 \x01(\x0e\x32%.greenledger.crops.v1.FindingSeverityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\"`\n\x14ListFindingsResponse\x12/\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1d.greenledger.crops.v1.Finding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x16\x45xportLotEventsRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"+\n\x17\x45xportLotEventsResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\"\\\n\nEpcisGoods\x12\x0b\n\x03\x65pc\x18\x01 \x01(\t\x12\x31\n\x08quantity\x18\x02 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x0e\n\x06lot_id\x18\x03 \x01(\t*\x7f\n\x0c\x43\x61ptureState\x12\x1d\n\x19\x43\x41PTURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41PTURE_STATE_RUNNING\x10\x01\x12\x1b\n\x17\x43\x41PTURE_STATE_SUCCEEDED\x10\x02\x12\x18\n\x14\x43\x41PTURE_STATE_FAILED\x10\x03*\x88\x01\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46INDING_SEVERITY_INFO\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x03\x32\xf7\t\n\x0c\x45pcisService\x12\x9e\x01\n\x0c\x43\x61ptureEvent\x12).greenledger.crops.v1.CaptureEventRequest\x1a*.greenledger.crops.v1.CaptureEventResponse\"7\xca\xf3\x18\x17\x1a\x13\x63rops.epcis.capture \x01\x82\xd3\xe4\x93\x02\x16\"\x11/api/epcis/events:\x01*\x12\x80\x01\n\x0f\x43\x61ptureDocument\x12,.greenledger.crops.v1.CaptureDocumentRequest\x1a .greenledger.crops.v1.CaptureJob\"\x1b\xca\xf3\x18\x17\x1a\x13\x63rops.epcis.capture \x02(\x01\x12\x9b\x01\n\rGetCaptureJob\x12*.greenledger.crops.v1.GetCaptureJobRequest\x1a .greenledger.crops.v1.CaptureJob\"<\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/epcis/capture/{job_id}\x12\xb9\x01\n\x11ListCaptureErrors\x12..greenledger.crops.v1.ListCaptureErrorsRequest\x1a/.greenledger.crops.v1.ListCaptureErrorsResponse\"C\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02$\x12\"/api/epcis/capture/{job_id}/errors\x12\x86\x01\n\x08GetEvent\x12%.greenledger.crops.v1.GetEventRequest\x1a#.greenledger.crops.v1.CapturedEvent\".\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x12\x12\x10/api/epcis/event\x12\x9c\x01\n\x0bQueryEvents\x12(.greenledger.crops.v1.QueryEventsRequest\x1a).greenledger.crops.v1.QueryEventsResponse\"8\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x1c\"\x17/api/epcis/events:query:\x01*\x12\x98\x01\n\x0cListFindings\x12).greenledger.crops.v1.ListFindingsRequest\x1a*.greenledger.crops.v1.ListFindingsResponse\"1\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x15\x12\x13/api/epcis/findings\x12\xa5\x01\n\x0f\x45xportLotEvents\x12,.greenledger.crops.v1.ExportLotEventsRequest\x1a-.greenledger.crops.v1.ExportLotEventsResponse\"5\xca\xf3\x18\x11\x1a\x0f\x63rops.lots.read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/epcis/lots/{lot_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -81,44 +82,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EPCISSERVICE'].methods_by_name['ListFindings']._serialized_options = b'\312\363\030\022\032\020crops.epcis.read\202\323\344\223\002\025\022\023/api/epcis/findings'
   _globals['_EPCISSERVICE'].methods_by_name['ExportLotEvents']._loaded_options = None
   _globals['_EPCISSERVICE'].methods_by_name['ExportLotEvents']._serialized_options = b'\312\363\030\021\032\017crops.lots.read\202\323\344\223\002\032\022\030/api/epcis/lots/{lot_id}'
-  _globals['_CAPTURESTATE']._serialized_start=2250
-  _globals['_CAPTURESTATE']._serialized_end=2377
-  _globals['_FINDINGSEVERITY']._serialized_start=2380
-  _globals['_FINDINGSEVERITY']._serialized_end=2516
-  _globals['_CAPTUREEVENTREQUEST']._serialized_start=251
-  _globals['_CAPTUREEVENTREQUEST']._serialized_end=337
-  _globals['_CAPTUREEVENTRESPONSE']._serialized_start=340
-  _globals['_CAPTUREEVENTRESPONSE']._serialized_end=493
-  _globals['_CAPTUREDOCUMENTREQUEST']._serialized_start=495
-  _globals['_CAPTUREDOCUMENTREQUEST']._serialized_end=579
-  _globals['_CAPTUREJOB']._serialized_start=582
-  _globals['_CAPTUREJOB']._serialized_end=855
-  _globals['_GETCAPTUREJOBREQUEST']._serialized_start=857
-  _globals['_GETCAPTUREJOBREQUEST']._serialized_end=905
-  _globals['_LISTCAPTUREERRORSREQUEST']._serialized_start=907
-  _globals['_LISTCAPTUREERRORSREQUEST']._serialized_end=1007
-  _globals['_CAPTUREERROR']._serialized_start=1009
-  _globals['_CAPTUREERROR']._serialized_end=1071
-  _globals['_LISTCAPTUREERRORSRESPONSE']._serialized_start=1073
-  _globals['_LISTCAPTUREERRORSRESPONSE']._serialized_end=1177
-  _globals['_GETEVENTREQUEST']._serialized_start=1179
-  _globals['_GETEVENTREQUEST']._serialized_end=1254
-  _globals['_CAPTUREDEVENT']._serialized_start=1257
-  _globals['_CAPTUREDEVENT']._serialized_end=1452
-  _globals['_QUERYEVENTSREQUEST']._serialized_start=1454
-  _globals['_QUERYEVENTSREQUEST']._serialized_end=1567
-  _globals['_QUERYEVENTSRESPONSE']._serialized_start=1569
-  _globals['_QUERYEVENTSRESPONSE']._serialized_end=1668
-  _globals['_FINDING']._serialized_start=1671
-  _globals['_FINDING']._serialized_end=1856
-  _globals['_LISTFINDINGSREQUEST']._serialized_start=1859
-  _globals['_LISTFINDINGSREQUEST']._serialized_end=2053
-  _globals['_LISTFINDINGSRESPONSE']._serialized_start=2055
-  _globals['_LISTFINDINGSRESPONSE']._serialized_end=2151
-  _globals['_EXPORTLOTEVENTSREQUEST']._serialized_start=2153
-  _globals['_EXPORTLOTEVENTSREQUEST']._serialized_end=2203
-  _globals['_EXPORTLOTEVENTSRESPONSE']._serialized_start=2205
-  _globals['_EXPORTLOTEVENTSRESPONSE']._serialized_end=2248
-  _globals['_EPCISSERVICE']._serialized_start=2519
-  _globals['_EPCISSERVICE']._serialized_end=3790
+  _globals['_CAPTURESTATE']._serialized_start=2382
+  _globals['_CAPTURESTATE']._serialized_end=2509
+  _globals['_FINDINGSEVERITY']._serialized_start=2512
+  _globals['_FINDINGSEVERITY']._serialized_end=2648
+  _globals['_CAPTUREEVENTREQUEST']._serialized_start=289
+  _globals['_CAPTUREEVENTREQUEST']._serialized_end=375
+  _globals['_CAPTUREEVENTRESPONSE']._serialized_start=378
+  _globals['_CAPTUREEVENTRESPONSE']._serialized_end=531
+  _globals['_CAPTUREDOCUMENTREQUEST']._serialized_start=533
+  _globals['_CAPTUREDOCUMENTREQUEST']._serialized_end=617
+  _globals['_CAPTUREJOB']._serialized_start=620
+  _globals['_CAPTUREJOB']._serialized_end=893
+  _globals['_GETCAPTUREJOBREQUEST']._serialized_start=895
+  _globals['_GETCAPTUREJOBREQUEST']._serialized_end=943
+  _globals['_LISTCAPTUREERRORSREQUEST']._serialized_start=945
+  _globals['_LISTCAPTUREERRORSREQUEST']._serialized_end=1045
+  _globals['_CAPTUREERROR']._serialized_start=1047
+  _globals['_CAPTUREERROR']._serialized_end=1109
+  _globals['_LISTCAPTUREERRORSRESPONSE']._serialized_start=1111
+  _globals['_LISTCAPTUREERRORSRESPONSE']._serialized_end=1215
+  _globals['_GETEVENTREQUEST']._serialized_start=1217
+  _globals['_GETEVENTREQUEST']._serialized_end=1292
+  _globals['_CAPTUREDEVENT']._serialized_start=1295
+  _globals['_CAPTUREDEVENT']._serialized_end=1490
+  _globals['_QUERYEVENTSREQUEST']._serialized_start=1492
+  _globals['_QUERYEVENTSREQUEST']._serialized_end=1605
+  _globals['_QUERYEVENTSRESPONSE']._serialized_start=1607
+  _globals['_QUERYEVENTSRESPONSE']._serialized_end=1706
+  _globals['_FINDING']._serialized_start=1709
+  _globals['_FINDING']._serialized_end=1894
+  _globals['_LISTFINDINGSREQUEST']._serialized_start=1897
+  _globals['_LISTFINDINGSREQUEST']._serialized_end=2091
+  _globals['_LISTFINDINGSRESPONSE']._serialized_start=2093
+  _globals['_LISTFINDINGSRESPONSE']._serialized_end=2189
+  _globals['_EXPORTLOTEVENTSREQUEST']._serialized_start=2191
+  _globals['_EXPORTLOTEVENTSREQUEST']._serialized_end=2241
+  _globals['_EXPORTLOTEVENTSRESPONSE']._serialized_start=2243
+  _globals['_EXPORTLOTEVENTSRESPONSE']._serialized_end=2286
+  _globals['_EPCISGOODS']._serialized_start=2288
+  _globals['_EPCISGOODS']._serialized_end=2380
+  _globals['_EPCISSERVICE']._serialized_start=2651
+  _globals['_EPCISSERVICE']._serialized_end=3922
 # @@protoc_insertion_point(module_scope)

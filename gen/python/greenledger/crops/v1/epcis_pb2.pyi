@@ -10,6 +10,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from greenledger.common.v1 import quantity_pb2 as _quantity_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -544,3 +545,34 @@ class ExportLotEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportLotEventsResponse: _TypeAlias = ExportLotEventsResponse  # noqa: Y015
+
+@_typing.final
+class EpcisGoods(_message.Message):
+    """Goods of a visibility event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPC_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    epc: _builtins.str
+    lot_id: _builtins.str
+    """The lot of ours that the identifier names, if it does."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Absent for an instance."""
+
+    def __init__(
+        self,
+        *,
+        epc: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        lot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epc", b"epc", "lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpcisGoods: _TypeAlias = EpcisGoods  # noqa: Y015

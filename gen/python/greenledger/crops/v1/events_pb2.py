@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from greenledger.common.v1 import quantity_pb2 as greenledger_dot_common_dot_v1_dot_quantity__pb2
 from greenledger.crops.v1 import crops_pb2 as greenledger_dot_crops_dot_v1_dot_crops__pb2
+from greenledger.crops.v1 import epcis_pb2 as greenledger_dot_crops_dot_v1_dot_epcis__pb2
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!greenledger/crops/v1/events.proto\x12\x14greenledger.crops.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a greenledger/crops/v1/crops.proto\x1a$greenledger/options/v1/options.proto\"\x87\x03\n\tLotMinted\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08lot_code\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x31\n\x08quantity\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x11\n\tgrower_id\x18\x05 \x01(\t\x12\x10\n\x08owner_id\x18\x06 \x01(\t\x12,\n\x06origin\x18\x07 \x01(\x0b\x32\x1c.greenledger.crops.v1.Origin\x12\x30\n\x0charvest_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rparent_lot_id\x18\n \x01(\t\x12\x16\n\x0eparent_lot_ids\x18\x0b \x03(\t\x12\x19\n\x11transformation_id\x18\x0c \x01(\t:\x0f\xd2\xf3\x18\x0b\x63rop.minted\"\xb2\x01\n\x0eLotTransferred\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x19\n\x11previous_owner_id\x18\x02 \x01(\t\x12\x14\n\x0cnew_owner_id\x18\x03 \x01(\t\x12\x1a\n\x12reference_document\x18\x04 \x01(\t\x12\x17\n\x0ftransfer_number\x18\x05 \x01(\x05\x12\x14\n\x0c\x63ustodian_id\x18\x06 \x01(\t:\x14\xd2\xf3\x18\x10\x63rop.transferred\"t\n\x08LotSplit\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x14\n\x0cpart_lot_ids\x18\x02 \x03(\t\x12\x32\n\tremaining\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x0e\xd2\xf3\x18\ncrop.split\"\xac\x02\n\x0eLotTransformed\x12\x19\n\x11transformation_id\x18\x01 \x01(\t\x12\x36\n\x04step\x18\x02 \x01(\x0e\x32(.greenledger.crops.v1.TransformationStep\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x36\n\x06inputs\x18\x04 \x03(\x0b\x32&.greenledger.crops.v1.TransformedInput\x12\x38\n\x07outputs\x18\x05 \x03(\x0b\x32\'.greenledger.crops.v1.TransformedOutput\x12-\n\x04loss\x18\x06 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x14\xd2\xf3\x18\x10\x63rop.transformed\"\xd9\x01\n\x14LotQuantityCommitted\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12\x31\n\x08quantity\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x38\n\x07purpose\x18\x04 \x01(\x0e\x32\'.greenledger.crops.v1.CommitmentPurpose\x12\x10\n\x08venue_id\x18\x05 \x01(\t:\x1b\xd2\xf3\x18\x17\x63rop.quantity-committed\"\x8b\x01\n\x13LotQuantityReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12\x31\n\x08quantity\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x1a\xd2\xf3\x18\x16\x63rop.quantity-released\"\xa0\x01\n\x0bLotRecalled\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0broot_lot_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x37\n\x0crecall_class\x18\x04 \x01(\x0e\x32!.greenledger.crops.v1.RecallClass\x12\x10\n\x08owner_id\x18\x05 \x01(\t:\x11\xd2\xf3\x18\rcrop.recalled\"b\n\x11LotRecallReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0broot_lot_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t:\x18\xd2\xf3\x18\x14\x63rop.recall-released\"[\n\x07LotHeld\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07held_by\x18\x03 \x01(\t\x12\x10\n\x08official\x18\x04 \x01(\x08:\r\xd2\xf3\x18\tcrop.held\"I\n\x0fLotHoldReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t:\x16\xd2\xf3\x18\x12\x63rop.hold-released\"\xa9\x01\n\x0cLotDestroyed\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x31\n\x08quantity\x18\x02 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x32\n\tremaining\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x0e\n\x06reason\x18\x04 \x01(\t:\x12\xd2\xf3\x18\x0e\x63rop.destroyed\"\xdf\x01\n\nLotOffered\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08offer_id\x18\x02 \x01(\t\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.greenledger.crops.v1.OfferKind\x12\x12\n\noffered_by\x18\x04 \x01(\t\x12\r\n\x05to_id\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12reference_document\x18\x07 \x01(\t:\x10\xd2\xf3\x18\x0c\x63rop.offered\"|\n\rLotOfferEnded\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08offer_id\x18\x02 \x01(\t\x12\x33\n\x07outcome\x18\x03 \x01(\x0e\x32\".greenledger.crops.v1.OfferOutcome:\x14\xd2\xf3\x18\x10\x63rop.offer-ended\"\x8e\x01\n\x11LotCustodyChanged\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x1d\n\x15previous_custodian_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ustodian_id\x18\x03 \x01(\t\x12\x1a\n\x12reference_document\x18\x04 \x01(\t:\x18\xd2\xf3\x18\x14\x63rop.custody-changedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!greenledger/crops/v1/events.proto\x12\x14greenledger.crops.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a greenledger/crops/v1/crops.proto\x1a greenledger/crops/v1/epcis.proto\x1a$greenledger/options/v1/options.proto\"\x87\x03\n\tLotMinted\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08lot_code\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x31\n\x08quantity\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x11\n\tgrower_id\x18\x05 \x01(\t\x12\x10\n\x08owner_id\x18\x06 \x01(\t\x12,\n\x06origin\x18\x07 \x01(\x0b\x32\x1c.greenledger.crops.v1.Origin\x12\x30\n\x0charvest_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rparent_lot_id\x18\n \x01(\t\x12\x16\n\x0eparent_lot_ids\x18\x0b \x03(\t\x12\x19\n\x11transformation_id\x18\x0c \x01(\t:\x0f\xd2\xf3\x18\x0b\x63rop.minted\"\xb2\x01\n\x0eLotTransferred\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x19\n\x11previous_owner_id\x18\x02 \x01(\t\x12\x14\n\x0cnew_owner_id\x18\x03 \x01(\t\x12\x1a\n\x12reference_document\x18\x04 \x01(\t\x12\x17\n\x0ftransfer_number\x18\x05 \x01(\x05\x12\x14\n\x0c\x63ustodian_id\x18\x06 \x01(\t:\x14\xd2\xf3\x18\x10\x63rop.transferred\"t\n\x08LotSplit\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x14\n\x0cpart_lot_ids\x18\x02 \x03(\t\x12\x32\n\tremaining\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x0e\xd2\xf3\x18\ncrop.split\"\xac\x02\n\x0eLotTransformed\x12\x19\n\x11transformation_id\x18\x01 \x01(\t\x12\x36\n\x04step\x18\x02 \x01(\x0e\x32(.greenledger.crops.v1.TransformationStep\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x36\n\x06inputs\x18\x04 \x03(\x0b\x32&.greenledger.crops.v1.TransformedInput\x12\x38\n\x07outputs\x18\x05 \x03(\x0b\x32\'.greenledger.crops.v1.TransformedOutput\x12-\n\x04loss\x18\x06 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x14\xd2\xf3\x18\x10\x63rop.transformed\"\xd9\x01\n\x14LotQuantityCommitted\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12\x31\n\x08quantity\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x38\n\x07purpose\x18\x04 \x01(\x0e\x32\'.greenledger.crops.v1.CommitmentPurpose\x12\x10\n\x08venue_id\x18\x05 \x01(\t:\x1b\xd2\xf3\x18\x17\x63rop.quantity-committed\"\x8b\x01\n\x13LotQuantityReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12\x31\n\x08quantity\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x1a\xd2\xf3\x18\x16\x63rop.quantity-released\"\xd8\x01\n\x0bLotRecalled\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0broot_lot_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x37\n\x0crecall_class\x18\x04 \x01(\x0e\x32!.greenledger.crops.v1.RecallClass\x12\x10\n\x08owner_id\x18\x05 \x01(\t\x12\x11\n\trecall_id\x18\x06 \x01(\t\x12\x10\n\x08lot_code\x18\x07 \x01(\t\x12\x11\n\tgrower_id\x18\x08 \x01(\t:\x11\xd2\xf3\x18\rcrop.recalled\"u\n\x11LotRecallReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0broot_lot_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\trecall_id\x18\x04 \x01(\t:\x18\xd2\xf3\x18\x14\x63rop.recall-released\"[\n\x07LotHeld\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07held_by\x18\x03 \x01(\t\x12\x10\n\x08official\x18\x04 \x01(\x08:\r\xd2\xf3\x18\tcrop.held\"I\n\x0fLotHoldReleased\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t:\x16\xd2\xf3\x18\x12\x63rop.hold-released\"\xa9\x01\n\x0cLotDestroyed\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x31\n\x08quantity\x18\x02 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x32\n\tremaining\x18\x03 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x0e\n\x06reason\x18\x04 \x01(\t:\x12\xd2\xf3\x18\x0e\x63rop.destroyed\"\xdf\x01\n\nLotOffered\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08offer_id\x18\x02 \x01(\t\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.greenledger.crops.v1.OfferKind\x12\x12\n\noffered_by\x18\x04 \x01(\t\x12\r\n\x05to_id\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12reference_document\x18\x07 \x01(\t:\x10\xd2\xf3\x18\x0c\x63rop.offered\"|\n\rLotOfferEnded\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08offer_id\x18\x02 \x01(\t\x12\x33\n\x07outcome\x18\x03 \x01(\x0e\x32\".greenledger.crops.v1.OfferOutcome:\x14\xd2\xf3\x18\x10\x63rop.offer-ended\"\x8e\x01\n\x11LotCustodyChanged\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x1d\n\x15previous_custodian_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ustodian_id\x18\x03 \x01(\t\x12\x1a\n\x12reference_document\x18\x04 \x01(\t:\x18\xd2\xf3\x18\x14\x63rop.custody-changed\"\xd9\x01\n\nLotShipped\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x0f\n\x07\x66rom_id\x18\x03 \x01(\t\x12\r\n\x05to_id\x18\x04 \x01(\t\x12\x31\n\x08quantity\x18\x05 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x0f\n\x07unit_id\x18\x06 \x01(\t\x12\x30\n\x08occasion\x18\x07 \x01(\x0b\x32\x1e.greenledger.crops.v1.Occasion:\x10\xd2\xf3\x18\x0c\x63rop.shipped\"\x94\x01\n\x11LotShipmentVoided\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\x08occasion\x18\x04 \x01(\x0b\x32\x1e.greenledger.crops.v1.Occasion:\x18\xd2\xf3\x18\x14\x63rop.shipment-voided\"\xce\x01\n\nLotArrived\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x0f\n\x07\x66rom_id\x18\x03 \x01(\t\x12\x13\n\x0breceiver_id\x18\x04 \x01(\t\x12\x31\n\x08quantity\x18\x05 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x30\n\x08occasion\x18\x06 \x01(\x0b\x32\x1e.greenledger.crops.v1.Occasion:\x10\xd2\xf3\x18\x0c\x63rop.arrived\"\xbd\x01\n\x13LotTransportUpdated\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x33\n\x05stage\x18\x03 \x01(\x0e\x32$.greenledger.crops.v1.TransportStage\x12\x30\n\x08occasion\x18\x04 \x01(\x0b\x32\x1e.greenledger.crops.v1.Occasion:\x1a\xd2\xf3\x18\x16\x63rop.transport-updated\"\xbf\x01\n\x0bLotObserved\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x13\n\x0bobserved_by\x18\x02 \x01(\t\x12\x0f\n\x07\x63ooling\x18\x03 \x01(\x08\x12\x35\n\x08readings\x18\x04 \x03(\x0b\x32#.greenledger.crops.v1.SensorReading\x12\x30\n\x08occasion\x18\x05 \x01(\x0b\x32\x1e.greenledger.crops.v1.Occasion:\x11\xd2\xf3\x18\rcrop.observed\"\x89\x01\n\nUnitPacked\x12\x0f\n\x07unit_id\x18\x01 \x01(\t\x12\x0f\n\x07lot_ids\x18\x02 \x03(\t\x12\x11\n\tpacked_by\x18\x03 \x01(\t\x12\x30\n\x08occasion\x18\x04 \x01(\x0b\x32\x1e.greenledger.crops.v1.Occasion:\x14\xd2\xf3\x18\x10\x63rop.unit-packed\"\x8f\x01\n\x0cUnitUnpacked\x12\x0f\n\x07unit_id\x18\x01 \x01(\t\x12\x0f\n\x07lot_ids\x18\x02 \x03(\t\x12\x13\n\x0bunpacked_by\x18\x03 \x01(\t\x12\x30\n\x08occasion\x18\x04 \x01(\x0b\x32\x1e.greenledger.crops.v1.Occasion:\x16\xd2\xf3\x18\x12\x63rop.unit-unpacked\"\xa5\x01\n\x0cLotCorrected\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x1c\n\x14\x63orrective_event_ids\x18\x04 \x03(\t\x12\x31\n\x08quantity\x18\x05 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x12\xd2\xf3\x18\x0e\x63rop.corrected\"\xf5\x03\n\x12\x45pcisEventCaptured\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x10\n\x08\x62iz_step\x18\x04 \x01(\t\x12\x13\n\x0b\x64isposition\x18\x05 \x01(\t\x12.\n\nevent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nutc_offset\x18\x07 \x01(\t\x12\x12\n\nread_point\x18\x08 \x01(\t\x12\x14\n\x0c\x62iz_location\x18\t \x01(\t\x12\x19\n\x11transformation_id\x18\n \x01(\t\x12\x11\n\tparent_id\x18\x0b \x01(\t\x12/\n\x05goods\x18\x0c \x03(\x0b\x32 .greenledger.crops.v1.EpcisGoods\x12\x30\n\x06inputs\x18\r \x03(\x0b\x32 .greenledger.crops.v1.EpcisGoods\x12\x31\n\x07outputs\x18\x0e \x03(\x0b\x32 .greenledger.crops.v1.EpcisGoods\x12\x13\n\x0b\x63\x61ptured_by\x18\x0f \x01(\t\x12\x10\n\x08\x66indings\x18\x10 \x03(\t\x12\x16\n\x0e\x64\x65\x63lared_wrong\x18\x11 \x01(\x08:\x17\xd2\xf3\x18\x13\x63rop.epcis-capturedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,32 +64,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOTOFFERENDED']._serialized_options = b'\322\363\030\020crop.offer-ended'
   _globals['_LOTCUSTODYCHANGED']._loaded_options = None
   _globals['_LOTCUSTODYCHANGED']._serialized_options = b'\322\363\030\024crop.custody-changed'
-  _globals['_LOTMINTED']._serialized_start=203
-  _globals['_LOTMINTED']._serialized_end=594
-  _globals['_LOTTRANSFERRED']._serialized_start=597
-  _globals['_LOTTRANSFERRED']._serialized_end=775
-  _globals['_LOTSPLIT']._serialized_start=777
-  _globals['_LOTSPLIT']._serialized_end=893
-  _globals['_LOTTRANSFORMED']._serialized_start=896
-  _globals['_LOTTRANSFORMED']._serialized_end=1196
-  _globals['_LOTQUANTITYCOMMITTED']._serialized_start=1199
-  _globals['_LOTQUANTITYCOMMITTED']._serialized_end=1416
-  _globals['_LOTQUANTITYRELEASED']._serialized_start=1419
-  _globals['_LOTQUANTITYRELEASED']._serialized_end=1558
-  _globals['_LOTRECALLED']._serialized_start=1561
-  _globals['_LOTRECALLED']._serialized_end=1721
-  _globals['_LOTRECALLRELEASED']._serialized_start=1723
-  _globals['_LOTRECALLRELEASED']._serialized_end=1821
-  _globals['_LOTHELD']._serialized_start=1823
-  _globals['_LOTHELD']._serialized_end=1914
-  _globals['_LOTHOLDRELEASED']._serialized_start=1916
-  _globals['_LOTHOLDRELEASED']._serialized_end=1989
-  _globals['_LOTDESTROYED']._serialized_start=1992
-  _globals['_LOTDESTROYED']._serialized_end=2161
-  _globals['_LOTOFFERED']._serialized_start=2164
-  _globals['_LOTOFFERED']._serialized_end=2387
-  _globals['_LOTOFFERENDED']._serialized_start=2389
-  _globals['_LOTOFFERENDED']._serialized_end=2513
-  _globals['_LOTCUSTODYCHANGED']._serialized_start=2516
-  _globals['_LOTCUSTODYCHANGED']._serialized_end=2658
+  _globals['_LOTSHIPPED']._loaded_options = None
+  _globals['_LOTSHIPPED']._serialized_options = b'\322\363\030\014crop.shipped'
+  _globals['_LOTSHIPMENTVOIDED']._loaded_options = None
+  _globals['_LOTSHIPMENTVOIDED']._serialized_options = b'\322\363\030\024crop.shipment-voided'
+  _globals['_LOTARRIVED']._loaded_options = None
+  _globals['_LOTARRIVED']._serialized_options = b'\322\363\030\014crop.arrived'
+  _globals['_LOTTRANSPORTUPDATED']._loaded_options = None
+  _globals['_LOTTRANSPORTUPDATED']._serialized_options = b'\322\363\030\026crop.transport-updated'
+  _globals['_LOTOBSERVED']._loaded_options = None
+  _globals['_LOTOBSERVED']._serialized_options = b'\322\363\030\rcrop.observed'
+  _globals['_UNITPACKED']._loaded_options = None
+  _globals['_UNITPACKED']._serialized_options = b'\322\363\030\020crop.unit-packed'
+  _globals['_UNITUNPACKED']._loaded_options = None
+  _globals['_UNITUNPACKED']._serialized_options = b'\322\363\030\022crop.unit-unpacked'
+  _globals['_LOTCORRECTED']._loaded_options = None
+  _globals['_LOTCORRECTED']._serialized_options = b'\322\363\030\016crop.corrected'
+  _globals['_EPCISEVENTCAPTURED']._loaded_options = None
+  _globals['_EPCISEVENTCAPTURED']._serialized_options = b'\322\363\030\023crop.epcis-captured'
+  _globals['_LOTMINTED']._serialized_start=237
+  _globals['_LOTMINTED']._serialized_end=628
+  _globals['_LOTTRANSFERRED']._serialized_start=631
+  _globals['_LOTTRANSFERRED']._serialized_end=809
+  _globals['_LOTSPLIT']._serialized_start=811
+  _globals['_LOTSPLIT']._serialized_end=927
+  _globals['_LOTTRANSFORMED']._serialized_start=930
+  _globals['_LOTTRANSFORMED']._serialized_end=1230
+  _globals['_LOTQUANTITYCOMMITTED']._serialized_start=1233
+  _globals['_LOTQUANTITYCOMMITTED']._serialized_end=1450
+  _globals['_LOTQUANTITYRELEASED']._serialized_start=1453
+  _globals['_LOTQUANTITYRELEASED']._serialized_end=1592
+  _globals['_LOTRECALLED']._serialized_start=1595
+  _globals['_LOTRECALLED']._serialized_end=1811
+  _globals['_LOTRECALLRELEASED']._serialized_start=1813
+  _globals['_LOTRECALLRELEASED']._serialized_end=1930
+  _globals['_LOTHELD']._serialized_start=1932
+  _globals['_LOTHELD']._serialized_end=2023
+  _globals['_LOTHOLDRELEASED']._serialized_start=2025
+  _globals['_LOTHOLDRELEASED']._serialized_end=2098
+  _globals['_LOTDESTROYED']._serialized_start=2101
+  _globals['_LOTDESTROYED']._serialized_end=2270
+  _globals['_LOTOFFERED']._serialized_start=2273
+  _globals['_LOTOFFERED']._serialized_end=2496
+  _globals['_LOTOFFERENDED']._serialized_start=2498
+  _globals['_LOTOFFERENDED']._serialized_end=2622
+  _globals['_LOTCUSTODYCHANGED']._serialized_start=2625
+  _globals['_LOTCUSTODYCHANGED']._serialized_end=2767
+  _globals['_LOTSHIPPED']._serialized_start=2770
+  _globals['_LOTSHIPPED']._serialized_end=2987
+  _globals['_LOTSHIPMENTVOIDED']._serialized_start=2990
+  _globals['_LOTSHIPMENTVOIDED']._serialized_end=3138
+  _globals['_LOTARRIVED']._serialized_start=3141
+  _globals['_LOTARRIVED']._serialized_end=3347
+  _globals['_LOTTRANSPORTUPDATED']._serialized_start=3350
+  _globals['_LOTTRANSPORTUPDATED']._serialized_end=3539
+  _globals['_LOTOBSERVED']._serialized_start=3542
+  _globals['_LOTOBSERVED']._serialized_end=3733
+  _globals['_UNITPACKED']._serialized_start=3736
+  _globals['_UNITPACKED']._serialized_end=3873
+  _globals['_UNITUNPACKED']._serialized_start=3876
+  _globals['_UNITUNPACKED']._serialized_end=4019
+  _globals['_LOTCORRECTED']._serialized_start=4022
+  _globals['_LOTCORRECTED']._serialized_end=4187
+  _globals['_EPCISEVENTCAPTURED']._serialized_start=4190
+  _globals['_EPCISEVENTCAPTURED']._serialized_end=4691
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from greenledger.common.v1 import quantity_pb2 as _quantity_pb2
 from greenledger.crops.v1 import crops_pb2 as _crops_pb2
+from greenledger.crops.v1 import epcis_pb2 as _epcis_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -267,12 +268,19 @@ class LotRecalled(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     RECALL_CLASS_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    LOT_CODE_FIELD_NUMBER: _builtins.int
+    GROWER_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     root_lot_id: _builtins.str
     """The lot for which the recall was called."""
     reason: _builtins.str
     recall_class: _crops_pb2.RecallClass.ValueType
     owner_id: _builtins.str
+    recall_id: _builtins.str
+    """Names the recall: the same for all lots that it reaches."""
+    lot_code: _builtins.str
+    grower_id: _builtins.str
     def __init__(
         self,
         *,
@@ -281,10 +289,13 @@ class LotRecalled(_message.Message):
         reason: _builtins.str = ...,
         recall_class: _crops_pb2.RecallClass.ValueType = ...,
         owner_id: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
+        lot_code: _builtins.str = ...,
+        grower_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "owner_id", b"owner_id", "reason", b"reason", "recall_class", b"recall_class", "root_lot_id", b"root_lot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grower_id", b"grower_id", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "reason", b"reason", "recall_class", b"recall_class", "recall_id", b"recall_id", "root_lot_id", b"root_lot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,20 +310,24 @@ class LotRecallReleased(_message.Message):
     LOT_ID_FIELD_NUMBER: _builtins.int
     ROOT_LOT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     root_lot_id: _builtins.str
     """The lot whose recall was ended."""
     reason: _builtins.str
+    recall_id: _builtins.str
+    """The recall that was ended; of it this lot is free."""
     def __init__(
         self,
         *,
         lot_id: _builtins.str = ...,
         root_lot_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "root_lot_id", b"root_lot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "recall_id", b"recall_id", "root_lot_id", b"root_lot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -501,3 +516,368 @@ class LotCustodyChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LotCustodyChanged: _TypeAlias = LotCustodyChanged  # noqa: Y015
+
+@_typing.final
+class LotShipped(_message.Message):
+    """Goods left towards someone. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    from_id: _builtins.str
+    """Who sends: the lot's custodian."""
+    to_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the logistic unit that it travels in, if any."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        from_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        unit_id: _builtins.str = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_id", b"from_id", "lot_id", b"lot_id", "occasion", b"occasion", "quantity", b"quantity", "shipment_id", b"shipment_id", "to_id", b"to_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotShipped: _TypeAlias = LotShipped  # noqa: Y015
+
+@_typing.final
+class LotShipmentVoided(_message.Message):
+    """A shipment did not take place after all. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "reason", b"reason", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotShipmentVoided: _TypeAlias = LotShipmentVoided  # noqa: Y015
+
+@_typing.final
+class LotArrived(_message.Message):
+    """Goods arrived and are in the receiver's custody. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    RECEIVER_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    """Empty when nobody had announced them."""
+    from_id: _builtins.str
+    receiver_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """As the receiver counted; what differs from the shipment is a finding."""
+
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        from_id: _builtins.str = ...,
+        receiver_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_id", b"from_id", "lot_id", b"lot_id", "occasion", b"occasion", "quantity", b"quantity", "receiver_id", b"receiver_id", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotArrived: _TypeAlias = LotArrived  # noqa: Y015
+
+@_typing.final
+class LotTransportUpdated(_message.Message):
+    """Goods under way were loaded, departed, are under way, arrive or were unloaded. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    stage: _crops_pb2.TransportStage.ValueType
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        stage: _crops_pb2.TransportStage.ValueType = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "shipment_id", b"shipment_id", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotTransportUpdated: _TypeAlias = LotTransportUpdated  # noqa: Y015
+
+@_typing.final
+class LotObserved(_message.Message):
+    """Goods were cooled, or something was measured of them. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OBSERVED_BY_FIELD_NUMBER: _builtins.int
+    COOLING_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    observed_by: _builtins.str
+    cooling: _builtins.bool
+    """Cooling before packing (21 CFR 1.1325(b)), else a reading under way or in store."""
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.SensorReading]: ...
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        observed_by: _builtins.str = ...,
+        cooling: _builtins.bool = ...,
+        readings: _abc.Iterable[_crops_pb2.SensorReading] | None = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling", b"cooling", "lot_id", b"lot_id", "observed_by", b"observed_by", "occasion", b"occasion", "readings", b"readings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotObserved: _TypeAlias = LotObserved  # noqa: Y015
+
+@_typing.final
+class UnitPacked(_message.Message):
+    """Lots were put on a logistic unit, such as a pallet. Key: unit id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    PACKED_BY_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """SSCC as URN."""
+    packed_by: _builtins.str
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        packed_by: _builtins.str = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "occasion", b"occasion", "packed_by", b"packed_by", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitPacked: _TypeAlias = UnitPacked  # noqa: Y015
+
+@_typing.final
+class UnitUnpacked(_message.Message):
+    """Lots were taken off a logistic unit. Key: unit id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    UNPACKED_BY_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    unpacked_by: _builtins.str
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        unpacked_by: _builtins.str = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "occasion", b"occasion", "unit_id", b"unit_id", "unpacked_by", b"unpacked_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitUnpacked: _TypeAlias = UnitUnpacked  # noqa: Y015
+
+@_typing.final
+class LotCorrected(_message.Message):
+    """An earlier event of a lot is declared wrong; nothing is deleted. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRECTIVE_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    event_id: _builtins.str
+    """The event that was wrong."""
+    reason: _builtins.str
+    @_builtins.property
+    def corrective_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """What the lot holds by the correction; absent when that did not change."""
+
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        corrective_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrective_event_ids", b"corrective_event_ids", "event_id", b"event_id", "lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotCorrected: _TypeAlias = LotCorrected  # noqa: Y015
+
+@_typing.final
+class EpcisEventCaptured(_message.Message):
+    """A partner's visibility event was captured. Key: event id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    BIZ_STEP_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    UTC_OFFSET_FIELD_NUMBER: _builtins.int
+    READ_POINT_FIELD_NUMBER: _builtins.int
+    BIZ_LOCATION_FIELD_NUMBER: _builtins.int
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    PARENT_ID_FIELD_NUMBER: _builtins.int
+    GOODS_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    CAPTURED_BY_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    DECLARED_WRONG_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    type: _builtins.str
+    """ObjectEvent, AggregationEvent, TransformationEvent, TransactionEvent, AssociationEvent."""
+    action: _builtins.str
+    biz_step: _builtins.str
+    disposition: _builtins.str
+    utc_offset: _builtins.str
+    read_point: _builtins.str
+    biz_location: _builtins.str
+    transformation_id: _builtins.str
+    parent_id: _builtins.str
+    captured_by: _builtins.str
+    declared_wrong: _builtins.bool
+    """It carries an error declaration: what it said before was wrong."""
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def goods(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisGoods]:
+        """Instances and classes, canonical; of an object, aggregation or transaction event."""
+
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisGoods]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisGoods]: ...
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of the findings on it."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        action: _builtins.str = ...,
+        biz_step: _builtins.str = ...,
+        disposition: _builtins.str = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        utc_offset: _builtins.str = ...,
+        read_point: _builtins.str = ...,
+        biz_location: _builtins.str = ...,
+        transformation_id: _builtins.str = ...,
+        parent_id: _builtins.str = ...,
+        goods: _abc.Iterable[_epcis_pb2.EpcisGoods] | None = ...,
+        inputs: _abc.Iterable[_epcis_pb2.EpcisGoods] | None = ...,
+        outputs: _abc.Iterable[_epcis_pb2.EpcisGoods] | None = ...,
+        captured_by: _builtins.str = ...,
+        findings: _abc.Iterable[_builtins.str] | None = ...,
+        declared_wrong: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "biz_location", b"biz_location", "biz_step", b"biz_step", "captured_by", b"captured_by", "declared_wrong", b"declared_wrong", "disposition", b"disposition", "event_id", b"event_id", "event_time", b"event_time", "findings", b"findings", "goods", b"goods", "inputs", b"inputs", "outputs", b"outputs", "parent_id", b"parent_id", "read_point", b"read_point", "transformation_id", b"transformation_id", "type", b"type", "utc_offset", b"utc_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpcisEventCaptured: _TypeAlias = EpcisEventCaptured  # noqa: Y015
