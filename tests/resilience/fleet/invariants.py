@@ -12,6 +12,7 @@ from greenledger.inventory.v1 import events_pb2 as inventory_events
 from greenledger.orders.v1.events_pb2 import OrderFailed
 from greenledger.payments.v1.events_pb2 import PaymentRefunded
 from services.auth.adapters.kafka import user_deleted
+from services.catalog.adapters.kafka import quarantine_subscriptions
 from services.inventory.adapters.kafka import recalls
 from services.notifications.adapters.kafka import RECALL_REFUND, Subscriptions
 from services.notifications.adapters.recalls import recall_subscriptions
@@ -23,6 +24,7 @@ ORCHESTRATORS = ("orders", "crops", "users", "inventory")
 PRODUCERS = ("auth", "users", "crops", "catalog", "inventory", "orders", "payments", "notifications")
 _CONSUMERS: dict[str, list[Subscription[Any]]] = {
     "auth": [user_deleted(_NOBODY)],
+    "catalog": quarantine_subscriptions(_NOBODY),
     "inventory": [recalls(_NOBODY)],
     "notifications": [*Subscriptions(_NOBODY, _NOBODY).all(), *recall_subscriptions(_NOBODY)],
     "trace": trace_subscriptions(_NOBODY),
