@@ -62,6 +62,7 @@ def _publication(event: StockEvent) -> Publication:
                 venue_id=item.venue_id,
                 lot_id=item.lot_id,
                 on_hand=quantity_to_proto(item.on_hand),
+                product_code=item.product_code,
             )
             return Publication("inventory.quarantined", item.stock_item_id, quarantined, "stock-item")
         case Reserved(reservation) | Consumed(reservation) | Released(reservation):

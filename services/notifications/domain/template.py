@@ -86,10 +86,10 @@ TEMPLATES: Mapping[str, Template] = {
         "Refund for your order $order_id",
         "We have given back $amount for your order $order_id.\n",
     ),
-    "lot-recalled": Template(
+    "recall": Template(
         Category.TRANSACTIONAL,
-        "Recall: a lot you own must not be used",
-        "Lot $lot_id was recalled: $reason\n\nSet it aside; it must not be sold or served.\n",
+        "Recall: goods that reached you must not be used",
+        "Hello $display_name,\n\ngoods that reached you are recalled.\n\n$lines\n",
     ),
 }
 

@@ -9,9 +9,13 @@ from chassis.testing import eventually
 from fleet.testing.live import LiveFleet
 from greenledger.events.v1.event_pb2 import Event
 from greenledger.inventory.v1 import events_pb2 as inventory_events
+from greenledger.orders.v1.events_pb2 import OrderFailed
+from greenledger.payments.v1.events_pb2 import PaymentRefunded
 from services.auth.adapters.kafka import user_deleted
+from services.catalog.adapters.kafka import quarantine_subscriptions
 from services.inventory.adapters.kafka import recalls
-from services.notifications.adapters.kafka import Subscriptions
+from services.notifications.adapters.kafka import RECALL_REFUND, Subscriptions
+from services.notifications.adapters.recalls import recall_subscriptions
 from services.trace.adapters.kafka import subscriptions as trace_subscriptions
 from services.trace.domain.orders import OrderState
 
@@ -20,8 +24,9 @@ ORCHESTRATORS = ("orders", "crops", "users", "inventory")
 PRODUCERS = ("auth", "users", "crops", "catalog", "inventory", "orders", "payments", "notifications")
 _CONSUMERS: dict[str, list[Subscription[Any]]] = {
     "auth": [user_deleted(_NOBODY)],
+    "catalog": quarantine_subscriptions(_NOBODY),
     "inventory": [recalls(_NOBODY)],
-    "notifications": Subscriptions(_NOBODY, _NOBODY).all(),
+    "notifications": [*Subscriptions(_NOBODY, _NOBODY).all(), *recall_subscriptions(_NOBODY)],
     "trace": trace_subscriptions(_NOBODY),
 }
 CONSUMED = {name: {entry.topic for entry in entries} for name, entries in _CONSUMERS.items()}
@@ -262,28 +267,44 @@ async def _trace(live: LiveFleet) -> None:
 
 
 async def _notifications(live: LiveFleet) -> None:
-    """One message for each fact that people are told of."""
+    """One message for each fact that people are told of; of a recall, for each person whom it reached."""
+    told = await live.fetch(
+        "notifications", "SELECT source, template, recall_id, user_id FROM notification WHERE recall_id <> ''"
+    )
+    assert len({(row["recall_id"], row["user_id"]) for row in told}) == len(told)
+    assert {row["template"] for row in told} <= {"recall"}
     sent = Counter(
         (row["source"], row["template"])
-        for row in await live.fetch("notifications", "SELECT source, template FROM notification")
+        for row in await live.fetch(
+            "notifications", "SELECT source, template FROM notification WHERE recall_id = ''"
+        )
     )
     assert all(count == 1 or template == "lot-transferred" for (_, template), count in sent.items())
     by_template = Counter[str]()
     for (_, template), count in sent.items():
         by_template[template] += count
     wanted = Counter[str]()
-    ids = "SELECT message_id::text AS id FROM outbox WHERE topic = $1"
+    ids = "SELECT message_id::text AS id, payload FROM outbox WHERE topic = $1"
     for producer, topic, template in (
         ("orders", "order.fulfilled", "order-fulfilled"),
         ("orders", "order.failed", "order-failed"),
         ("payments", "payment.refunded", "payment-refunded"),
-        ("crops", "crop.recalled", "lot-recalled"),
         ("users", "user.registered", "welcome"),
     ):
-        events = await live.fetch(producer, ids, topic)
+        rows = await live.fetch(producer, ids, topic)
+        events = [row for row in rows if not _of_a_recall(topic, Event.FromString(row["payload"]))]
         wanted[template] = len(events)
         if template != "welcome":
             assert {source for source, name in sent if name == template} == {row["id"] for row in events}
     done = await live.fetchval("crops", "SELECT count(*) FROM outbox WHERE topic = 'crop.transferred'")
     wanted["lot-transferred"] = 2 * done
     assert by_template == +wanted
+
+
+def _of_a_recall(topic: str, event: Event) -> bool:
+    """Whether the guest hears of it by the recall instead."""
+    if topic == "order.failed":
+        failed = OrderFailed()
+        return event.payload.Unpack(failed) and failed.reason == "LOT_RECALLED"
+    refunded = PaymentRefunded()
+    return event.payload.Unpack(refunded) and refunded.reason == RECALL_REFUND

@@ -153,11 +153,14 @@ class StockQuarantined(_message.Message):
     LOT_ID_FIELD_NUMBER: _builtins.int
     ON_HAND_FIELD_NUMBER: _builtins.int
     RECALL_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_CODE_FIELD_NUMBER: _builtins.int
     stock_item_id: _builtins.str
     venue_id: _builtins.str
     lot_id: _builtins.str
     recall_id: _builtins.str
     """The recall that blocked it."""
+    product_code: _builtins.str
+    """So that what is made of any lot of the product can be looked at too."""
     @_builtins.property
     def on_hand(self) -> _quantity_pb2.Quantity: ...
     def __init__(
@@ -168,10 +171,11 @@ class StockQuarantined(_message.Message):
         lot_id: _builtins.str = ...,
         on_hand: _quantity_pb2.Quantity | None = ...,
         recall_id: _builtins.str = ...,
+        product_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["on_hand", b"on_hand"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "on_hand", b"on_hand", "recall_id", b"recall_id", "stock_item_id", b"stock_item_id", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "on_hand", b"on_hand", "product_code", b"product_code", "recall_id", b"recall_id", "stock_item_id", b"stock_item_id", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

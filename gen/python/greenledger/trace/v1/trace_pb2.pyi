@@ -62,6 +62,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ORDER_NOT_FOUND: _ErrorReason.ValueType  # 2
     ERROR_REASON_POSITION_UNKNOWN: _ErrorReason.ValueType  # 3
     """The position lies in the future; ask for the recall scope again."""
+    ERROR_REASON_RECALL_NOT_FOUND: _ErrorReason.ValueType  # 20
+    ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 21
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -71,6 +73,8 @@ ERROR_REASON_LOT_NOT_FOUND: ErrorReason.ValueType  # 1
 ERROR_REASON_ORDER_NOT_FOUND: ErrorReason.ValueType  # 2
 ERROR_REASON_POSITION_UNKNOWN: ErrorReason.ValueType  # 3
 """The position lies in the future; ask for the recall scope again."""
+ERROR_REASON_RECALL_NOT_FOUND: ErrorReason.ValueType  # 20
+ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 21
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
