@@ -116,7 +116,7 @@ def wire(runtime: Runtime) -> Service:
 
 def _epcis(runtime: Runtime, store: EventStore) -> EpcisServicer:
     database, clock = runtime.database, runtime.clock
-    record = Recorder(database, StoredVisibilityEvents(database, store), clock, runtime.ids)
+    record = Recorder(database, StoredVisibilityEvents(database, store, runtime.outbox), clock, runtime.ids)
     jobs = StoredJobs(database)
     return EpcisServicer(
         CaptureEvent(record),

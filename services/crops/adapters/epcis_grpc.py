@@ -22,6 +22,7 @@ from services.crops.application.read_epcis import ReadEpcis
 from services.crops.domain.epcis.findings import Finding, Severity
 
 Context = grpc.aio.ServicerContext[Any, Any]
+_MOST_FINDINGS = 1000
 _SEVERITIES = {each: pb.FindingSeverity.Value(f"FINDING_SEVERITY_{each.value}") for each in Severity}
 _SEVERITIES_FROM = {number: severity for severity, number in _SEVERITIES.items()}
 
@@ -54,7 +55,7 @@ class EpcisServicer(epcis_pb2_grpc.EpcisServiceServicer):
             event_hash=outcome.event_hash,
             duplicate=outcome.duplicate,
             ledger_event_id=outcome.ledger_event_id,
-            findings=[_finding(each) for each in outcome.findings],
+            findings=[_finding(each) for each in outcome.findings[:_MOST_FINDINGS]],
         )
 
     async def CaptureDocument(

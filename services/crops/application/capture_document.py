@@ -50,7 +50,7 @@ class _Batch:
         new = candidate(item.event, reader.context, reader.written_context, reader.ignored)
         self.candidates.append(new)
         self.places.append(item.index)
-        self.characters += len(new.text)
+        self.characters += len(new.text) + len(new.context)
 
 
 class CaptureDocument:

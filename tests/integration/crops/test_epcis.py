@@ -12,8 +12,10 @@ from chassis.clock import SystemClock
 from chassis.context import Principal
 from chassis.errors import AlreadyExists, InvalidArgument, NotFound
 from chassis.ids import SystemIds
+from chassis.outbox import Outbox
 from chassis.quantity import Quantity
 from chassis.testing.published import needs_published
+from greenledger.crops.v1 import events_pb2
 from services.crops.adapters.epcis_jobs import StoredJobs
 from services.crops.adapters.epcis_query import IndexedVisibilityEvents
 from services.crops.adapters.epcis_store import StoredVisibilityEvents
@@ -25,6 +27,7 @@ from services.crops.application.export_lot import ExportLot
 from services.crops.application.read_epcis import ReadEpcis
 from services.crops.domain.epcis.event_hash import event_hash
 from services.crops.domain.epcis.findings import Severity
+from services.crops.domain.epcis.identifiers import canonical
 from services.crops.domain.epcis.jsontext import loads
 from services.crops.domain.epcis.parse import parse_event
 from services.crops.domain.events import RecallClass
@@ -42,7 +45,9 @@ class Epcis:
     def __init__(self, crops: Crops) -> None:
         database, clock = crops.database, SystemClock()
         self.crops = crops
-        record = Recorder(database, StoredVisibilityEvents(database, crops.store), clock, SystemIds())
+        record = Recorder(
+            database, StoredVisibilityEvents(database, crops.store, Outbox("crops")), clock, SystemIds()
+        )
         jobs = StoredJobs(database)
         self.capture = CaptureEvent(record)
         self.capture_document = CaptureDocument(database, record, jobs, clock)
@@ -150,6 +155,58 @@ async def test_an_error_declaration_stands_beside_the_event_that_it_is_about(epc
     assert "errorDeclaration" in (await epcis.read.get(_id(1), True)).document
     assert "errorDeclaration" not in (await epcis.read.get(_id(1), False)).document
     assert await epcis.ids(EXISTS_errorDeclaration=None) == [_id(1)]
+
+
+async def test_a_captured_event_is_published_once_with_the_lots_of_ours_that_it_names(epcis: Epcis) -> None:
+    lot = await epcis.crops.minted("OWN-1")
+    own, strange = f"urn:uuid:{lot.lot_id.upper()}", f"urn:uuid:{uuid4()}"
+    event = _event(1, epcList=[strange], quantityList=[_amount(1), _amount(2.5, own)], bizStep="shipping")
+    for _ in range(2):
+        await epcis.capture(PARTNER, json.dumps(event))
+    [envelope] = await epcis.crops.published("crop.epcis-captured")
+    told = events_pb2.EpcisEventCaptured()
+    assert envelope.payload.Unpack(told)
+    assert (envelope.aggregate_id, told.event_id) == (_id(1), _id(1))
+    assert (told.type, told.action, told.biz_step) == ("ObjectEvent", "OBSERVE", "shipping")
+    assert told.captured_by == f"user:{PARTNER.subject}"
+    assert set(told.findings) == {"ORIGIN_UNKNOWN"}
+    shown = {
+        goods.epc: (goods.quantity.amount, goods.quantity.unit_code, goods.lot_id) for goods in told.goods
+    }
+    assert shown == {
+        strange: ("", "", ""),
+        canonical(LOT): ("1", "KGM", ""),
+        own: ("2.5", "KGM", lot.lot_id),
+    }
+    assert (told.part, told.parts, told.declared_wrong) == (1, 1, False)
+
+
+async def test_a_refused_event_and_one_that_is_there_are_not_published(epcis: Epcis) -> None:
+    declared = _event(1, errorDeclaration={"declarationTime": "2026-05-02T00:00:00Z"})
+    document = corpus.document(_event(1), _event(1), declared, _event(2, action="EAT"))
+    await epcis.document(json.dumps(document))
+    published = await epcis.crops.published("crop.epcis-captured")
+    told = [events_pb2.EpcisEventCaptured.FromString(each.payload.value) for each in published]
+    assert [(each.event_id, each.declared_wrong) for each in told] == [(_id(1), False), (_id(1), True)]
+
+
+async def test_an_event_about_very_many_goods_is_published_in_parts_that_a_broker_takes(epcis: Epcis) -> None:
+    inputs = [f"https://example.com/lot/in/{number}" for number in range(12_000)]
+    outputs = [f"https://example.com/lot/out/{number}" for number in range(12_000)]
+    event = {**_MIXING, "inputEPCList": inputs, "outputEPCList": outputs}
+    outcome = await epcis.capture(PARTNER, json.dumps(event))
+    published = await epcis.crops.published("crop.epcis-captured")
+    told = [events_pb2.EpcisEventCaptured.FromString(each.payload.value) for each in published]
+    assert [each.part for each in told] == list(range(1, len(told) + 1))
+    assert {(each.parts, each.event_id, each.transformation_id) for each in told} == {
+        (len(told), outcome.event_id, "https://example.com/mixing/1")
+    }
+    assert len(told) > 1
+    assert [goods.epc for each in told for goods in each.outputs if not goods.HasField("quantity")] == outputs
+    back = {**event, "eventID": _id(9), "inputEPCList": outputs[-1:], "outputEPCList": inputs[-1:]}
+    again = await epcis.capture(PARTNER, json.dumps(back))
+    assert "TRANSFORMATION_CYCLE" in [found.code.value for found in again.findings]
+    assert await epcis.crops.database.fetchval("SELECT count(*) FROM epcis_made_of") < 25_000
 
 
 async def test_captures_of_one_document_at_the_same_time_record_each_event_once(epcis: Epcis) -> None:

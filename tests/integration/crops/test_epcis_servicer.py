@@ -12,6 +12,7 @@ from chassis.context import RequestContext, use
 from chassis.database import Database
 from chassis.errors import AlreadyExists, InvalidArgument, NotFound
 from chassis.ids import SystemIds
+from chassis.outbox import Outbox
 from chassis.paging import PageTokens
 from greenledger.crops.v1 import epcis_pb2 as pb
 from services.crops.adapters.epcis_grpc import EpcisServicer
@@ -34,7 +35,9 @@ NO_CONTEXT: Any = None
 def epcis(idle_crops: Crops) -> EpcisServicer:
     database: Database = idle_crops.database
     clock = SystemClock()
-    record = Recorder(database, StoredVisibilityEvents(database, idle_crops.store), clock, SystemIds())
+    record = Recorder(
+        database, StoredVisibilityEvents(database, idle_crops.store, Outbox("crops")), clock, SystemIds()
+    )
     jobs = StoredJobs(database)
     return EpcisServicer(
         CaptureEvent(record),

@@ -19,6 +19,7 @@ from services.crops.domain.epcis.problems import Code, NotEpcis, one
 from services.crops.domain.epcis.scanner import Scanner
 
 _SPOOL_MEMORY_BYTES: Final = 8_000_000
+_MOST_IGNORED_CHARACTERS: Final = 4_096  # they are kept with each event
 _ON_THE_WAY: Final = {path[:i] for path in PATHS.values() for i in range(1, len(path))}
 _LISTS: Final = {path: kind for kind, path in PATHS.items()}
 _COMMA, _QUOTE, _CLOSE_OBJECT, _CLOSE_ARRAY = b",", b'"', b"}", b"]"
@@ -46,7 +47,7 @@ class EventReader:
     """Takes the bytes of one document, or of one event alone, and gives out its events.
 
     Args:
-        limits: bounds for an event and for the document around the events; default 10 MB each.
+        limits: bounds for an event and for the document around the events; default `DEFAULT_LIMITS`.
 
     Feed it, then close it, and exhaust what each call gives. An event that is refused does not disturb
     the others; what breaks the document itself raises NotEpcis, then or at the end, and it is for the
@@ -78,9 +79,18 @@ class EventReader:
 
     @property
     def ignored(self) -> frozenset[str]:
-        """Fields that do not count in the event hash (see `event_hash.ignored_fields`), as far as read."""
+        """Fields that do not count in the event hash (see `event_hash.ignored_fields`), as far as read.
+
+        Raises:
+            NotEpcis: TOO_LARGE, there are more than anybody has use for.
+        """
         results = _inside(self._fields, ("epcisBody", "queryResults"))
-        return ignored_fields(self._fields, self.context) or ignored_fields(results, self.context)
+        found = ignored_fields(self._fields, self.context) or ignored_fields(results, self.context)
+        if sum(map(len, found)) > _MOST_IGNORED_CHARACTERS:
+            raise one(
+                "", Code.TOO_LARGE, f"more than {_MOST_IGNORED_CHARACTERS} characters of ignored fields"
+            )
+        return found
 
     def feed(self, chunk: bytes) -> Iterator[ReadEvent]:
         """Take the next bytes and give the events that they complete.
@@ -184,13 +194,19 @@ class EventReader:
             if self._spool is None:
                 yield self._event(found, self._count, at)
             else:
-                self._spooled.append(-1 if found is None else len(found))
-                self._spool.write(found or b"")
+                self._keep(self._spool, found)
             self._count += 1
             closing = yield from scanner.peek()
             if closing != _CLOSE_ARRAY[0]:
                 yield from scanner.expect(_COMMA)
         yield from scanner.expect(_CLOSE_ARRAY)
+
+    def _keep(self, spool: IO[bytes], found: bytes | None) -> None:
+        self._spooled.append(-1 if found is None else len(found))
+        spool.write(found or b"")
+        if spool.tell() > self._limits.spool_bytes:
+            detail = f"more than {self._limits.spool_bytes} bytes of events before @context and type"
+            raise one("", Code.TOO_LARGE, detail)
 
     def _unspool(self) -> _Steps:
         if self._spool is None:
@@ -221,7 +237,7 @@ class EventReader:
             problem = error.problems[0]
             if problem.code is Code.NOT_JSON:
                 raise _Broken(problem.detail) from None
-            raise one(pointer, problem.code, problem.detail) from None
+            raise one(pointer + problem.pointer, problem.code, problem.detail) from None
 
 
 class _Broken(Exception):

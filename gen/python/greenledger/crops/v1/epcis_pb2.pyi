@@ -111,7 +111,9 @@ class CaptureEventResponse(_message.Message):
     ledger_event_id: _builtins.str
     """Of the record in the tamper-evident log, for GetReceipt."""
     @_builtins.property
-    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]: ...
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+        """At most 1,000; ListFindings has all."""
+
     def __init__(
         self,
         *,
@@ -560,7 +562,7 @@ class EpcisGoods(_message.Message):
     """The lot of ours that the identifier names, if it does."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
-        """Absent for an instance."""
+        """Absent for an instance, and for an amount of more than 15 digits or six decimal places."""
 
     def __init__(
         self,

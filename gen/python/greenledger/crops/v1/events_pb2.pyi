@@ -804,7 +804,9 @@ Global___LotCorrected: _TypeAlias = LotCorrected  # noqa: Y015
 
 @_typing.final
 class EpcisEventCaptured(_message.Message):
-    """A partner's visibility event was captured. Key: event id."""
+    """A partner's visibility event was captured. Key: event id. Identifiers are canonical; a text of more than 512
+    bytes stands as "sha256:<hex>" of it. An event about very many goods is told in parts: each has all the rest.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -825,7 +827,10 @@ class EpcisEventCaptured(_message.Message):
     CAPTURED_BY_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     DECLARED_WRONG_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
+    """As given, or the hash of the event when it had none."""
     type: _builtins.str
     """ObjectEvent, AggregationEvent, TransformationEvent, TransactionEvent, AssociationEvent."""
     action: _builtins.str
@@ -839,6 +844,9 @@ class EpcisEventCaptured(_message.Message):
     captured_by: _builtins.str
     declared_wrong: _builtins.bool
     """It carries an error declaration: what it said before was wrong."""
+    part: _builtins.int
+    """Which part this is, from 1, of how many."""
+    parts: _builtins.int
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -873,10 +881,12 @@ class EpcisEventCaptured(_message.Message):
         captured_by: _builtins.str = ...,
         findings: _abc.Iterable[_builtins.str] | None = ...,
         declared_wrong: _builtins.bool = ...,
+        part: _builtins.int = ...,
+        parts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "biz_location", b"biz_location", "biz_step", b"biz_step", "captured_by", b"captured_by", "declared_wrong", b"declared_wrong", "disposition", b"disposition", "event_id", b"event_id", "event_time", b"event_time", "findings", b"findings", "goods", b"goods", "inputs", b"inputs", "outputs", b"outputs", "parent_id", b"parent_id", "read_point", b"read_point", "transformation_id", b"transformation_id", "type", b"type", "utc_offset", b"utc_offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "biz_location", b"biz_location", "biz_step", b"biz_step", "captured_by", b"captured_by", "declared_wrong", b"declared_wrong", "disposition", b"disposition", "event_id", b"event_id", "event_time", b"event_time", "findings", b"findings", "goods", b"goods", "inputs", b"inputs", "outputs", b"outputs", "parent_id", b"parent_id", "part", b"part", "parts", b"parts", "read_point", b"read_point", "transformation_id", b"transformation_id", "type", b"type", "utc_offset", b"utc_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
