@@ -21,6 +21,7 @@ from services.crops.adapters.grpc import CommandServicer, QueryServicer
 from services.crops.adapters.ledger_grpc import LedgerServicer
 from services.crops.adapters.lot_histories import StoredLotHistories
 from services.crops.adapters.lots import EventSourcedLots
+from services.crops.adapters.physical_grpc import PhysicalCommands
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.capture_document import CaptureDocument, ReadJobs
@@ -36,9 +37,11 @@ from services.crops.application.handover import (
 )
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
+from services.crops.application.observe_lot import ObserveLot
 from services.crops.application.read_epcis import ReadEpcis
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
+from services.crops.application.ship_lot import ReceiveLot, RecordTransport, ShipLot, VoidShipment
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
@@ -79,6 +82,14 @@ def wire(runtime: Runtime) -> Service:
         AcceptOffer(database, lots, clock, transfer),
         RejectOffer(database, lots, clock),
         WithdrawOffer(database, lots, clock),
+        PhysicalCommands(
+            clock,
+            ship=ShipLot(database, lots, clock, ids),
+            void=VoidShipment(database, lots, clock),
+            transport=RecordTransport(database, lots, clock),
+            receive=ReceiveLot(database, lots, clock),
+            observe=ObserveLot(database, lots, clock),
+        ),
     )
     return Service(
         servicers=[

@@ -67,6 +67,13 @@ _SAGA = {"sagaId": "{nobody}", "why": "a test"}
 _PARKED = {"consumer": "nobody", "topic": "crop.minted", "key": "k", "why": "a test"}
 _PROJECTION = {"projection": "nobody", "why": "a test"}
 _WHY = ["", ABSENT, "x" * 501]
+_OCCASION = {
+    "occasion.utc_offset": ["-7:00", "+15:00", "Z", LONG],
+    "occasion.read_point": [LONG],
+    "occasion.documents": [[{"type": 1, "documentId": "d"}] * 21, [{"type": 99, "documentId": "d"}]],
+    "occasion.documents[0].document_id": ["", LONG],
+}
+_HAPPENED = {"utcOffset": "-07:00", "documents": [{"type": 5, "documentId": "BOL-7"}]}
 _WALLET = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 _CHALLENGE = Entry(
     {"address": _WALLET},
@@ -508,6 +515,104 @@ CROPS = {
         [
             Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
             Refused("manager", "NOT_FOUND", "OFFER_NOT_FOUND"),
+        ],
+    ),
+    "CropCommandService/ShipLot": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "toId": "{manager_id}", "occasion": _HAPPENED},
+        {"request_id": REQUEST_IDS, "lot_id": ["", *IDS], "to_id": ["", ABSENT, *IDS], **_OCCASION},
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_CUSTODIAN"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused(
+                "grower",
+                "INVALID_ARGUMENT",
+                "TIMES_INVALID",
+                {"lot_id": "{free_lot}", "occasion.event_time": "9000-01-01T00:00:00Z"},
+            ),
+            Refused(
+                "grower",
+                "INVALID_ARGUMENT",
+                "IDENTIFIER_INVALID",
+                {"lot_id": "{free_lot}", "occasion.read_point": "0614141000006"},
+            ),
+        ],
+    ),
+    "CropCommandService/VoidShipment": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "shipmentId": "{nobody}",
+            "reason": "a test",
+            "occasion": _HAPPENED,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "shipment_id": ["", ABSENT, *IDS],
+            "reason": _WHY,
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "SHIPMENT_NOT_UNDER_WAY"),
+        ],
+    ),
+    "CropCommandService/ReceiveLot": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "shipmentId": "{nobody}", "occasion": _HAPPENED},
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "shipment_id": IDS,
+            "quantity": [{"amount": "-1", "unitCode": "KGM"}, {"amount": "1", "unitCode": "kg"}],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "SHIPMENT_NOT_UNDER_WAY"),
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER", {"shipment_id": ABSENT}),
+        ],
+    ),
+    "CropCommandService/RecordTransport": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "shipmentId": "{nobody}",
+            "stage": 2,
+            "occasion": _HAPPENED,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "shipment_id": ["", ABSENT, *IDS],
+            "stage": [ABSENT, 0, 99],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "SHIPMENT_NOT_UNDER_WAY"),
+        ],
+    ),
+    "CropCommandService/ObserveLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "readings": [{"type": 1, "unitCode": "CEL", "time": "2026-01-01T00:00:00Z", "value": "3.5"}],
+            "occasion": _HAPPENED,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "readings[0].type": [ABSENT, 0, 99],
+            "readings[0].unit_code": ["", ABSENT, "CELSIUS"],
+            "readings[0].value": ["NaN", "1e3", "0.1234567", "1" * 11, "--1"],
+            "readings[0].device_id": [LONG],
+            **_OCCASION,
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_CUSTODIAN"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "INVALID_ARGUMENT", "SENSOR_READING_INVALID", {"readings[0].unit_code": "P1"}),
+            Refused("manager", "INVALID_ARGUMENT", "SENSOR_READING_INVALID", {"readings": []}),
         ],
     ),
     "CropCommandService/CommitLotQuantity": Entry(

@@ -10,6 +10,7 @@ from chassis.protobuf import (
 )
 from chassis.quantity import Quantity
 from greenledger.crops.v1 import crops_pb2 as pb
+from services.crops.adapters.physical_codec import shipment_to_proto
 from services.crops.application.transform_lots import Transformed, Wanted
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
 from services.crops.domain.events import OfferKind, OfferOutcome, Origin, Purpose, RecallClass, Step
@@ -209,6 +210,7 @@ def lot_to_proto(lot: LotView) -> pb.Lot:
         hold_reason=lot.hold_reason,
         custodian_id=lot.custodian_id,
         offer=offer_to_proto(lot.offer) if lot.offer else None,
+        shipment=shipment_to_proto(lot.shipment) if lot.shipment else None,
         create_time=timestamp_to_proto(lot.create_time),
         update_time=timestamp_to_proto(lot.update_time),
         etag=str(lot.version),

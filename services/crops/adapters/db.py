@@ -13,9 +13,10 @@ from chassis.errors import Unavailable
 from chassis.quantity import Quantity
 from services.crops.adapters.events import stream_of
 from services.crops.adapters.projection import LOTS
+from services.crops.adapters.stored_json import read
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
 from services.crops.domain.events import OfferKind, Origin
-from services.crops.domain.lot import LotState, Offer
+from services.crops.domain.lot import LotState, Offer, Shipment
 
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.05
@@ -143,6 +144,7 @@ def _lot(row: asyncpg.Record) -> LotView:
         hold_reason=row["hold_reason"],
         custodian_id=row["custodian_id"],
         offer=_offer(row),
+        shipment=read(Shipment, json.loads(row["shipment"])) if row["shipment"] else None,
         create_time=row["create_time"],
         update_time=row["update_time"],
     )

@@ -11,6 +11,7 @@ from chassis.outbox import Outbox
 from chassis.quantity import Quantity
 from services.crops.adapters.epcis_events import lot_ids, publications
 from services.crops.adapters.epcis_schema import key_of, stream_of_event
+from services.crops.adapters.findings import FINDING_COLUMNS, finding_row
 from services.crops.application.epcis_ports import Identity, Recording, Stored
 from services.crops.domain.epcis.facts import EventFacts, Role
 from services.crops.domain.epcis.knowledge import MOST_ANCESTORS, MOST_LOOKED_AT, Knowledge
@@ -73,17 +74,6 @@ _EVENT_COLUMNS = [
     "biz_location",
     "transformation_id",
 ]
-_FINDING_COLUMNS = [
-    "position",
-    "code",
-    "severity",
-    "event_id",
-    "event_key",
-    "subject",
-    "subject_key",
-    "explanation",
-    "record_time",
-]
 
 
 class StoredVisibilityEvents:
@@ -142,7 +132,7 @@ class StoredVisibilityEvents:
             await tx.copy("epcis_event", _EVENT_COLUMNS, rows)
             terms = [(*term, position) for position, each in placed for term in _terms(each.candidate.facts)]
             await tx.copy("epcis_term", ("kind", "value", "position"), terms)
-            await tx.copy("epcis_finding", _FINDING_COLUMNS, _finding_rows(placed, now))
+            await tx.copy("epcis_finding", FINDING_COLUMNS, _finding_rows(placed, now))
             await _save_knowledge(tx, knowledge)
             named = lot_ids(recordings)
             lots = {row["lot_id"] for row in await tx.fetch(_LOTS, list(named))} if named else set()
@@ -253,9 +243,7 @@ def _terms(facts: EventFacts) -> set[tuple[str, str]]:
 def _finding_rows(placed: Sequence[tuple[int, Recording]], now: datetime) -> Iterator[tuple[Any, ...]]:
     for position, each in placed:
         for found in each.findings:
-            subject, event_id = found.subject, found.event_id
-            row = (position, found.code.value, found.severity.value, event_id, key_of(event_id), subject)
-            yield *row, key_of(subject), found.explanation, now
+            yield finding_row(position, found, now)
 
 
 def _key(text: str | None) -> str | None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from chassis.eventstore import NewEvent, RecordedEvent, Upcasters
-from chassis.quantity import Quantity
+from services.crops.adapters.stored_json import quantity_from_json as _quantity
+from services.crops.adapters.stored_json import read, to_json
 from services.crops.domain.events import (
     LotCustodyChanged,
     LotDestroyed,
@@ -34,6 +35,7 @@ from services.crops.domain.events import (
     TransformInput,
     TransformOutput,
 )
+from services.crops.domain.physical import PhysicalEvent
 
 SCHEMA_VERSIONS = {"LotMinted": 2, "LotTransferBegun": 2, "LotTransferred": 2}
 """Of the types that no longer have their first shape; see `UPCASTERS`."""
@@ -64,7 +66,7 @@ def stream_of(lot_id: str) -> str:
 
 def encode(event: LotEvent) -> NewEvent:
     """A fact as it is stored, without the lot's id, which the stream says."""
-    data = {name: _to_json(getattr(event, name)) for name in event.__dataclass_fields__ if name != "lot_id"}
+    data = {name: to_json(getattr(event, name)) for name in event.__dataclass_fields__ if name != "lot_id"}
     kind = type(event).__name__
     return NewEvent(kind, SCHEMA_VERSIONS.get(kind, 1), data)
 
@@ -76,26 +78,9 @@ def decode(recorded: RecordedEvent) -> LotEvent:
         LookupError: an unknown type.
     """
     lot_id = recorded.stream_id.removeprefix(STREAM_PREFIX)
+    if physical := _PHYSICAL.get(recorded.type):
+        return read(physical, recorded.data, lot_id=lot_id)
     return _DECODERS[recorded.type](lot_id, recorded.data)
-
-
-def _to_json(value: Any) -> Any:
-    match value:
-        case datetime():
-            return value.isoformat()
-        case Quantity():
-            return {"amount": value.text, "unit": value.unit}
-        case Origin():
-            return {name: getattr(value, name) for name in Origin.__dataclass_fields__}
-        case SplitPart() | TransformInput() | TransformOutput():
-            return {name: _to_json(getattr(value, name)) for name in value.__dataclass_fields__}
-        case tuple():
-            return [_to_json(item) for item in value]
-    return value
-
-
-def _quantity(data: Data) -> Quantity:
-    return Quantity.of(data["amount"], data["unit"])
 
 
 def _at(data: Data) -> datetime:
@@ -286,3 +271,4 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotOfferEnded": _offer_ended,
     "LotCustodyChanged": _custody_changed,
 }
+_PHYSICAL: dict[str, type[PhysicalEvent]] = {kind.__name__: kind for kind in get_args(PhysicalEvent)}

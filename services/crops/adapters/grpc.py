@@ -25,6 +25,7 @@ from services.crops.adapters.codec import (
     transformed_to_proto,
 )
 from services.crops.adapters.metrics import timed
+from services.crops.adapters.physical_grpc import PhysicalCommands, PhysicalServicer
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
 from services.crops.application.handover import AcceptOffer, OfferLot, RejectOffer, WithdrawOffer
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
@@ -38,7 +39,7 @@ from services.crops.application.transform_lots import MergeLots, TransformLots
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
+class CommandServicer(PhysicalServicer):
     """The side that decides."""
 
     def __init__(
@@ -59,7 +60,9 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         accept: AcceptOffer,
         reject: RejectOffer,
         withdraw: WithdrawOffer,
+        physical: PhysicalCommands,
     ) -> None:
+        super().__init__(physical)
         self._mint = mint
         self._transfer = transfer
         self._split = split

@@ -12,6 +12,7 @@ from services.crops.adapters.codec import (
     purpose_to_proto,
     step_to_proto,
 )
+from services.crops.adapters.physical_kafka import encode as encode_physical
 from services.crops.domain.events import (
     LotCustodyChanged,
     LotDestroyed,
@@ -29,6 +30,7 @@ from services.crops.domain.events import (
     LotTransferred,
     LotTransformed,
 )
+from services.crops.domain.physical import PhysicalEvent
 
 
 def publication(event: LotEvent) -> Publication | None:
@@ -44,6 +46,8 @@ def publication(event: LotEvent) -> Publication | None:
 
 
 def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PLR0912 - one for each kind of event
+    if isinstance(event, PhysicalEvent):
+        return encode_physical(event)
     match event:
         case LotMinted():
             return "crop.minted", _minted(event)

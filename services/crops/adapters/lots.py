@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain, takewhile
 
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.errors import AlreadyExists, NotFound
-from chassis.eventstore import EventStore, Repository, Snapshot, StreamAppend
+from chassis.eventstore import EventStore, RecordedEvent, Repository, Snapshot, StreamAppend
 from chassis.outbox import Outbox
 from services.crops.adapters.events import decode, encode, stream_of
+from services.crops.adapters.findings import FINDING_COLUMNS, finding_row
 from services.crops.adapters.kafka import publication
 from services.crops.adapters.snapshots import EVERY, LOT, SCHEMA_VERSION, encode_lot
 from services.crops.application.ports import Change
+from services.crops.domain.epcis.findings import Finding
 from services.crops.domain.events import LotEvent, LotMinted
 from services.crops.domain.lot import Lot, replay
+from services.crops.domain.telling import urn
 
 LOT_CODE_V1 = """
 CREATE TABLE lot_code (
@@ -105,7 +108,10 @@ class EventSourcedLots:
         events = list(chain.from_iterable(change.events for change in changes))
         async with self._database.transaction() as tx:
             # First, because the store explains text that PostgreSQL cannot hold.
-            await self._store.append_many([_append(change) for change in sorted(changes, key=_lot_id)])
+            recorded = await self._store.append_many(
+                [_append(change) for change in sorted(changes, key=_lot_id)]
+            )
+            await _flag(tx, changes, recorded)
             await self._register([event for event in events if isinstance(event, LotMinted)])
             await self._outbox.publish(tx, [told for event in events if (told := publication(event))])
             for change in changes:
@@ -158,6 +164,22 @@ def _no_such_state(lot_id: str) -> NotFound:
 def _lot_id(change: Change) -> str:
     # One order for everyone: two recalls that meet wait for each other instead of dying of it.
     return change.lot_id
+
+
+async def _flag(tx: Transaction, changes: Sequence[Change], recorded: Sequence[RecordedEvent]) -> None:
+    """Keep what does not fit about the facts as findings on their visibility events."""
+    if not any(change.doubts for change in changes):
+        return
+    facts = {(event.stream_id, event.version): event for event in recorded}
+    rows = []
+    for change in changes:
+        for doubt in change.doubts:
+            fact = facts[stream_of(change.lot_id), change.expected_version + len(change.events)]
+            found = Finding(
+                doubt.code, doubt.severity, urn(fact.event_id), urn(change.lot_id), doubt.explanation
+            )
+            rows.append(finding_row(fact.position, found, fact.recorded_at))
+    await tx.copy("epcis_finding", FINDING_COLUMNS, rows)
 
 
 def _append(change: Change) -> StreamAppend:

@@ -9,6 +9,7 @@ from chassis.database import Transaction
 from chassis.eventstore import RecordedEvent
 from chassis.projection import Projection, ReadTable, Tables
 from services.crops.adapters.events import STREAM_PREFIX, decode
+from services.crops.adapters.stored_json import to_json
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
     LotCustodyChanged,
@@ -28,6 +29,15 @@ from services.crops.domain.events import (
     LotTransferCancelled,
     LotTransferred,
     LotTransformed,
+)
+from services.crops.domain.lot import Shipment
+from services.crops.domain.physical import (
+    LotArrived,
+    LotObserved,
+    LotShipmentVoided,
+    LotShipped,
+    LotTransportUpdated,
+    PhysicalEvent,
 )
 
 LOT = ReadTable(
@@ -64,6 +74,7 @@ LOT = ReadTable(
         custodian_id text NOT NULL,
         offer jsonb,
         offer_expire_time timestamptz,
+        shipment jsonb,
         transfer_count integer NOT NULL,
         last_transfer_time timestamptz,
         recall_reason text NOT NULL,
@@ -144,6 +155,15 @@ _OFFER_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, offer = $4, offer_expire_time = $5 WHERE lot_id = $1
 """
 _CUSTODY_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3, custodian_id = $4 WHERE lot_id = $1"
+_SHIP_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3, shipment = $4 WHERE lot_id = $1"
+_STAGE_LOT = """
+UPDATE {lot_view}
+SET version = $2, update_time = $3, shipment = jsonb_set(shipment, '{{stage}}', to_jsonb($4::text))
+WHERE lot_id = $1
+"""
+_ARRIVE_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, custodian_id = $4, shipment = NULL WHERE lot_id = $1
+"""
 _DESTROY_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, destroyed = $5 WHERE lot_id = $1
 """
@@ -212,7 +232,26 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
         case LotTransferBegun() | LotTransferCancelled():
             yield _TOUCH_LOT, at
+        case _:
+            yield _moved(at, event)
     yield _ADD_HISTORY, _history_row(recorded, event)
+
+
+def _moved(at: _Row, event: PhysicalEvent) -> tuple[str, _Row]:
+    match event:
+        case LotShipped():
+            shipment = Shipment(
+                event.shipment_id, event.from_id, event.to_id, event.quantity, event.occasion.time
+            )
+            return _SHIP_LOT, (*at, json.dumps(to_json(shipment)))
+        case LotShipmentVoided():
+            return _SHIP_LOT, (*at, None)
+        case LotArrived():
+            return _ARRIVE_LOT, (*at, event.receiver_id)
+        case LotTransportUpdated():
+            return _STAGE_LOT, (*at, event.stage.value)
+        case LotObserved():
+            return _TOUCH_LOT, at
 
 
 def _offer(event: LotOffered) -> str:
@@ -259,6 +298,10 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             quantity = event.quantity
         case LotRecalled():
             owner_id = event.owner_id
+        case LotShipped() | LotArrived():
+            quantity, document = event.quantity, event.occasion.papers
+        case LotShipmentVoided() | LotTransportUpdated() | LotObserved():
+            document = event.occasion.papers
     return (
         event.lot_id,
         recorded.version,
@@ -274,5 +317,5 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     )
 
 
-LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=5)
+LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=6)
 """All three in one, so that no query sees a transfer in one table and not yet in another."""

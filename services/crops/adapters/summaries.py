@@ -19,6 +19,14 @@ from services.crops.domain.events import (
     LotTransferred,
     LotTransformed,
 )
+from services.crops.domain.physical import (
+    LotArrived,
+    LotObserved,
+    LotShipmentVoided,
+    LotShipped,
+    LotTransportUpdated,
+    PhysicalEvent,
+)
 
 
 def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for each kind of event
@@ -67,3 +75,22 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for
         case LotRecalled():
             cause = "" if event.root_lot_id == event.lot_id else f" with lot {event.root_lot_id}"
             return f"Recalled{cause}, class {event.recall_class.value}: {event.reason}"
+        case _:
+            return _physical(event)
+
+
+def _physical(event: PhysicalEvent) -> str:
+    match event:
+        case LotShipped():
+            return f"{event.quantity} were shipped by {event.from_id} to {event.to_id}."
+        case LotShipmentVoided():
+            return f"The shipment did not take place: {event.reason}"
+        case LotArrived():
+            announced = "" if event.shipment_id else ", unannounced"
+            return f"{event.receiver_id} received {event.quantity} from {event.from_id}{announced}."
+        case LotTransportUpdated():
+            return f"Under way: {event.stage.value.lower()}."
+        case LotObserved():
+            alarms = sum(each.alarm for each in event.readings)
+            what = "Cooled" if event.cooling else "Measured"
+            return f"{what}: {len(event.readings)} reading(s), {alarms} alarm(s)."

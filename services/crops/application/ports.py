@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.domain.doubts import Doubt
 from services.crops.domain.events import LotEvent
 from services.crops.domain.lot import Lot
 
@@ -18,11 +19,13 @@ class Change:
         lot_id: the lot.
         expected_version: the version that the decision was based on; 0 for a new lot.
         events: the decision.
+        doubts: what does not fit about the last of them, recorded as findings.
     """
 
     lot_id: str
     expected_version: int
     events: tuple[LotEvent, ...]
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Lots(Protocol):

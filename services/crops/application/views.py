@@ -6,7 +6,7 @@ from typing import Self
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import Origin
-from services.crops.domain.lot import Lot, LotState, Offer
+from services.crops.domain.lot import Lot, LotState, Offer, Shipment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ class LotView:
     hold_reason: str
     custodian_id: str
     offer: Offer | None
+    shipment: Shipment | None
     create_time: datetime
     update_time: datetime
 

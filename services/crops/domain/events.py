@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from chassis.quantity import Quantity
+from services.crops.domain.physical import PhysicalEvent
 
 
 class RecallClass(StrEnum):
@@ -309,4 +310,5 @@ LotEvent = (
     | LotOffered
     | LotOfferEnded
     | LotCustodyChanged
+    | PhysicalEvent
 )

@@ -30,6 +30,15 @@ from services.crops.domain.events import (
     Origin,
     Purpose,
 )
+from services.crops.domain.physical import (
+    LotArrived,
+    LotObserved,
+    LotShipmentVoided,
+    LotShipped,
+    LotTransportUpdated,
+    PhysicalEvent,
+    TransportStage,
+)
 
 
 class LotState(StrEnum):
@@ -83,6 +92,24 @@ class Commitment:
     venue_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Goods under way.
+
+    Args:
+        quantity: as it was sent.
+        ship_time: when it was sent.
+        stage: where it was last; None until somebody said so.
+    """
+
+    shipment_id: str
+    from_id: str
+    to_id: str
+    quantity: Quantity
+    ship_time: datetime
+    stage: TransportStage | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
     """A crop lot after `version` events.
@@ -93,6 +120,7 @@ class Lot:
         offers: by id, open or ended; `offer` is the open one.
         destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
+        shipment: set while it is in transit.
     """
 
     lot_id: str
@@ -123,6 +151,7 @@ class Lot:
     custodian_id: str = ""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     offer: Offer | None = None
+    shipment: Shipment | None = None
 
     @property
     def recalled(self) -> bool:
@@ -225,6 +254,8 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             return replace(lot, custodian_id=event.custodian_id)
         case LotDestroyed():
             return replace(lot, quantity=event.remaining, destroyed=event.remaining.is_zero)
+        case _:
+            return _moved(lot, event)
 
 
 def replay(events: Iterable[LotEvent]) -> Lot | None:
@@ -240,6 +271,23 @@ def replay_from(lot: Lot, events: Iterable[LotEvent]) -> Lot:
     for event in events:
         lot = evolve(lot, event)
     return lot
+
+
+def _moved(lot: Lot, event: PhysicalEvent) -> Lot:
+    match event:
+        case LotShipped():
+            shipment = Shipment(
+                event.shipment_id, event.from_id, event.to_id, event.quantity, event.occasion.time
+            )
+            return replace(lot, shipment=shipment)
+        case LotShipmentVoided():
+            return replace(lot, shipment=None)
+        case LotArrived():
+            return replace(lot, custodian_id=event.receiver_id, shipment=None)
+        case LotTransportUpdated() if lot.shipment is not None:
+            return replace(lot, shipment=replace(lot.shipment, stage=event.stage))
+        case LotTransportUpdated() | LotObserved():
+            return lot
 
 
 def _without_offer(lot: Lot, outcome: OfferOutcome) -> Lot:

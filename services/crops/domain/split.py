@@ -8,7 +8,7 @@ from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, V
 from chassis.quantity import Quantity
 from services.crops.domain.events import LotMinted, LotSplit, SplitPart
 from services.crops.domain.lot import Lot
-from services.crops.domain.transfer import require_owner, require_tradable
+from services.crops.domain.transfer import require_at_hand, require_owner, require_tradable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,14 @@ def split(lot: Lot, parts: Sequence[Part], *, actor: str, now: datetime) -> tupl
 
     Raises:
         PermissionDenied: NOT_OWNER.
-        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY or QUANTITY_EXCEEDED.
+        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY, QUANTITY_EXCEEDED or as
+            `require_at_hand`.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN, UNIT_MISMATCH or QUANTITY_INVALID.
         AlreadyExists: LOT_CODE_TAKEN when two parts have one code.
     """
     require_owner(lot, actor)
     require_tradable(lot)
+    require_at_hand(lot)
     _require_different_codes(parts)
     free = lot.uncommitted
     taken: list[SplitPart] = []

@@ -77,6 +77,30 @@ def require_no_transfer(lot: Lot) -> None:
         )
 
 
+def require_not_in_transit(lot: Lot) -> None:
+    """Refuse a lot that is under way to someone.
+
+    Raises:
+        FailedPrecondition: LOT_IN_TRANSIT.
+    """
+    if lot.shipment is not None:
+        raise FailedPrecondition(
+            "LOT_IN_TRANSIT",
+            f"Lot {lot.lot_id} is under way.",
+            metadata={"shipment_id": lot.shipment.shipment_id},
+            resource=("lot", lot.lot_id),
+        )
+
+
+def require_at_hand(lot: Lot) -> None:
+    """Refuse a lot that cannot be got at now.
+
+    Raises:
+        FailedPrecondition: LOT_IN_TRANSIT.
+    """
+    require_not_in_transit(lot)
+
+
 def begin_transfer(
     lot: Lot, *, transfer_id: str, actor: str, new_owner_id: str, reference_document: str, now: datetime
 ) -> LotTransferBegun:
@@ -137,7 +161,8 @@ def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransf
     require_not_held(lot)
     if lot.pending is None or lot.pending.transfer_id != transfer_id:
         raise FailedPrecondition("TRANSFER_FAILED", f"Transfer {transfer_id} is not under way.")
-    goes_along = lot.pending.custody and lot.custodian_id == lot.owner_id
+    # What is under way arrives where it was sent, whosever it is by then.
+    goes_along = lot.pending.custody and lot.custodian_id == lot.owner_id and lot.shipment is None
     return LotTransferred(
         lot_id=lot.lot_id,
         transfer_id=transfer_id,

@@ -24,6 +24,7 @@ from greenledger.events.v1.event_pb2 import Event
 from services.crops.adapters.db import ProjectedLots
 from services.crops.adapters.events import UPCASTERS
 from services.crops.adapters.lots import EventSourcedLots
+from services.crops.adapters.physical_grpc import PhysicalCommands
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
@@ -36,8 +37,10 @@ from services.crops.application.handover import (
 )
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
+from services.crops.application.observe_lot import ObserveLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
+from services.crops.application.ship_lot import ReceiveLot, RecordTransport, ShipLot, VoidShipment
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
@@ -95,6 +98,14 @@ class Crops:
         self.reject = RejectOffer(database, self.lots, clock)
         self.withdraw = WithdrawOffer(database, self.lots, clock)
         self.expire = ExpireOffers(database, self.lots, clock, self.queries)
+        self.physical = PhysicalCommands(
+            clock,
+            ship=ShipLot(database, self.lots, clock, ids),
+            void=VoidShipment(database, self.lots, clock),
+            transport=RecordTransport(database, self.lots, clock),
+            receive=ReceiveLot(database, self.lots, clock),
+            observe=ObserveLot(database, self.lots, clock),
+        )
         self.read = ReadLots(self.queries, self.lots)
 
     async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:

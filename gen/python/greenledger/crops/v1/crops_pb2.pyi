@@ -284,6 +284,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Someone else has the goods."""
     ERROR_REASON_LOT_STATE_NOT_FOUND: _ErrorReason.ValueType  # 34
     """The lot has no such version, or was not there yet at that time."""
+    ERROR_REASON_LOT_IN_TRANSIT: _ErrorReason.ValueType  # 40
+    """The goods are under way to someone."""
+    ERROR_REASON_SHIPMENT_NOT_UNDER_WAY: _ErrorReason.ValueType  # 41
+    """The lot is not under way, or in another shipment."""
+    ERROR_REASON_SENSOR_READING_INVALID: _ErrorReason.ValueType  # 42
+    """A reading contradicts itself or has no such unit; the violations say which."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -354,6 +360,12 @@ ERROR_REASON_NOT_CUSTODIAN: ErrorReason.ValueType  # 33
 """Someone else has the goods."""
 ERROR_REASON_LOT_STATE_NOT_FOUND: ErrorReason.ValueType  # 34
 """The lot has no such version, or was not there yet at that time."""
+ERROR_REASON_LOT_IN_TRANSIT: ErrorReason.ValueType  # 40
+"""The goods are under way to someone."""
+ERROR_REASON_SHIPMENT_NOT_UNDER_WAY: ErrorReason.ValueType  # 41
+"""The lot is not under way, or in another shipment."""
+ERROR_REASON_SENSOR_READING_INVALID: ErrorReason.ValueType  # 42
+"""A reading contradicts itself or has no such unit; the violations say which."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -404,6 +416,7 @@ class Lot(_message.Message):
     HOLD_REASON_FIELD_NUMBER: _builtins.int
     CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
     OFFER_FIELD_NUMBER: _builtins.int
+    SHIPMENT_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     """The traceability lot code: an opaque string, given once (21 CFR 1.1320)."""
@@ -455,6 +468,10 @@ class Lot(_message.Message):
     def offer(self) -> Global___Offer:
         """The open offer, if there is one."""
 
+    @_builtins.property
+    def shipment(self) -> Global___Shipment:
+        """Set while it is in transit."""
+
     def __init__(
         self,
         *,
@@ -482,14 +499,58 @@ class Lot(_message.Message):
         hold_reason: _builtins.str = ...,
         custodian_id: _builtins.str = ...,
         offer: Global___Offer | None = ...,
+        shipment: Global___Shipment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "offer", b"offer", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "offer", b"offer", "origin", b"origin", "quantity", b"quantity", "shipment", b"shipment", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "custodian_id", b"custodian_id", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "offer", b"offer", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "custodian_id", b"custodian_id", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "offer", b"offer", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "shipment", b"shipment", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Lot: _TypeAlias = Lot  # noqa: Y015
+
+@_typing.final
+class Shipment(_message.Message):
+    """Goods under way from one to another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    SHIP_TIME_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    shipment_id: _builtins.str
+    from_id: _builtins.str
+    to_id: _builtins.str
+    stage: Global___TransportStage.ValueType
+    """Where it was last; unspecified until somebody said so."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """As it was sent."""
+
+    @_builtins.property
+    def ship_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent."""
+
+    def __init__(
+        self,
+        *,
+        shipment_id: _builtins.str = ...,
+        from_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        ship_time: _timestamp_pb2.Timestamp | None = ...,
+        stage: Global___TransportStage.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "ship_time", b"ship_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_id", b"from_id", "quantity", b"quantity", "ship_time", b"ship_time", "shipment_id", b"shipment_id", "stage", b"stage", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Shipment: _TypeAlias = Shipment  # noqa: Y015
 
 @_typing.final
 class Origin(_message.Message):
@@ -1393,6 +1454,169 @@ class WithdrawOfferRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawOfferRequest: _TypeAlias = WithdrawOfferRequest  # noqa: Y015
+
+@_typing.final
+class ShipLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    to_id: _builtins.str
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "request_id", b"request_id", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShipLotRequest: _TypeAlias = ShipLotRequest  # noqa: Y015
+
+@_typing.final
+class VoidShipmentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "reason", b"reason", "request_id", b"request_id", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidShipmentRequest: _TypeAlias = VoidShipmentRequest  # noqa: Y015
+
+@_typing.final
+class ReceiveLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    """Empty for goods that nobody announced."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """As counted, in any unit; default as it was sent."""
+
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "quantity", b"quantity", "request_id", b"request_id", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveLotRequest: _TypeAlias = ReceiveLotRequest  # noqa: Y015
+
+@_typing.final
+class RecordTransportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    stage: Global___TransportStage.ValueType
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        stage: Global___TransportStage.ValueType = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "request_id", b"request_id", "shipment_id", b"shipment_id", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordTransportRequest: _TypeAlias = RecordTransportRequest  # noqa: Y015
+
+@_typing.final
+class ObserveLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COOLING_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    cooling: _builtins.bool
+    """Cooling before packing (21 CFR 1.1325(b)); then readings may be absent."""
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[Global___SensorReading]: ...
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        cooling: _builtins.bool = ...,
+        readings: _abc.Iterable[Global___SensorReading] | None = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling", b"cooling", "lot_id", b"lot_id", "occasion", b"occasion", "readings", b"readings", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObserveLotRequest: _TypeAlias = ObserveLotRequest  # noqa: Y015
 
 @_typing.final
 class CommitLotQuantityRequest(_message.Message):

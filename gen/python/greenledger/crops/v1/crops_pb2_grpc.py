@@ -105,6 +105,31 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
                 _registered_method=True)
+        self.ShipLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ShipLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.VoidShipment = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/VoidShipment',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.VoidShipmentRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.ReceiveLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReceiveLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.RecordTransport = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/RecordTransport',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecordTransportRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.ObserveLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ObserveLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
         self.CommitLotQuantity = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
@@ -223,6 +248,44 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShipLot(self, request, context):
+        """Sends a lot to someone. Its custodian may, also of a held or recalled lot, since such goods are brought back;
+        until it arrives the custodian stays who they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidShipment(self, request, context):
+        """Takes back that a lot was sent. Who sent it may, until it arrives; with it all lots of its logistic unit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveLot(self, request, context):
+        """Takes what arrived into the caller's custody: the one whom it was sent to may, or the owner of goods that nobody
+        announced. What was counted otherwise than it was sent is recorded and flagged (EpcisService.ListFindings).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordTransport(self, request, context):
+        """Records where goods under way are, as who sent them or whom they were sent to knows it; with a lot all lots of
+        its logistic unit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ObserveLot(self, request, context):
+        """Records that goods were cooled, or what was measured of them. Their custodian or owner may, in any state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CommitLotQuantity(self, request, context):
         """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
         it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -310,6 +373,31 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
             'WithdrawOffer': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawOffer,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'ShipLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShipLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'VoidShipment': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidShipment,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.VoidShipmentRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'ReceiveLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'RecordTransport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordTransport,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecordTransportRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'ObserveLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ObserveLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
             'CommitLotQuantity': grpc.unary_unary_rpc_method_handler(
@@ -701,6 +789,141 @@ class CropCommandService:
             target,
             '/greenledger.crops.v1.CropCommandService/WithdrawOffer',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShipLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ShipLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidShipment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/VoidShipment',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.VoidShipmentRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReceiveLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordTransport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/RecordTransport',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.RecordTransportRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ObserveLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ObserveLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
             options,
             channel_credentials,

@@ -52,6 +52,22 @@ class CropCommandServiceStub:
     """Refuses what was offered to the caller."""
     WithdrawOffer: _aio.UnaryUnaryMultiCallable[_crops_pb2.WithdrawOfferRequest, _crops_pb2.Lot]
     """Takes back what the caller offered."""
+    ShipLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.ShipLotRequest, _crops_pb2.Lot]
+    """Sends a lot to someone. Its custodian may, also of a held or recalled lot, since such goods are brought back;
+    until it arrives the custodian stays who they are.
+    """
+    VoidShipment: _aio.UnaryUnaryMultiCallable[_crops_pb2.VoidShipmentRequest, _crops_pb2.Lot]
+    """Takes back that a lot was sent. Who sent it may, until it arrives; with it all lots of its logistic unit."""
+    ReceiveLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReceiveLotRequest, _crops_pb2.Lot]
+    """Takes what arrived into the caller's custody: the one whom it was sent to may, or the owner of goods that nobody
+    announced. What was counted otherwise than it was sent is recorded and flagged (EpcisService.ListFindings).
+    """
+    RecordTransport: _aio.UnaryUnaryMultiCallable[_crops_pb2.RecordTransportRequest, _crops_pb2.Lot]
+    """Records where goods under way are, as who sent them or whom they were sent to knows it; with a lot all lots of
+    its logistic unit.
+    """
+    ObserveLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.ObserveLotRequest, _crops_pb2.Lot]
+    """Records that goods were cooled, or what was measured of them. Their custodian or owner may, in any state."""
     CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
     """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
     it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -182,6 +198,52 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.WithdrawOfferRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
         """Takes back what the caller offered."""
+
+    @_abc_1.abstractmethod
+    def ShipLot(
+        self,
+        request: _crops_pb2.ShipLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.ShipLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Sends a lot to someone. Its custodian may, also of a held or recalled lot, since such goods are brought back;
+        until it arrives the custodian stays who they are.
+        """
+
+    @_abc_1.abstractmethod
+    def VoidShipment(
+        self,
+        request: _crops_pb2.VoidShipmentRequest,
+        context: _aio.ServicerContext[_crops_pb2.VoidShipmentRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes back that a lot was sent. Who sent it may, until it arrives; with it all lots of its logistic unit."""
+
+    @_abc_1.abstractmethod
+    def ReceiveLot(
+        self,
+        request: _crops_pb2.ReceiveLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReceiveLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes what arrived into the caller's custody: the one whom it was sent to may, or the owner of goods that nobody
+        announced. What was counted otherwise than it was sent is recorded and flagged (EpcisService.ListFindings).
+        """
+
+    @_abc_1.abstractmethod
+    def RecordTransport(
+        self,
+        request: _crops_pb2.RecordTransportRequest,
+        context: _aio.ServicerContext[_crops_pb2.RecordTransportRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Records where goods under way are, as who sent them or whom they were sent to knows it; with a lot all lots of
+        its logistic unit.
+        """
+
+    @_abc_1.abstractmethod
+    def ObserveLot(
+        self,
+        request: _crops_pb2.ObserveLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.ObserveLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Records that goods were cooled, or what was measured of them. Their custodian or owner may, in any state."""
 
     @_abc_1.abstractmethod
     def CommitLotQuantity(

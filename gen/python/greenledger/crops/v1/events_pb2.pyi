@@ -710,7 +710,7 @@ class UnitPacked(_message.Message):
     PACKED_BY_FIELD_NUMBER: _builtins.int
     OCCASION_FIELD_NUMBER: _builtins.int
     unit_id: _builtins.str
-    """SSCC as URN."""
+    """SSCC as GS1 Digital Link, the canonical form."""
     packed_by: _builtins.str
     @_builtins.property
     def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
