@@ -16,6 +16,7 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
@@ -190,6 +191,18 @@ def _committed(lot_id: str, data: Data) -> LotQuantityCommitted:
     )
 
 
+def _delivered(lot_id: str, data: Data) -> LotQuantityDelivered:
+    return LotQuantityDelivered(
+        lot_id=lot_id,
+        commitment_id=data["commitment_id"],
+        delivery_id=data["delivery_id"],
+        delivered_lot_id=data["delivered_lot_id"],
+        new_owner_id=data["new_owner_id"],
+        quantity=_quantity(data["quantity"]),
+        at=_at(data),
+    )
+
+
 def _released(lot_id: str, data: Data) -> LotQuantityReleased:
     return LotQuantityReleased(
         lot_id=lot_id,
@@ -276,6 +289,7 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotSplit": _split,
     "LotTransformed": _transformed,
     "LotQuantityCommitted": _committed,
+    "LotQuantityDelivered": _delivered,
     "LotQuantityReleased": _released,
     "LotRecalled": _recalled,
     "LotRecallReleased": _recall_released,

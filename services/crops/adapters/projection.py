@@ -20,6 +20,7 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
@@ -190,7 +191,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _USE_LOT, (*at, own.remaining.amount, own.remaining.unit)
         case LotQuantityCommitted():
             yield _COMMIT_LOT, (*at, event.quantity.amount)
-        case LotQuantityReleased():
+        case LotQuantityReleased() | LotQuantityDelivered():
             yield _COMMIT_LOT, (*at, -event.quantity.amount)
         case LotRecalled():
             yield _RECALL_LOT, (*at, True, event.reason)
@@ -255,7 +256,7 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             quantity = event.remaining
         case LotTransformed():
             quantity, document = event.own.remaining, event.transformation_id
-        case LotQuantityCommitted() | LotQuantityReleased() | LotDestroyed():
+        case LotQuantityCommitted() | LotQuantityReleased() | LotQuantityDelivered() | LotDestroyed():
             quantity = event.quantity
         case LotRecalled():
             owner_id = event.owner_id

@@ -11,12 +11,12 @@ from chassis.eventstore import Aggregate, SnapshotCodec
 from chassis.quantity import Quantity
 from services.crops.adapters.events import decode, encode
 from services.crops.domain.events import LotEvent, OfferKind, OfferOutcome, Origin, Purpose
-from services.crops.domain.lot import Commitment, Hold, Lot, Offer, PendingTransfer, evolve
+from services.crops.domain.lot import Commitment, Delivered, Hold, Lot, Offer, PendingTransfer, evolve
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EVERY = 50
 
-_PARTS = (Origin, PendingTransfer, Commitment, Hold, Offer)
+_PARTS = (Origin, PendingTransfer, Commitment, Delivered, Hold, Offer)
 
 
 def encode_lot(lot: Lot | None) -> dict[str, Any]:
@@ -43,6 +43,10 @@ def decode_lot(state: dict[str, Any]) -> Lot:
     facts["offer"] = _offer(facts["offer"]) if facts["offer"] else None
     facts["offers"] = {id: _offer(each) for id, each in facts["offers"].items()}
     facts["commitments"] = {id: _commitment(each) for id, each in facts["commitments"].items()}
+    facts["deliveries"] = {
+        id: Delivered(**{**each, "quantity": _quantity(each["quantity"])})
+        for id, each in facts["deliveries"].items()
+    }
     return Lot(**facts)
 
 
@@ -90,4 +94,5 @@ def _offer(data: Mapping[str, Any]) -> Offer:
 def _commitment(data: Mapping[str, Any] | None) -> Commitment | None:
     if data is None:
         return None
-    return Commitment(_quantity(data["quantity"]), Purpose(data["purpose"]), data["venue_id"])
+    delivered = _quantity(data["delivered"]) if data["delivered"] else None
+    return Commitment(_quantity(data["quantity"]), Purpose(data["purpose"]), data["venue_id"], delivered)

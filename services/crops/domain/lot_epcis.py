@@ -26,6 +26,7 @@ from services.crops.domain.events import (
     LotSplit,
     LotTransferred,
     LotTransformed,
+    Purpose,
     Step,
 )
 
@@ -62,7 +63,7 @@ def visibility_event(event_id: str, recorded_at: datetime, event: LotEvent) -> m
             told = _transformed(recorded_at, event)
         case LotTransferred():
             told = _transferred(event_id, recorded_at, event)
-        case LotQuantityCommitted():
+        case LotQuantityCommitted(purpose=Purpose.RECEIPT):
             told = _received(event_id, recorded_at, event)
         case LotCustodyChanged():
             told = _handed_over(event_id, recorded_at, event)
