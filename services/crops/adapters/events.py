@@ -8,6 +8,7 @@ from chassis.eventstore import NewEvent, RecordedEvent, Upcasters
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -203,6 +204,12 @@ def _delivered(lot_id: str, data: Data) -> LotQuantityDelivered:
     )
 
 
+def _delivery_refused(lot_id: str, data: Data) -> LotDeliveryRefused:
+    return LotDeliveryRefused(
+        lot_id=lot_id, delivery_id=data["delivery_id"], reason=data["reason"], at=_at(data)
+    )
+
+
 def _released(lot_id: str, data: Data) -> LotQuantityReleased:
     return LotQuantityReleased(
         lot_id=lot_id,
@@ -290,6 +297,7 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotTransformed": _transformed,
     "LotQuantityCommitted": _committed,
     "LotQuantityDelivered": _delivered,
+    "LotDeliveryRefused": _delivery_refused,
     "LotQuantityReleased": _released,
     "LotRecalled": _recalled,
     "LotRecallReleased": _recall_released,

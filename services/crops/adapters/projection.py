@@ -12,6 +12,7 @@ from services.crops.adapters.events import STREAM_PREFIX, decode
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -211,7 +212,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _CUSTODY_LOT, (*at, event.custodian_id)
         case LotDestroyed():
             yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
-        case LotTransferBegun() | LotTransferCancelled():
+        case LotTransferBegun() | LotTransferCancelled() | LotDeliveryRefused():
             yield _TOUCH_LOT, at
     yield _ADD_HISTORY, _history_row(recorded, event)
 

@@ -2,6 +2,7 @@
 
 from services.crops.domain.events import (
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -49,6 +50,8 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for
             return f"{event.quantity} were put up for sale."
         case LotQuantityDelivered():
             return f"{event.quantity} were sold to {event.new_owner_id} as lot {event.delivered_lot_id}."
+        case LotDeliveryRefused():
+            return f"Delivery {event.delivery_id} was refused: {event.reason}."
         case LotQuantityCommitted():
             return f"{event.quantity} were received into the stock of venue {event.venue_id}."
         case LotQuantityReleased(quantity=quantity) if quantity.is_zero:

@@ -7,6 +7,7 @@ from datetime import datetime
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Violation
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotDeliveryRefused,
     LotEvent,
     LotQuantityDelivered,
     LotSplit,
@@ -36,7 +37,8 @@ def deliver(
     """Carve a part out of a commitment; None when this very delivery was made before.
 
     The goods go along where the owner has them; else whoever has them keeps them for the new owner. The
-    expiry is not looked at: whoever promised the goods did that.
+    expiry is not looked at: whoever promised the goods did that. What comes out of a pool may go back to the
+    owner; it is then split off and nothing more.
 
     Returns:
         What happens to the lot, and the history of the new one.
@@ -44,7 +46,7 @@ def deliver(
     Raises:
         NotFound: COMMITMENT_NOT_FOUND.
         FailedPrecondition: COMMITMENT_RELEASED, LOT_RECALLED, LOT_HELD; QUANTITY_EXCEEDED when less of the
-            commitment is left.
+            commitment is left. What is refused so stays refused: record `refused` with it.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN, UNIT_MISMATCH or TRANSFER_TO_SELF.
         AlreadyExists: REQUEST_ID_REUSED, the id is that of another delivery.
     """
@@ -58,6 +60,12 @@ def deliver(
         ):
             raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another delivery.")
         return None
+    if wanted.delivery_id in lot.refused_deliveries:
+        raise FailedPrecondition(
+            lot.refused_deliveries[wanted.delivery_id],
+            f"Delivery {wanted.delivery_id} was refused.",
+            resource=("lot", lot.lot_id),
+        )
     commitment = _commitment(lot, wanted.commitment_id)
     require_not_recalled(lot)
     require_not_held(lot)
@@ -76,7 +84,21 @@ def deliver(
         ),
         LotSplit(lot_id=lot.lot_id, parts=(part,), remaining=lot.quantity - quantity, at=now),
     )
-    return own, (minted_part(lot, part, now), _handed_over(lot, new_lot_id, wanted, now))
+    minted = minted_part(lot, part, now)
+    if wanted.new_owner_id == lot.owner_id:
+        return own, (minted,)
+    return own, (minted, _handed_over(lot, new_lot_id, wanted, now))
+
+
+def refused(
+    lot: Lot, wanted: Delivery, refusal: FailedPrecondition, *, now: datetime
+) -> LotDeliveryRefused | None:
+    """The tombstone of a delivery that was refused; None when it has one."""
+    if wanted.delivery_id in lot.refused_deliveries:
+        return None
+    return LotDeliveryRefused(
+        lot_id=lot.lot_id, delivery_id=wanted.delivery_id, reason=refusal.reason, at=now
+    )
 
 
 def _commitment(lot: Lot, commitment_id: str) -> Commitment:
@@ -96,7 +118,7 @@ def _commitment(lot: Lot, commitment_id: str) -> Commitment:
 
 
 def _require_deliverable(lot: Lot, commitment: Commitment, quantity: Quantity, new_owner_id: str) -> None:
-    if new_owner_id == lot.owner_id:
+    if new_owner_id == lot.owner_id and commitment.purpose is not Purpose.POOL:
         raise InvalidArgument(
             "TRANSFER_TO_SELF",
             "The lot belongs to that owner already.",

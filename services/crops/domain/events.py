@@ -213,6 +213,16 @@ class LotQuantityDelivered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LotDeliveryRefused:
+    """A delivery was refused, for good: an attempt of it that arrives late is refused too."""
+
+    lot_id: str
+    delivery_id: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotQuantityReleased:
     """What was left of a commitment was taken back; nothing when that came before the commitment itself."""
 
@@ -319,6 +329,7 @@ LotEvent = (
     | LotTransformed
     | LotQuantityCommitted
     | LotQuantityDelivered
+    | LotDeliveryRefused
     | LotQuantityReleased
     | LotRecalled
     | LotRecallReleased

@@ -9,6 +9,7 @@ from enum import StrEnum
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -111,6 +112,7 @@ class Lot:
         destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
         deliveries: made of commitments, by the delivery's id.
+        refused_deliveries: why, by the delivery's id.
     """
 
     lot_id: str
@@ -135,6 +137,7 @@ class Lot:
     update_time: datetime
     commitments: Mapping[str, Commitment | None] = field(default_factory=dict)
     deliveries: Mapping[str, Delivered] = field(default_factory=dict)
+    refused_deliveries: Mapping[str, str] = field(default_factory=dict)
     parent_lot_ids: tuple[str, ...] = ()
     recall_root_id: str = ""
     hold: Hold | None = None
@@ -213,6 +216,9 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
         case LotQuantityDelivered():
             return _delivered(lot, event)
+        case LotDeliveryRefused():
+            refused = {**lot.refused_deliveries, event.delivery_id: event.reason}
+            return replace(lot, refused_deliveries=refused)
         case LotQuantityReleased():
             return replace(lot, commitments={**lot.commitments, event.commitment_id: None})
         case LotRecalled():

@@ -4,7 +4,9 @@ import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
-from chassis.errors import DomainError
+import pytest
+
+from chassis.errors import DomainError, FailedPrecondition
 from chassis.quantity import Quantity
 from greenledger.crops.v1 import events_pb2
 from services.crops.domain.delivery import Delivery
@@ -70,3 +72,19 @@ async def test_a_recall_reaches_what_was_delivered(crops: Crops) -> None:
     _, new = await crops.deliver(lot_id, wish)
     _, recalled = await crops.recall(user(GROWER), lot_id, "glass", RecallClass.I)
     assert set(recalled) == {lot_id, new.lot_id}
+
+
+async def test_a_refused_delivery_leaves_a_tombstone_that_outlives_its_cause(crops: Crops) -> None:
+    lot_id, wish = await on_sale(crops)
+    await crops.hold(user(GROWER), lot_id, "a smell")
+    for _ in range(2):
+        with pytest.raises(FailedPrecondition) as refusal:
+            await crops.deliver(lot_id, wish)
+        assert refusal.value.reason == "LOT_HELD"
+    await crops.release_hold(user(GROWER), lot_id, "it was the truck")
+    with pytest.raises(FailedPrecondition) as refusal:
+        await crops.deliver(lot_id, wish)
+    assert refusal.value.reason == "LOT_HELD"
+    assert len(await crops.published("crop.minted")) == 1
+    _, new = await crops.deliver(lot_id, replace(wish, delivery_id=str(uuid4())))
+    assert new.owner_id == BUYER

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from chassis.errors import AlreadyExists, DomainError
+from chassis.errors import AlreadyExists, DomainError, FailedPrecondition
 from chassis.quantity import Quantity
 from services.crops.domain.commitment import commit, release
-from services.crops.domain.delivery import Delivery, deliver
-from services.crops.domain.events import LotHeld, LotRecalled, Purpose, RecallClass
+from services.crops.domain.delivery import Delivery, deliver, refused
+from services.crops.domain.events import LotHeld, LotHoldReleased, LotRecalled, Purpose, RecallClass
 from services.crops.domain.lot import Commitment, Lot, evolve, replay
 from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
 
@@ -66,9 +66,9 @@ def test_the_same_delivery_is_made_once_and_another_under_its_id_is_refused() ->
 
 def test_deliveries_take_all_that_was_committed_and_no_more() -> None:
     state, _ = delivered(on_sale(), replace(WISH, quantity=kg("29.999999")))
-    with pytest.raises(DomainError) as refused:
+    with pytest.raises(DomainError) as refusal:
         deliver(state, replace(WISH, delivery_id="e", quantity=kg("0.000002")), new_lot_id="x", now=NOW)
-    assert (refused.value.reason, refused.value.metadata["available"]) == ("QUANTITY_EXCEEDED", "0.000001")
+    assert (refusal.value.reason, refusal.value.metadata["available"]) == ("QUANTITY_EXCEEDED", "0.000001")
     state, _ = delivered(state, replace(WISH, delivery_id="e", quantity=kg("0.000001")))
     assert state.committed.is_zero
 
@@ -135,6 +135,21 @@ def _released(state: Lot) -> Lot:
     ],
 )
 def test_what_cannot_be_delivered_is_refused(state: Lot, wish: Delivery, reason: str) -> None:
-    with pytest.raises(DomainError) as refused:
+    with pytest.raises(DomainError) as refusal:
         deliver(state, wish, new_lot_id="x", now=NOW)
-    assert refused.value.reason == reason
+    assert refusal.value.reason == reason
+
+
+def test_a_refused_delivery_stays_refused_when_its_cause_is_gone() -> None:
+    state = _held(on_sale())
+    with pytest.raises(FailedPrecondition) as first:
+        deliver(state, WISH, new_lot_id="x", now=NOW)
+    tombstone = refused(state, WISH, first.value, now=NOW)
+    assert tombstone is not None
+    state = evolve(state, tombstone)
+    free = evolve(state, LotHoldReleased(lot_id=state.lot_id, reason="r", at=NOW))
+    with pytest.raises(FailedPrecondition) as second:
+        deliver(free, WISH, new_lot_id="x", now=NOW)
+    assert second.value.reason == "LOT_HELD"
+    assert refused(free, WISH, second.value, now=NOW) is None
+    delivered(free, replace(WISH, delivery_id="another"))

@@ -8,13 +8,13 @@ from decimal import ROUND_DOWN, Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.errors import DomainError
+from chassis.errors import DomainError, FailedPrecondition
 from chassis.eventstore import RecordedEvent
 from chassis.quantity import PLACES, Quantity
 from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.snapshots import decode_lot, encode_lot
 from services.crops.domain.commitment import commit, release
-from services.crops.domain.delivery import Delivery, deliver
+from services.crops.domain.delivery import Delivery, deliver, refused
 from services.crops.domain.events import (
     LotEvent,
     LotQuantityCommitted,
@@ -145,7 +145,11 @@ class World:
         self, lot: Lot, delivery_id: str, commitment_id: str, quantity: Quantity, who: str, now: datetime
     ) -> None:
         wish = Delivery(delivery_id, commitment_id, quantity, who, f"d{self.count}")
-        own, new = deliver(lot, wish, new_lot_id=f"D{self.count}", now=now) or ((), ())
+        try:
+            own, new = deliver(lot, wish, new_lot_id=f"D{self.count}", now=now) or ((), ())
+        except FailedPrecondition as refusal:
+            tombstone = refused(lot, wish, refusal, now=now)
+            own, new = (tombstone,) if tombstone else (), ()
         for event in [*own, *new]:
             self.record(event)
 
