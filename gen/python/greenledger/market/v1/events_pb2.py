@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from greenledger.common.v1 import quantity_pb2 as greenledger_dot_common_dot_v1_dot_quantity__pb2
 from greenledger.market.v1 import market_pb2 as greenledger_dot_market_dot_v1_dot_market__pb2
+from greenledger.market.v1 import pools_pb2 as greenledger_dot_market_dot_v1_dot_pools__pb2
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"greenledger/market/v1/events.proto\x12\x15greenledger.market.v1\x1a\x17google/type/money.proto\x1a$greenledger/common/v1/quantity.proto\x1a\"greenledger/market/v1/market.proto\x1a$greenledger/options/v1/options.proto\"\xdc\x01\n\x06Listed\x12\x12\n\nlisting_id\x18\x01 \x01(\t\x12\x11\n\tseller_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x31\n\x08quantity\x18\x05 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12&\n\nunit_price\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12\x17\n\x0fprice_unit_code\x18\x07 \x01(\t:\x11\xd2\xf3\x18\rmarket.listed\"\xb8\x01\n\x0eListingChanged\x12\x12\n\nlisting_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32#.greenledger.market.v1.ListingState\x12\x32\n\tremaining\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x1a\xd2\xf3\x18\x16market.listing-changed\"\x85\x02\n\tPurchased\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12\x12\n\nlisting_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x11\n\tseller_id\x18\x05 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x06 \x01(\t\x12\x31\n\x08quantity\x18\x07 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12!\n\x05total\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12\x18\n\x10\x64\x65livered_lot_id\x18\t \x01(\t:\x14\xd2\xf3\x18\x10market.purchased\"\xad\x01\n\x0ePurchaseFailed\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12\x12\n\nlisting_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12$\n\x08refunded\x18\x06 \x01(\x0b\x32\x12.google.type.Money:\x1a\xd2\xf3\x18\x16market.purchase-failedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"greenledger/market/v1/events.proto\x12\x15greenledger.market.v1\x1a\x17google/type/money.proto\x1a$greenledger/common/v1/quantity.proto\x1a\"greenledger/market/v1/market.proto\x1a!greenledger/market/v1/pools.proto\x1a$greenledger/options/v1/options.proto\"\xdc\x01\n\x06Listed\x12\x12\n\nlisting_id\x18\x01 \x01(\t\x12\x11\n\tseller_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x31\n\x08quantity\x18\x05 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12&\n\nunit_price\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12\x17\n\x0fprice_unit_code\x18\x07 \x01(\t:\x11\xd2\xf3\x18\rmarket.listed\"\xb8\x01\n\x0eListingChanged\x12\x12\n\nlisting_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32#.greenledger.market.v1.ListingState\x12\x32\n\tremaining\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x1a\xd2\xf3\x18\x16market.listing-changed\"\x85\x02\n\tPurchased\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12\x12\n\nlisting_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x11\n\tseller_id\x18\x05 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x06 \x01(\t\x12\x31\n\x08quantity\x18\x07 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12!\n\x05total\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12\x18\n\x10\x64\x65livered_lot_id\x18\t \x01(\t:\x14\xd2\xf3\x18\x10market.purchased\"\xad\x01\n\x0ePurchaseFailed\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12\x12\n\nlisting_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12$\n\x08refunded\x18\x06 \x01(\x0b\x32\x12.google.type.Money:\x1a\xd2\xf3\x18\x16market.purchase-failed\"\xc7\x02\n\x07Swapped\x12\x0f\n\x07swap_id\x18\x01 \x01(\t\x12\x0f\n\x07pool_id\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12-\n\x04side\x18\x05 \x01(\x0e\x32\x1f.greenledger.market.v1.SwapSide\x12.\n\x05goods\x18\x06 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12!\n\x05money\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12\x34\n\x0bgoods_after\x18\x08 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\'\n\x0bmoney_after\x18\t \x01(\x0b\x32\x12.google.type.Money:\x12\xd2\xf3\x18\x0emarket.swappedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,12 +44,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURCHASED']._serialized_options = b'\322\363\030\020market.purchased'
   _globals['_PURCHASEFAILED']._loaded_options = None
   _globals['_PURCHASEFAILED']._serialized_options = b'\322\363\030\026market.purchase-failed'
-  _globals['_LISTED']._serialized_start=199
-  _globals['_LISTED']._serialized_end=419
-  _globals['_LISTINGCHANGED']._serialized_start=422
-  _globals['_LISTINGCHANGED']._serialized_end=606
-  _globals['_PURCHASED']._serialized_start=609
-  _globals['_PURCHASED']._serialized_end=870
-  _globals['_PURCHASEFAILED']._serialized_start=873
-  _globals['_PURCHASEFAILED']._serialized_end=1046
+  _globals['_SWAPPED']._loaded_options = None
+  _globals['_SWAPPED']._serialized_options = b'\322\363\030\016market.swapped'
+  _globals['_LISTED']._serialized_start=234
+  _globals['_LISTED']._serialized_end=454
+  _globals['_LISTINGCHANGED']._serialized_start=457
+  _globals['_LISTINGCHANGED']._serialized_end=641
+  _globals['_PURCHASED']._serialized_start=644
+  _globals['_PURCHASED']._serialized_end=905
+  _globals['_PURCHASEFAILED']._serialized_start=908
+  _globals['_PURCHASEFAILED']._serialized_end=1081
+  _globals['_SWAPPED']._serialized_start=1084
+  _globals['_SWAPPED']._serialized_end=1411
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import message as _message
 from google.type import money_pb2 as _money_pb2
 from greenledger.common.v1 import quantity_pb2 as _quantity_pb2
 from greenledger.market.v1 import market_pb2 as _market_pb2
+from greenledger.market.v1 import pools_pb2 as _pools_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -178,3 +179,52 @@ class PurchaseFailed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PurchaseFailed: _TypeAlias = PurchaseFailed  # noqa: Y015
+
+@_typing.final
+class Swapped(_message.Message):
+    """Somebody swapped. Key: pool id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SWAP_ID_FIELD_NUMBER: _builtins.int
+    POOL_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_CODE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    GOODS_FIELD_NUMBER: _builtins.int
+    MONEY_FIELD_NUMBER: _builtins.int
+    GOODS_AFTER_FIELD_NUMBER: _builtins.int
+    MONEY_AFTER_FIELD_NUMBER: _builtins.int
+    swap_id: _builtins.str
+    pool_id: _builtins.str
+    product_code: _builtins.str
+    user_id: _builtins.str
+    side: _pools_pb2.SwapSide.ValueType
+    @_builtins.property
+    def goods(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def money(self) -> _money_pb2.Money: ...
+    @_builtins.property
+    def goods_after(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def money_after(self) -> _money_pb2.Money: ...
+    def __init__(
+        self,
+        *,
+        swap_id: _builtins.str = ...,
+        pool_id: _builtins.str = ...,
+        product_code: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        side: _pools_pb2.SwapSide.ValueType = ...,
+        goods: _quantity_pb2.Quantity | None = ...,
+        money: _money_pb2.Money | None = ...,
+        goods_after: _quantity_pb2.Quantity | None = ...,
+        money_after: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["goods", b"goods", "goods_after", b"goods_after", "money", b"money", "money_after", b"money_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goods", b"goods", "goods_after", b"goods_after", "money", b"money", "money_after", b"money_after", "pool_id", b"pool_id", "product_code", b"product_code", "side", b"side", "swap_id", b"swap_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Swapped: _TypeAlias = Swapped  # noqa: Y015
