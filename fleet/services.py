@@ -50,6 +50,7 @@ SERVICES = numbered(
         ServiceSpec("payments", depends_on=("auth",)),
         ServiceSpec("notifications", depends_on=("auth",)),
         ServiceSpec("trace", depends_on=("auth",)),
+        ServiceSpec("market", depends_on=("auth", "crops", "payments", "notifications")),
     ]
 )
 

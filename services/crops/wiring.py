@@ -27,6 +27,7 @@ from services.crops.adapters.sagas import Announcements, EngineTransfers, transf
 from services.crops.application.capture_document import CaptureDocument, ReadJobs
 from services.crops.application.capture_events import CaptureEvent, Recorder
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.deliver_committed import DeliverCommitted
 from services.crops.application.export_lot import ExportLot
 from services.crops.application.handover import (
     AcceptOffer,
@@ -82,6 +83,7 @@ def wire(runtime: Runtime) -> Service:
         AcceptOffer(database, lots, clock, transfer),
         RejectOffer(database, lots, clock),
         WithdrawOffer(database, lots, clock),
+        DeliverCommitted(database, lots, clock, ids),
         PhysicalCommands(
             clock,
             ship=ShipLot(database, lots, clock, ids),

@@ -13,6 +13,7 @@ from greenledger.crops.v1 import crops_pb2 as pb
 from services.crops.adapters.physical_codec import shipment_to_proto
 from services.crops.application.transform_lots import Transformed, Wanted
 from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.domain.delivery import Delivery
 from services.crops.domain.events import OfferKind, OfferOutcome, Origin, Purpose, RecallClass, Step
 from services.crops.domain.harvest import Harvest
 from services.crops.domain.lot import Commitment, LotState, Offer
@@ -95,6 +96,21 @@ def commitment_from_proto(request: pb.CommitLotQuantityRequest) -> Commitment:
         quantity=quantity_from_proto(request.quantity),
         purpose=_PURPOSES_FROM[request.purpose],
         venue_id=id_from_proto(request.venue_id),
+    )
+
+
+def delivery_from_proto(request: pb.DeliverCommittedRequest) -> Delivery:
+    """What is to be delivered.
+
+    Raises:
+        InvalidArgument: UNIT_UNKNOWN or QUANTITY_INVALID.
+    """
+    return Delivery(
+        delivery_id=id_from_proto(request.request_id),
+        commitment_id=id_from_proto(request.commitment_id),
+        quantity=quantity_from_proto(request.quantity),
+        new_owner_id=id_from_proto(request.new_owner_id),
+        lot_code=request.lot_code,
     )
 
 

@@ -14,7 +14,7 @@ from greenledger.crops.v1 import epcis_pb2, events_pb2
 from services.crops.adapters.epcis_schema import key_of
 from services.crops.application.epcis_ports import Recording
 from services.crops.domain.epcis.facts import PIECES, EventFacts, Good, Role
-from services.crops.domain.lot_epcis import urn
+from services.crops.domain.telling import urn
 
 TOPIC: Final = "crop.epcis-captured"
 PART_BYTES: Final = 400_000

@@ -9,6 +9,7 @@ from services.crops.adapters.stored_json import quantity_from_json as _quantity
 from services.crops.adapters.stored_json import read, to_json
 from services.crops.domain.events import (
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -17,6 +18,7 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
@@ -175,6 +177,24 @@ def _committed(lot_id: str, data: Data) -> LotQuantityCommitted:
     )
 
 
+def _delivered(lot_id: str, data: Data) -> LotQuantityDelivered:
+    return LotQuantityDelivered(
+        lot_id=lot_id,
+        commitment_id=data["commitment_id"],
+        delivery_id=data["delivery_id"],
+        delivered_lot_id=data["delivered_lot_id"],
+        new_owner_id=data["new_owner_id"],
+        quantity=_quantity(data["quantity"]),
+        at=_at(data),
+    )
+
+
+def _delivery_refused(lot_id: str, data: Data) -> LotDeliveryRefused:
+    return LotDeliveryRefused(
+        lot_id=lot_id, delivery_id=data["delivery_id"], reason=data["reason"], at=_at(data)
+    )
+
+
 def _released(lot_id: str, data: Data) -> LotQuantityReleased:
     return LotQuantityReleased(
         lot_id=lot_id,
@@ -261,6 +281,8 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotSplit": _split,
     "LotTransformed": _transformed,
     "LotQuantityCommitted": _committed,
+    "LotQuantityDelivered": _delivered,
+    "LotDeliveryRefused": _delivery_refused,
     "LotQuantityReleased": _released,
     "LotRecalled": _recalled,
     "LotRecallReleased": _recall_released,

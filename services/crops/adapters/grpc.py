@@ -11,6 +11,7 @@ from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import crops_pb2_grpc
 from services.crops.adapters.codec import (
     commitment_from_proto,
+    delivery_from_proto,
     event_to_proto,
     filter_from_proto,
     harvest_from_proto,
@@ -27,6 +28,7 @@ from services.crops.adapters.codec import (
 from services.crops.adapters.metrics import timed
 from services.crops.adapters.physical_grpc import PhysicalCommands, PhysicalServicer
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.deliver_committed import DeliverCommitted
 from services.crops.application.handover import AcceptOffer, OfferLot, RejectOffer, WithdrawOffer
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
@@ -60,6 +62,7 @@ class CommandServicer(PhysicalServicer):
         accept: AcceptOffer,
         reject: RejectOffer,
         withdraw: WithdrawOffer,
+        deliver: DeliverCommitted,
         physical: PhysicalCommands,
     ) -> None:
         super().__init__(physical)
@@ -79,6 +82,7 @@ class CommandServicer(PhysicalServicer):
         self._accept = accept
         self._reject = reject
         self._withdraw = withdraw
+        self._deliver = deliver
 
     @timed("mint")
     async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
@@ -191,6 +195,13 @@ class CommandServicer(PhysicalServicer):
             commitment_from_proto(request),
         )
         return pb.CommitLotQuantityResponse(lot=lot_to_proto(lot), committed=quantity_to_proto(committed))
+
+    @timed("deliver")
+    async def DeliverCommitted(
+        self, request: pb.DeliverCommittedRequest, context: Context
+    ) -> pb.DeliverCommittedResponse:
+        lot, delivered = await self._deliver(id_from_proto(request.lot_id), delivery_from_proto(request))
+        return pb.DeliverCommittedResponse(lot=lot_to_proto(lot), delivered=lot_to_proto(delivered))
 
     @timed("release")
     async def ReleaseLotQuantity(self, request: pb.ReleaseLotQuantityRequest, context: Context) -> pb.Lot:

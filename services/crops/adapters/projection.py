@@ -13,6 +13,7 @@ from services.crops.adapters.stored_json import to_json
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -21,6 +22,7 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
@@ -210,7 +212,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _USE_LOT, (*at, own.remaining.amount, own.remaining.unit)
         case LotQuantityCommitted():
             yield _COMMIT_LOT, (*at, event.quantity.amount)
-        case LotQuantityReleased():
+        case LotQuantityReleased() | LotQuantityDelivered():
             yield _COMMIT_LOT, (*at, -event.quantity.amount)
         case LotRecalled():
             yield _RECALL_LOT, (*at, True, event.reason)
@@ -230,7 +232,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _CUSTODY_LOT, (*at, event.custodian_id)
         case LotDestroyed():
             yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
-        case LotTransferBegun() | LotTransferCancelled():
+        case LotTransferBegun() | LotTransferCancelled() | LotDeliveryRefused():
             yield _TOUCH_LOT, at
         case _:
             yield _moved(at, event)
@@ -294,7 +296,7 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             quantity = event.remaining
         case LotTransformed():
             quantity, document = event.own.remaining, event.transformation_id
-        case LotQuantityCommitted() | LotQuantityReleased() | LotDestroyed():
+        case LotQuantityCommitted() | LotQuantityReleased() | LotQuantityDelivered() | LotDestroyed():
             quantity = event.quantity
         case LotRecalled():
             owner_id = event.owner_id

@@ -2,6 +2,7 @@
 
 from services.crops.domain.events import (
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -10,6 +11,7 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
@@ -18,6 +20,7 @@ from services.crops.domain.events import (
     LotTransferCancelled,
     LotTransferred,
     LotTransformed,
+    Purpose,
 )
 from services.crops.domain.physical import (
     LotArrived,
@@ -51,6 +54,12 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for
         case LotTransformed():
             own, step = event.own, event.step.value.lower().replace("_", " ")
             return f"{own.quantity} went into {len(event.outputs)} lot(s) ({step}); {own.remaining} remain."
+        case LotQuantityCommitted(purpose=Purpose.LISTING | Purpose.POOL):
+            return f"{event.quantity} were put up for sale."
+        case LotQuantityDelivered():
+            return f"{event.quantity} were sold to {event.new_owner_id} as lot {event.delivered_lot_id}."
+        case LotDeliveryRefused():
+            return f"Delivery {event.delivery_id} was refused: {event.reason}."
         case LotQuantityCommitted():
             return f"{event.quantity} were received into the stock of venue {event.venue_id}."
         case LotQuantityReleased(quantity=quantity) if quantity.is_zero:

@@ -63,14 +63,14 @@ def commit(
 
 
 def release(lot: Lot, *, commitment_id: str, now: datetime) -> LotQuantityReleased | None:
-    """Take a commitment back, in any state of the lot; None when it was taken back before.
+    """Take back what is left of a commitment, in any state of the lot; None when that was done before.
 
     One that has not arrived yet is refused when it does.
     """
     made = lot.commitments.get(commitment_id)
     if made is None and commitment_id in lot.commitments:
         return None
-    quantity = made.quantity if made else Quantity(Decimal(0), lot.quantity.unit)
+    quantity = made.left if made else Quantity(Decimal(0), lot.quantity.unit)
     return LotQuantityReleased(lot_id=lot.lot_id, commitment_id=commitment_id, quantity=quantity, at=now)
 
 
@@ -83,7 +83,8 @@ def _require_same(lot: Lot, event: LotQuantityCommitted, owner_id: str) -> None:
             resource=("lot", lot.lot_id),
         )
     # Of a lot with commitments the owner does not change, so it is the owner that was named then.
-    if made != Commitment(event.quantity, event.purpose, event.venue_id) or owner_id != lot.owner_id:
+    same = Commitment(event.quantity, event.purpose, event.venue_id, made.delivered)
+    if made != same or owner_id != lot.owner_id:
         raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another commitment.")
 
 

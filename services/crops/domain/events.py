@@ -17,9 +17,12 @@ class RecallClass(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What a committed quantity is for; RECEIPT is taking goods into a venue's stock (21 CFR 1.1345)."""
+    """What a committed quantity is for: RECEIPT is taking goods into a venue's stock (21 CFR 1.1345), the
+    others are for sale."""
 
     RECEIPT = "RECEIPT"
+    LISTING = "LISTING"
+    POOL = "POOL"
 
 
 class Step(StrEnum):
@@ -185,7 +188,8 @@ class LotTransformed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotQuantityCommitted:
-    """A quantity, in the lot's unit, was set aside for what is made of it elsewhere."""
+    """A quantity, in the lot's unit, was set aside for what is made of it elsewhere; `venue_id` is that of a
+    receipt, else empty."""
 
     lot_id: str
     commitment_id: str
@@ -196,8 +200,32 @@ class LotQuantityCommitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LotQuantityDelivered:
+    """A part of a commitment became a lot of someone else's; the split that follows takes it out of this
+    lot."""
+
+    lot_id: str
+    commitment_id: str
+    delivery_id: str
+    delivered_lot_id: str
+    new_owner_id: str
+    quantity: Quantity
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotDeliveryRefused:
+    """A delivery was refused, for good: an attempt of it that arrives late is refused too."""
+
+    lot_id: str
+    delivery_id: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotQuantityReleased:
-    """A commitment was taken back; the quantity is zero when that came before the commitment itself."""
+    """What was left of a commitment was taken back; nothing when that came before the commitment itself."""
 
     lot_id: str
     commitment_id: str
@@ -301,6 +329,8 @@ LotEvent = (
     | LotSplit
     | LotTransformed
     | LotQuantityCommitted
+    | LotQuantityDelivered
+    | LotDeliveryRefused
     | LotQuantityReleased
     | LotRecalled
     | LotRecallReleased

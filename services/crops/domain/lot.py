@@ -9,6 +9,7 @@ from enum import StrEnum
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -17,6 +18,7 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
@@ -90,6 +92,22 @@ class Commitment:
     quantity: Quantity
     purpose: Purpose
     venue_id: str
+    delivered: Quantity | None = None
+
+    @property
+    def left(self) -> Quantity:
+        """What was not delivered of it."""
+        return self.quantity - self.delivered if self.delivered else self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The lot that a delivery made of a commitment."""
+
+    commitment_id: str
+    lot_id: str
+    quantity: Quantity
+    new_owner_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,8 @@ class Lot:
         destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
         shipment: set while it is in transit.
+        deliveries: made of commitments, by the delivery's id.
+        refused_deliveries: why, by the delivery's id.
     """
 
     lot_id: str
@@ -144,6 +164,8 @@ class Lot:
     create_time: datetime
     update_time: datetime
     commitments: Mapping[str, Commitment | None] = field(default_factory=dict)
+    deliveries: Mapping[str, Delivered] = field(default_factory=dict)
+    refused_deliveries: Mapping[str, str] = field(default_factory=dict)
     parent_lot_ids: tuple[str, ...] = ()
     recall_root_id: str = ""
     hold: Hold | None = None
@@ -175,7 +197,7 @@ class Lot:
     @property
     def committed(self) -> Quantity:
         """How much of the quantity counts elsewhere."""
-        amounts = (each.quantity.amount for each in self.commitments.values() if each)
+        amounts = (each.left.amount for each in self.commitments.values() if each)
         return Quantity(sum(amounts, Decimal(0)), self.quantity.unit)
 
     @property
@@ -221,6 +243,11 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
         case LotQuantityCommitted():
             made = Commitment(event.quantity, event.purpose, event.venue_id)
             return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
+        case LotQuantityDelivered():
+            return _delivered(lot, event)
+        case LotDeliveryRefused():
+            refused = {**lot.refused_deliveries, event.delivery_id: event.reason}
+            return replace(lot, refused_deliveries=refused)
         case LotQuantityReleased():
             return replace(lot, commitments={**lot.commitments, event.commitment_id: None})
         case LotRecalled():
@@ -288,6 +315,19 @@ def _moved(lot: Lot, event: PhysicalEvent) -> Lot:
             return replace(lot, shipment=replace(lot.shipment, stage=event.stage))
         case LotTransportUpdated() | LotObserved():
             return lot
+
+
+def _delivered(lot: Lot, event: LotQuantityDelivered) -> Lot:
+    made = lot.commitments[event.commitment_id]
+    if made is None:
+        raise ValueError(f"commitment {event.commitment_id} of lot {lot.lot_id} was taken back before")
+    so_far = made.delivered + event.quantity if made.delivered else event.quantity
+    delivery = Delivered(event.commitment_id, event.delivered_lot_id, event.quantity, event.new_owner_id)
+    return replace(
+        lot,
+        commitments={**lot.commitments, event.commitment_id: replace(made, delivered=so_far)},
+        deliveries={**lot.deliveries, event.delivery_id: delivery},
+    )
 
 
 def _without_offer(lot: Lot, outcome: OfferOutcome) -> Lot:

@@ -23,6 +23,7 @@ from services.crops.domain.events import (
     LotSplit,
     LotTransferred,
     LotTransformed,
+    Purpose,
     Step,
 )
 from services.crops.domain.physical import PhysicalEvent
@@ -64,7 +65,7 @@ def visibility_event(  # noqa: PLR0911 - one for each kind of event
             return telling.handing_over(
                 event.lot_id, "owning_party", parties, event.transfer_id, event.reference_document
             )
-        case LotQuantityCommitted():
+        case LotQuantityCommitted(purpose=Purpose.RECEIPT):
             return telling.object(
                 "OBSERVE",
                 amount(event.lot_id, event.quantity),

@@ -58,7 +58,7 @@ def split(lot: Lot, parts: Sequence[Part], *, actor: str, now: datetime) -> tupl
         free = free - quantity
         taken.append(SplitPart(part.lot_id, part.lot_code, quantity))
     event = LotSplit(lot_id=lot.lot_id, parts=tuple(taken), remaining=free + lot.committed, at=now)
-    return event, [_minted(lot, part, now) for part in taken]
+    return event, [minted_part(lot, part, now) for part in taken]
 
 
 def _require_different_codes(parts: Sequence[Part]) -> None:
@@ -74,7 +74,8 @@ def _require_different_codes(parts: Sequence[Part]) -> None:
         seen.add(part.lot_code)
 
 
-def _minted(parent: Lot, part: SplitPart, now: datetime) -> LotMinted:
+def minted_part(parent: Lot, part: SplitPart, now: datetime) -> LotMinted:
+    """A part as a lot of the same owner."""
     return LotMinted(
         lot_id=part.lot_id,
         lot_code=part.lot_code,

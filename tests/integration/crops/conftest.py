@@ -28,6 +28,7 @@ from services.crops.adapters.physical_grpc import PhysicalCommands
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.deliver_committed import DeliverCommitted
 from services.crops.application.handover import (
     AcceptOffer,
     ExpireOffers,
@@ -86,6 +87,7 @@ class Crops:
         self.split = SplitLot(database, self.lots, clock, ids)
         self.recall = RecallLot(database, self.lots, clock)
         self.commit = CommitQuantity(database, self.lots, clock)
+        self.deliver = DeliverCommitted(database, self.lots, clock, ids)
         self.release = ReleaseQuantity(database, self.lots, clock)
         self.merge = MergeLots(database, self.lots, clock, ids)
         self.transform = TransformLots(database, self.lots, clock, ids)

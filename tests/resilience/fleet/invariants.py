@@ -138,7 +138,8 @@ async def _goods(live: LiveFleet) -> None:
         """
         SELECT substr(stream_id, 5) AS lot_id,
                sum((data->'quantity'->>'amount')::numeric * CASE type
-                   WHEN 'LotQuantityCommitted' THEN 1 WHEN 'LotQuantityReleased' THEN -1 ELSE 0
+                   WHEN 'LotQuantityCommitted' THEN 1
+                   WHEN 'LotQuantityReleased' THEN -1 WHEN 'LotQuantityDelivered' THEN -1 ELSE 0
                END) AS committed,
                min((data->'quantity'->>'amount')::numeric) FILTER (WHERE type = 'LotMinted') AS minted
         FROM event WHERE stream_id LIKE 'lot-%' GROUP BY stream_id

@@ -17,7 +17,10 @@ from tests.unit.crops.test_stored_events import RECORDINGS, read
 from tests.unit.epcis import corpus
 
 EVENT_ID = "01a1fe00-0000-7000-8000-000000000001"
-UNSEEN = {"LotOffered", "LotOfferEnded", "LotQuantityReleased", "LotTransferBegun", "LotTransferCancelled"}
+UNSEEN = {
+    *("LotOffered", "LotOfferEnded", "LotQuantityDelivered", "LotDeliveryRefused", "LotQuantityReleased"),
+    *("LotTransferBegun", "LotTransferCancelled"),
+}
 """What is between the parties, and says nothing of the goods."""
 
 

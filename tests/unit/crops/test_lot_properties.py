@@ -8,15 +8,17 @@ from decimal import ROUND_DOWN, Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.errors import DomainError
+from chassis.errors import DomainError, FailedPrecondition
 from chassis.eventstore import RecordedEvent
 from chassis.quantity import PLACES, Quantity
 from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.snapshots import decode_lot, encode_lot
 from services.crops.domain.commitment import commit, release
+from services.crops.domain.delivery import Delivery, deliver, refused
 from services.crops.domain.events import (
     LotEvent,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     OfferKind,
     Purpose,
@@ -56,6 +58,8 @@ commands = st.lists(
                 "commit",
                 "commit",
                 "release",
+                "deliver",
+                "deliver",
                 "recall",
             ]
         ),
@@ -81,6 +85,8 @@ class World:
             case LotQuantityCommitted():
                 assert (event.lot_id, event.commitment_id) not in self.standing
                 self.standing[event.lot_id, event.commitment_id] = event.quantity.amount
+            case LotQuantityDelivered():
+                self.standing[event.lot_id, event.commitment_id] -= event.quantity.amount
             case LotQuantityReleased():
                 assert self.standing.pop((event.lot_id, event.commitment_id), 0) == event.quantity.amount
         self.histories.setdefault(event.lot_id, []).append(event)
@@ -134,6 +140,18 @@ class World:
                     )
                 )
                 self.lost += (quantity - half).amount
+
+    def deliver(
+        self, lot: Lot, delivery_id: str, commitment_id: str, quantity: Quantity, who: str, now: datetime
+    ) -> None:
+        wish = Delivery(delivery_id, commitment_id, quantity, who, f"d{self.count}")
+        try:
+            own, new = deliver(lot, wish, new_lot_id=f"D{self.count}", now=now) or ((), ())
+        except FailedPrecondition as refusal:
+            tombstone = refused(lot, wish, refusal, now=now)
+            own, new = (tombstone,) if tombstone else (), ()
+        for event in [*own, *new]:
+            self.record(event)
 
     def do(  # noqa: PLR0912 - one for each command
         self, command: str, which: int, who: str, wanted: list[tuple[Decimal, str]]
@@ -206,7 +224,7 @@ class World:
                 amount, unit = wanted[0]
                 made = commit(
                     lot,
-                    Commitment(Quantity(amount, unit), Purpose.RECEIPT, "venue"),
+                    Commitment(Quantity(amount, unit), list(Purpose)[which % 3], "venue"),
                     commitment_id=f"c{len(wanted)}",
                     owner_id=who,
                     now=now,
@@ -216,6 +234,8 @@ class World:
             case "release":
                 if undone := release(lot, commitment_id=f"c{len(wanted)}", now=now):
                     self.record(undone)
+            case "deliver":
+                self.deliver(lot, f"d{which % 3}", f"c{len(wanted)}", Quantity(*wanted[0]), who, now)
             case "recall":
                 descendants = [self.lots[each] for each in self.descendants(lot.lot_id)]
                 for _, fact in recall(

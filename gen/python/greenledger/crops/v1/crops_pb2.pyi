@@ -223,6 +223,10 @@ class _CommitmentPurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     COMMITMENT_PURPOSE_UNSPECIFIED: _CommitmentPurpose.ValueType  # 0
     COMMITMENT_PURPOSE_RECEIPT: _CommitmentPurpose.ValueType  # 1
     """Goods received into a venue's stock (21 CFR 1.1345)."""
+    COMMITMENT_PURPOSE_LISTING: _CommitmentPurpose.ValueType  # 2
+    """For sale at a price."""
+    COMMITMENT_PURPOSE_POOL: _CommitmentPurpose.ValueType  # 3
+    """In a pool of the market."""
 
 class CommitmentPurpose(_CommitmentPurpose, metaclass=_CommitmentPurposeEnumTypeWrapper):
     """What a committed quantity is for."""
@@ -230,6 +234,10 @@ class CommitmentPurpose(_CommitmentPurpose, metaclass=_CommitmentPurposeEnumType
 COMMITMENT_PURPOSE_UNSPECIFIED: CommitmentPurpose.ValueType  # 0
 COMMITMENT_PURPOSE_RECEIPT: CommitmentPurpose.ValueType  # 1
 """Goods received into a venue's stock (21 CFR 1.1345)."""
+COMMITMENT_PURPOSE_LISTING: CommitmentPurpose.ValueType  # 2
+"""For sale at a price."""
+COMMITMENT_PURPOSE_POOL: CommitmentPurpose.ValueType  # 3
+"""In a pool of the market."""
 Global___CommitmentPurpose: _TypeAlias = CommitmentPurpose  # noqa: Y015
 
 class _ErrorReason:
@@ -290,6 +298,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The lot is not under way, or in another shipment."""
     ERROR_REASON_SENSOR_READING_INVALID: _ErrorReason.ValueType  # 42
     """A reading contradicts itself or has no such unit; the violations say which."""
+    ERROR_REASON_COMMITMENT_NOT_FOUND: _ErrorReason.ValueType  # 58
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -366,6 +375,7 @@ ERROR_REASON_SHIPMENT_NOT_UNDER_WAY: ErrorReason.ValueType  # 41
 """The lot is not under way, or in another shipment."""
 ERROR_REASON_SENSOR_READING_INVALID: ErrorReason.ValueType  # 42
 """A reading contradicts itself or has no such unit; the violations say which."""
+ERROR_REASON_COMMITMENT_NOT_FOUND: ErrorReason.ValueType  # 58
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -1635,7 +1645,7 @@ class CommitLotQuantityRequest(_message.Message):
     """On whose behalf; refused when the lot belongs to someone else."""
     purpose: Global___CommitmentPurpose.ValueType
     venue_id: _builtins.str
-    """Where the goods are used."""
+    """Where the goods are used; of a receipt only."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """Committed in the lot's own unit."""
@@ -1683,6 +1693,71 @@ class CommitLotQuantityResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CommitLotQuantityResponse: _TypeAlias = CommitLotQuantityResponse  # noqa: Y015
+
+@_typing.final
+class DeliverCommittedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    NEW_OWNER_ID_FIELD_NUMBER: _builtins.int
+    LOT_CODE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the delivery."""
+    lot_id: _builtins.str
+    commitment_id: _builtins.str
+    new_owner_id: _builtins.str
+    lot_code: _builtins.str
+    """Code of the new lot, among those of the lot's owner."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        new_owner_id: _builtins.str = ...,
+        lot_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id", "lot_code", b"lot_code", "lot_id", b"lot_id", "new_owner_id", b"new_owner_id", "quantity", b"quantity", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverCommittedRequest: _TypeAlias = DeliverCommittedRequest  # noqa: Y015
+
+@_typing.final
+class DeliverCommittedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lot(self) -> Global___Lot:
+        """What it was carved out of."""
+
+    @_builtins.property
+    def delivered(self) -> Global___Lot:
+        """As it was when it was delivered."""
+
+    def __init__(
+        self,
+        *,
+        lot: Global___Lot | None = ...,
+        delivered: Global___Lot | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "lot", b"lot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverCommittedResponse: _TypeAlias = DeliverCommittedResponse  # noqa: Y015
 
 @_typing.final
 class ReleaseLotQuantityRequest(_message.Message):

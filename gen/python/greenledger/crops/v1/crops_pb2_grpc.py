@@ -135,6 +135,11 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.FromString,
                 _registered_method=True)
+        self.DeliverCommitted = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/DeliverCommitted',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedResponse.FromString,
+                _registered_method=True)
         self.ReleaseLotQuantity = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/ReleaseLotQuantity',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReleaseLotQuantityRequest.SerializeToString,
@@ -295,8 +300,16 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeliverCommitted(self, request, context):
+        """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
+        less, and the new lot is theirs, at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseLotQuantity(self, request, context):
-        """Takes a commitment back, also one that has not arrived yet, which is then refused.
+        """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -404,6 +417,11 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
                     servicer.CommitLotQuantity,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.SerializeToString,
+            ),
+            'DeliverCommitted': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverCommitted,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedResponse.SerializeToString,
             ),
             'ReleaseLotQuantity': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseLotQuantity,
@@ -952,6 +970,33 @@ class CropCommandService:
             '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverCommitted(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/DeliverCommitted',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,8 +73,12 @@ class CropCommandServiceStub:
     it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
     repeated with the same content it is the same commitment.
     """
+    DeliverCommitted: _aio.UnaryUnaryMultiCallable[_crops_pb2.DeliverCommittedRequest, _crops_pb2.DeliverCommittedResponse]
+    """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
+    less, and the new lot is theirs, at once.
+    """
     ReleaseLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseLotQuantityRequest, _crops_pb2.Lot]
-    """Takes a commitment back, also one that has not arrived yet, which is then refused."""
+    """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused."""
 
 class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     """Commands on crop lots. Each appends to the lot's history."""
@@ -257,12 +261,22 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def DeliverCommitted(
+        self,
+        request: _crops_pb2.DeliverCommittedRequest,
+        context: _aio.ServicerContext[_crops_pb2.DeliverCommittedRequest, _abc.Awaitable[_crops_pb2.DeliverCommittedResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.DeliverCommittedResponse]:
+        """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
+        less, and the new lot is theirs, at once.
+        """
+
+    @_abc_1.abstractmethod
     def ReleaseLotQuantity(
         self,
         request: _crops_pb2.ReleaseLotQuantityRequest,
         context: _aio.ServicerContext[_crops_pb2.ReleaseLotQuantityRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
-        """Takes a commitment back, also one that has not arrived yet, which is then refused."""
+        """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused."""
 
 def add_CropCommandServiceServicer_to_server(servicer: CropCommandServiceServicer, server: _aio.Server) -> None: ...
 

@@ -1,0 +1,154 @@
+"""What stands behind the balances, in PostgreSQL: committed lots and payments."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from chassis.database import Database
+from chassis.errors import FailedPrecondition, NotFound
+from chassis.money import Money
+from services.market.domain.pool import minor
+from services.market.domain.pool_ledger import OUTSIDE, goods_asset
+from services.market.domain.pool_settlement import Delivery, VaultLot, allocate, not_covered
+
+# What may be delivered: neither held nor recalled by what is known here, and not expired.
+_SOUND = """
+    expires_at > $3
+    AND NOT EXISTS (SELECT FROM lot_standing s WHERE s.lot_id = vault_lot.lot_id AND s.held)
+    AND NOT EXISTS (SELECT FROM lot_recall r WHERE r.lot_id = vault_lot.lot_id AND NOT r.released)
+"""
+
+
+class PostgresVault:
+    """Implements `Vault`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, lot: VaultLot) -> None:
+        await self._database.execute(
+            """
+            INSERT INTO vault_lot (deposit_id, lot_id, commitment_id, owner_id, product_code, unit, remaining,
+                                   expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            lot.deposit_id,
+            lot.lot_id,
+            lot.commitment_id,
+            lot.owner_id,
+            lot.product_code,
+            lot.unit,
+            lot.remaining,
+            lot.expires_at,
+        )
+
+    async def take(self, product_code: str, unit: str, amount: int, now: datetime) -> Sequence[Delivery]:
+        async with self._database.transaction() as tx:
+            rows = await tx.fetch(
+                f"""
+                SELECT * FROM vault_lot
+                WHERE product_code = $1 AND unit = $2 AND remaining > 0 AND {_SOUND}
+                ORDER BY expires_at, deposit_id FOR UPDATE
+                """,
+                product_code,
+                unit,
+                now,
+            )
+            deliveries = allocate([_lot(row) for row in rows], amount)
+            await tx.execute(
+                """
+                UPDATE vault_lot SET remaining = remaining - part.amount
+                FROM unnest($1::uuid[], $2::bigint[]) AS part (deposit_id, amount)
+                WHERE vault_lot.deposit_id = part.deposit_id
+                """,
+                [delivery.deposit_id for delivery in deliveries],
+                [delivery.amount for delivery in deliveries],
+            )
+            return deliveries
+
+    async def put_back(self, delivery: Delivery) -> None:
+        await self._database.execute(
+            "UPDATE vault_lot SET remaining = remaining + $2 WHERE deposit_id = $1",
+            delivery.deposit_id,
+            delivery.amount,
+        )
+
+    async def remove(self, deposit_id: str) -> None:
+        """Forget a lot of which nothing was delivered."""
+        await self._database.execute("DELETE FROM vault_lot WHERE deposit_id = $1", deposit_id)
+
+    async def require_cover(self, product_code: str, unit: str, now: datetime) -> None:
+        missing = await self._database.fetchval(
+            f"""
+            SELECT -coalesce((SELECT amount FROM ledger_balance WHERE holder = $4 AND asset = $5), 0)
+                - coalesce((
+                    SELECT sum(remaining) FROM vault_lot WHERE product_code = $1 AND unit = $2 AND {_SOUND}
+                ), 0)
+            """,
+            product_code,
+            unit,
+            now,
+            OUTSIDE,
+            goods_asset(product_code, unit),
+        )
+        if missing > 0:
+            raise not_covered(int(missing))
+
+
+class PostgresDeposits:
+    """Implements `Deposits`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, deposit_id: str, user_id: str, amount: Money) -> None:
+        await self._database.execute(
+            "INSERT INTO money_deposit (deposit_id, user_id, currency, amount) VALUES ($1, $2, $3, $4)",
+            deposit_id,
+            user_id,
+            amount.currency,
+            amount.minor,
+        )
+
+    async def take(self, deposit_id: str, user_id: str, amount: Money) -> None:
+        async with self._database.transaction() as tx:
+            row = await tx.fetchrow(
+                "SELECT * FROM money_deposit WHERE deposit_id = $1 AND user_id = $2 FOR UPDATE",
+                deposit_id,
+                user_id,
+            )
+            if row is None:
+                raise NotFound(
+                    "DEPOSIT_NOT_FOUND", "there is no such deposit", resource=("deposit", deposit_id)
+                )
+            left = row["amount"] - row["withdrawn"]
+            if minor(amount, row["currency"]) > left:
+                raise FailedPrecondition(
+                    "DEPOSIT_EXCEEDED",
+                    f"{left} minor units are left of what this payment brought",
+                    metadata={"left_minor": str(left)},
+                    resource=("deposit", deposit_id),
+                )
+            await self._count(deposit_id, amount.minor)
+
+    async def put_back(self, deposit_id: str, amount: Money) -> None:
+        await self._count(deposit_id, -amount.minor)
+
+    async def _count(self, deposit_id: str, withdrawn: int) -> None:
+        await self._database.execute(
+            "UPDATE money_deposit SET withdrawn = withdrawn + $2 WHERE deposit_id = $1", deposit_id, withdrawn
+        )
+
+
+def _lot(row: asyncpg.Record) -> VaultLot:
+    return VaultLot(
+        deposit_id=str(row["deposit_id"]),
+        lot_id=str(row["lot_id"]),
+        commitment_id=str(row["commitment_id"]),
+        owner_id=str(row["owner_id"]),
+        product_code=row["product_code"],
+        unit=row["unit"],
+        remaining=row["remaining"],
+        expires_at=row["expires_at"],
+    )

@@ -1,0 +1,251 @@
+"""The sagas that bring goods and money into balances and out of them.
+
+In: the participant first, the balance last; until then every failure is undone. Out: the balance is lowered
+in the transaction that starts the saga, so that nothing is spent twice; what does not come about is given
+back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from chassis.crashpoints import crashpoint, declare
+from chassis.errors import FailedPrecondition, NotFound, PermissionDenied
+from chassis.money import Money
+from chassis.quantity import Quantity
+from chassis.saga import FOREVER, Retry, Saga, Step, StepContext
+from services.market.application.pool_ports import CropGoods, Deposits, Ledger, PoolPayments, Vault
+from services.market.domain import pool_ledger as ledger
+from services.market.domain.pool import goods, micro
+from services.market.domain.pool_settlement import Delivery, Kind, Settlement, VaultLot
+
+DEADLINE = timedelta(minutes=1)
+SAGAS: Mapping[Kind, str] = {kind: kind.value.lower() for kind in Kind}
+"""Names of the sagas."""
+
+DELIVER_CRASHPOINTS = ("market.pool.delivered",)
+"""Crash points: one lot of a withdrawal is delivered, and nothing of that is recorded."""
+declare(*DELIVER_CRASHPOINTS)
+
+_QUICK = Retry(attempts=5, first=timedelta(milliseconds=100), ceiling=timedelta(seconds=2))
+
+
+def to_json(settlement: Settlement) -> dict[str, Any]:
+    """A settlement as a JSON object."""
+    return {
+        "settlement_id": settlement.settlement_id,
+        "kind": settlement.kind.value,
+        "user_id": settlement.user_id,
+        "subject": settlement.subject,
+        "goods": [settlement.goods.text, settlement.goods.unit] if settlement.goods else None,
+        "money": [settlement.money.minor, settlement.money.currency] if settlement.money else None,
+    }
+
+
+def from_json(data: Mapping[str, Any]) -> Settlement:
+    """From what `to_json` made; further keys are ignored."""
+    return Settlement(
+        data["settlement_id"],
+        Kind(data["kind"]),
+        data["user_id"],
+        data["subject"],
+        Quantity.of(*data["goods"]) if data["goods"] else None,
+        Money(*data["money"]) if data["money"] else None,
+    )
+
+
+class GoodsSteps:
+    """Lots in and out."""
+
+    def __init__(self, books: Ledger, vault: Vault, crops: CropGoods) -> None:
+        self._ledger = books
+        self._vault = vault
+        self._crops = crops
+
+    def sagas(self) -> list[Saga]:
+        """The definitions."""
+        return [
+            Saga(
+                SAGAS[Kind.GOODS_DEPOSIT],
+                version=1,
+                deadline=DEADLINE,
+                steps=(
+                    Step("commit", self.commit, undo=self.release, retry=_QUICK),
+                    Step("credit", self.credit, pivot=True, local=True),
+                ),
+            ),
+            Saga(
+                SAGAS[Kind.GOODS_WITHDRAWAL],
+                version=1,
+                deadline=DEADLINE,
+                steps=(
+                    Step("deliver", self.deliver, pivot=True, retry=FOREVER),
+                    Step("settle", self.settle, local=True),
+                ),
+                on_failed=Step("give_back", self.give_back, local=True),
+            ),
+        ]
+
+    async def commit(self, ctx: StepContext) -> dict[str, Any]:
+        wanted = from_json(ctx.data)
+        assert wanted.goods is not None
+        made = await self._crops.commit(ctx.idempotency_key, wanted.subject, wanted.user_id, wanted.goods)
+        # Refused here if it is more than fits, before it counts for anything.
+        micro(made.quantity, made.quantity.unit)
+        return {
+            "commitment_id": ctx.idempotency_key,
+            "product_code": made.product_code,
+            "committed": [made.quantity.text, made.quantity.unit],
+            "expires_at": made.expires_at.isoformat(),
+        }
+
+    async def release(self, ctx: StepContext) -> None:
+        try:
+            await self._crops.release(ctx.idempotency_key, ctx.data["subject"], ctx.action_key)
+        except NotFound:
+            return  # of no lot nothing is committed, nor will be
+
+    async def credit(self, ctx: StepContext) -> None:
+        await credit_goods(self._ledger, self._vault, ctx.data, ctx.data["settlement_id"])
+
+    async def deliver(self, ctx: StepContext) -> dict[str, Any]:
+        wanted = from_json(ctx.data)
+        assert wanted.goods is not None
+        delivered, refused = [], []
+        for number, delivery in enumerate(deliveries_of(ctx.data)):
+            part, key = goods(delivery.amount, wanted.goods.unit), _part_of(ctx.idempotency_key, number)
+            try:
+                lot_id = await self._crops.deliver(key, delivery, part, wanted.user_id, f"P-{key}")
+            except (FailedPrecondition, NotFound, PermissionDenied) as refusal:
+                refused.append([number, refusal.reason, refusal.message])
+            else:
+                delivered.append(lot_id)
+                crashpoint("market.pool.delivered")
+        return {"delivered": delivered, "refused": refused}
+
+    async def settle(self, ctx: StepContext) -> None:
+        deliveries = deliveries_of(ctx.data)
+        await self._return(ctx, [deliveries[number] for number, _, _ in ctx.data["refused"]])
+
+    async def give_back(self, ctx: StepContext) -> None:
+        await self._return(ctx, deliveries_of(ctx.data))
+
+    async def _return(self, ctx: StepContext, deliveries: Sequence[Delivery]) -> None:
+        wanted = from_json(ctx.data)
+        assert wanted.goods is not None
+        for delivery in deliveries:
+            await self._vault.put_back(delivery)
+        amount = sum(delivery.amount for delivery in deliveries)
+        if amount:
+            asset = ledger.goods_asset(wanted.subject, wanted.goods.unit)
+            await self._ledger.apply(
+                ledger.given_back(ctx.idempotency_key, ledger.user(wanted.user_id), asset, amount)
+            )
+
+
+class MoneySteps:
+    """Payments in and refunds out."""
+
+    def __init__(self, books: Ledger, deposits: Deposits, payments: PoolPayments) -> None:
+        self._ledger = books
+        self._deposits = deposits
+        self._payments = payments
+
+    def sagas(self) -> list[Saga]:
+        """The definitions."""
+        return [
+            Saga(
+                SAGAS[Kind.MONEY_DEPOSIT],
+                version=1,
+                deadline=DEADLINE,
+                hidden=frozenset({"payment_method"}),
+                steps=(
+                    Step("authorize", self.authorize, undo=self.void, retry=_QUICK),
+                    Step("capture", self.capture, pivot=True),
+                    Step("credit", self.credit, local=True),
+                ),
+            ),
+            Saga(
+                SAGAS[Kind.MONEY_WITHDRAWAL],
+                version=1,
+                deadline=DEADLINE,
+                steps=(Step("refund", self.refund, pivot=True),),
+                on_failed=Step("give_back", self.give_back, local=True),
+            ),
+        ]
+
+    async def authorize(self, ctx: StepContext) -> None:
+        wanted = from_json(ctx.data)
+        assert wanted.money is not None
+        await self._payments.authorize(
+            ctx.idempotency_key,
+            wanted.settlement_id,
+            wanted.user_id,
+            wanted.money,
+            ctx.data["payment_method"],
+        )
+
+    async def void(self, ctx: StepContext) -> None:
+        await self._payments.void(ctx.idempotency_key, ctx.data["settlement_id"])
+
+    async def capture(self, ctx: StepContext) -> None:
+        await self._payments.capture(ctx.idempotency_key, ctx.data["settlement_id"])
+
+    async def credit(self, ctx: StepContext) -> None:
+        wanted = from_json(ctx.data)
+        assert wanted.money is not None
+        await self._deposits.add(wanted.settlement_id, wanted.user_id, wanted.money)
+        holder, asset = ledger.user(wanted.user_id), ledger.money_asset(wanted.money.currency)
+        await self._ledger.apply(ledger.deposit(wanted.settlement_id, holder, asset, wanted.money.minor))
+
+    async def refund(self, ctx: StepContext) -> None:
+        wanted = from_json(ctx.data)
+        assert wanted.money is not None
+        await self._payments.refund(ctx.idempotency_key, wanted.subject, wanted.money)
+
+    async def give_back(self, ctx: StepContext) -> None:
+        wanted = from_json(ctx.data)
+        assert wanted.money is not None
+        await self._deposits.put_back(wanted.subject, wanted.money)
+        holder, asset = ledger.user(wanted.user_id), ledger.money_asset(wanted.money.currency)
+        await self._ledger.apply(ledger.given_back(ctx.idempotency_key, holder, asset, wanted.money.minor))
+
+
+async def credit_goods(books: Ledger, vault: Vault, data: Mapping[str, Any], deposit_id: str) -> None:
+    """Add committed goods to their depositor's balance and their lot to the vault.
+
+    Args:
+        data: a settlement in JSON with what the step `commit` replied.
+    """
+    wanted, committed = from_json(data), Quantity.of(*data["committed"])
+    amount = micro(committed, committed.unit)
+    await vault.add(
+        VaultLot(
+            deposit_id=deposit_id,
+            lot_id=wanted.subject,
+            commitment_id=data["commitment_id"],
+            owner_id=wanted.user_id,
+            product_code=data["product_code"],
+            unit=committed.unit,
+            remaining=amount,
+            expires_at=datetime.fromisoformat(data["expires_at"]),
+        )
+    )
+    asset = ledger.goods_asset(data["product_code"], committed.unit)
+    await books.apply(ledger.deposit(deposit_id, ledger.user(wanted.user_id), asset, amount))
+
+
+def deliveries_of(data: Mapping[str, Any]) -> list[Delivery]:
+    """Those that a withdrawal was started with."""
+    return [Delivery(**each) for each in data["deliveries"]]
+
+
+def deliveries_to_json(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
+    """As `deliveries_of` reads them."""
+    return [asdict(delivery) for delivery in deliveries]
+
+
+def _part_of(key: str, number: int) -> str:
+    return str(uuid5(UUID(key), str(number)))
