@@ -133,7 +133,7 @@ CALL = "SELECT * FROM recall WHERE recall_id = $1"
 CALL_PAGE = """
 SELECT * FROM recall
 WHERE begun_at IS NOT NULL AND ($1::text IS NULL OR root_lot_id = $1) AND (released_at IS NULL OR NOT $2)
-  AND ($3::timestamptz IS NULL OR (begun_at, recall_id) < ($3, $4))
+  AND ($3::timestamptz IS NULL OR (begun_at, recall_id) < ($3::timestamptz, $4::text))
 ORDER BY begun_at DESC, recall_id DESC LIMIT $5
 """
 HEARD_LOTS = "SELECT lot_id FROM recall_lot WHERE recall_id = $1"
