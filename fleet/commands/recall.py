@@ -13,6 +13,9 @@ from fleet.commands.remote import EdgeUrl, Email, Lot, PasswordFile, find_lot
 
 if TYPE_CHECKING:
     from fleet.client import Credentials, RpcEdge, Session
+    from greenledger.crops.v1 import crops_pb2
+
+ATTEMPTS = 4
 
 
 class RecallClass(StrEnum):
@@ -98,10 +101,30 @@ async def _recall(
             reason=reason,
             recall_class=crops_pb2.RecallClass.Value(f"RECALL_CLASS_{recall_class}"),
         )
-        accepted = await edge.call(edge.crops.RecallLot, request, session)
+        accepted = await _accepted(console, edge, session, request)
         console.print(f"{len(accepted.recalled_lot_ids)} lots are recalled.", highlight=False)
         await _follow(console, edge, session, accepted.recall_id or lot_id, wait_s)
         print_scope(console, await summary(edge, session, lot_id))
+
+
+async def _accepted(
+    console: Console, edge: "RpcEdge", session: "Session", request: "crops_pb2.RecallLotRequest"
+) -> "crops_pb2.RecallLotResponse":
+    """The answer, once the stock is blocked; asks again while that takes longer than a call.
+
+    Raises:
+        CallFailed: it is refused, or inventory is away for several calls; the recall then goes on by itself.
+    """
+    from fleet.client import CallFailed  # noqa: PLC0415
+
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await edge.call(edge.crops.RecallLot, request, session)
+        except CallFailed as failure:
+            if failure.reason != "RECALL_UNDER_WAY":
+                raise
+            console.print("The recall is recorded, its stock not blocked yet; asking again.")
+    return await edge.call(edge.crops.RecallLot, request, session)
 
 
 async def _follow(
