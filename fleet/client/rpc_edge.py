@@ -21,6 +21,7 @@ from greenledger.notifications.v1.notifications_pb2_grpc import MailboxServiceSt
 from greenledger.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from greenledger.orders.v1.orders_pb2_grpc import OrderServiceStub
 from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
+from greenledger.trace.v1.recall_pb2_grpc import RecallServiceStub
 from greenledger.trace.v1.trace_pb2_grpc import TraceServiceStub
 from greenledger.users.v1.users_pb2_grpc import UserServiceStub
 
@@ -62,6 +63,7 @@ class RpcEdge:
         self.notifications = NotificationServiceStub(self.channel)
         self.mailbox = MailboxServiceStub(self.channel)
         self.trace = TraceServiceStub(self.channel)
+        self.recalls = RecallServiceStub(self.channel)
         self.market = MarketServiceStub(self.channel)
         self.operations = OperationsServiceStub(self.channel)
 

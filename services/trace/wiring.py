@@ -2,20 +2,31 @@
 
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
-from greenledger.trace.v1 import trace_pb2_grpc
+from chassis.wakeup import Watchers
+from greenledger.trace.v1 import recall_pb2_grpc, trace_pb2_grpc
 from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.graph_writer import PostgresGraphWriter
 from services.trace.adapters.grpc import TraceServicer
 from services.trace.adapters.kafka import subscriptions
+from services.trace.adapters.recall_db import PostgresRecallReader
+from services.trace.adapters.recall_grpc import RecallServicer
+from services.trace.adapters.recall_kafka import with_recalls
+from services.trace.adapters.recall_settings import deadlines_from_environment
+from services.trace.adapters.recall_writer import PostgresRecallWriter
 from services.trace.adapters.scope import PostgresScopeReader
 from services.trace.application.learn import Learn
 from services.trace.application.recall_scope import RecallScopes
+from services.trace.application.recalls import Recalls
 from services.trace.application.trace_goods import TraceGoods
 
 
 def wire(runtime: Runtime) -> Service:
     """The service on a runtime."""
     learn = Learn(PostgresGraphWriter(runtime.database))
+    news = Watchers()
+    recalls = Recalls(
+        PostgresRecallReader(runtime.database), news, deadlines_from_environment(), runtime.clock
+    )
     return Service(
         servicers=[
             Servicer(
@@ -26,7 +37,12 @@ def wire(runtime: Runtime) -> Service:
                     RecallScopes(PostgresScopeReader(runtime.database)),
                     runtime.page_tokens,
                 ),
-            )
+            ),
+            Servicer(
+                "greenledger.trace.v1.RecallService",
+                recall_pb2_grpc.add_RecallServiceServicer_to_server,
+                RecallServicer(recalls, runtime.page_tokens),
+            ),
         ],
-        subscriptions=subscriptions(learn),
+        subscriptions=with_recalls(subscriptions(learn), PostgresRecallWriter(runtime.database, news)),
     )

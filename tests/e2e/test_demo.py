@@ -128,6 +128,10 @@ def test_trace_of_an_unknown_lot_is_one_sentence(fleet: RunningFleet) -> None:
 
 def test_recall_asks_first_and_then_shows_whom_the_lot_reached(fleet: RunningFleet, world: World) -> None:
     lot = world.lots["tomato"]
+    drill = _command(fleet, "recall", lot.lot_code, "--drill")
+    assert drill.returncode == 0, drill.stderr
+    assert "The recall is a drill: nothing is changed and nobody is told." in drill.stdout
+    assert _command(fleet, "recall", lot.lot_code).returncode == 2, "a recall needs a reason"
     declined = _command(fleet, "recall", lot.lot_code, "--reason", "x", stdin="n\n")
     assert declined.returncode == 1
     assert "The lot is not recalled" in _command(fleet, "trace", lot.lot_code).stdout

@@ -1080,6 +1080,35 @@ TRACE = {
     "TraceService/TraceLot": Entry(
         {"lotId": "{nobody}"}, {"lot_id": ["", *IDS]}, [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")]
     ),
+    "RecallService/GetRecall": Entry(
+        {"recallId": "{nobody}"},
+        {"recall_id": ["", *IDS]},
+        [Refused("operator", "NOT_FOUND", "RECALL_NOT_FOUND")],
+    ),
+    "RecallService/ListRecalls": Entry(
+        {},
+        {**PAGE, "root_lot_id": IDS},
+        [Refused("operator", "INVALID_ARGUMENT", "PAGE_TOKEN_INVALID", {"page_token": "made up"})],
+    ),
+    "RecallService/ListRecallEntries": Entry(
+        {"recallId": "{nobody}"},
+        {**PAGE, "recall_id": ["", *IDS], "kind": [99]},
+        [
+            Refused("operator", "NOT_FOUND", "RECALL_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "PAGE_TOKEN_INVALID", {"page_token": "made up"}),
+        ],
+    ),
+    "RecallService/WatchRecall": Entry(
+        {"recallId": "{nobody}"},
+        {"recall_id": ["", *IDS], "resume_token": [LONG]},
+        [
+            Refused("operator", "NOT_FOUND", "RECALL_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "RESUME_TOKEN_INVALID", {"resume_token": "made up"}),
+        ],
+    ),
+    "RecallService/DrillRecall": Entry(
+        {"lotId": "{nobody}"}, {"lot_id": ["", *IDS]}, [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")]
+    ),
 }
 OPERATIONS = {
     "OperationsService/GetStatus": Entry(),

@@ -174,3 +174,5 @@ RECALL_STATE = "SELECT recalled FROM traced_lot WHERE lot_id = $1"
 AS_OF = """
 SELECT max(at) FROM (SELECT at FROM learned WHERE position <= $1 ORDER BY position DESC LIMIT 100) AS latest
 """
+# What a recall has to reach is made of the same parts.
+HELD, SERVED, ITEMS = _HELD, _SERVED, _ITEMS

@@ -75,7 +75,7 @@ async def planned(database: Database, statement: str, arguments: tuple[object, .
     return "\n".join(row[0] for row in rows)
 
 
-_KINDS = {list: "text[]", str: "text", int: "bigint"}
+_KINDS = {list: "text[]", str: "text", int: "bigint", bool: "boolean"}
 
 
 def literal(argument: object) -> str:

@@ -1,0 +1,402 @@
+"""How far a recall has come, out of events in any order, and what one would have to do."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from google.type.money_pb2 import Money as MoneyProto
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis.clock import FixedClock
+from chassis.context import Principal
+from chassis.errors import NotFound, PermissionDenied
+from chassis.inbox import ReceivedEvent
+from chassis.money import Money
+from chassis.testing import eventually
+from chassis.wakeup import Watchers
+from greenledger.catalog.v1 import events_pb2 as catalog
+from greenledger.crops.v1 import crops_pb2
+from greenledger.crops.v1 import events_pb2 as crops
+from greenledger.inventory.v1 import events_pb2 as inventory
+from greenledger.notifications.v1 import events_pb2 as notifications
+from greenledger.orders.v1 import events_pb2 as orders
+from services.trace.adapters.graph_writer import PostgresGraphWriter
+from services.trace.adapters.kafka import subscriptions
+from services.trace.adapters.recall_db import PostgresRecallReader
+from services.trace.adapters.recall_kafka import with_recalls
+from services.trace.adapters.recall_writer import PostgresRecallWriter
+from services.trace.application.learn import Learn
+from services.trace.application.recalls import Recalls, mark_of
+from services.trace.domain.recall import DEADLINES, Entry, EntryKind, EntryState, Recall, RecallState
+from tests.integration.trace.conftest import TABLES, Trace
+from tests.integration.trace.story import START, Story
+from tests.integration.trace.test_order_of_arrival import shuffled
+
+AUDITOR = Principal("auditor", "user", permissions=frozenset({"trace.read"}))
+OPERATOR = Principal("operator", "user", permissions=frozenset({"trace.read", "trace.personal"}))
+R1, R2 = "r1", "r2"
+RECALL_TABLES = [
+    "recall",
+    "recall_lot",
+    "recall_stock",
+    "recall_menu_item",
+    "recall_order",
+    "recall_notice",
+]
+
+
+class Tale(Story):
+    """A story with the facts of recalls."""
+
+    def lot_recalled(self, lot: str, root: str, recall: str = R1, owner: str = "farm") -> None:
+        payload = crops.LotRecalled(
+            lot_id=lot,
+            root_lot_id=root,
+            recall_id=recall,
+            reason="listeria",
+            recall_class=crops_pb2.RECALL_CLASS_I,
+            owner_id=owner,
+            grower_id="farm",
+        )
+        self.tell("crop.recalled", lot, payload)
+
+    def released(self, lot: str, root: str, recall: str = R1) -> None:
+        payload = crops.LotRecallReleased(lot_id=lot, root_lot_id=root, recall_id=recall)
+        self.tell("crop.recall-released", lot, payload)
+
+    def blocked(self, stock: str, venue: str, lot: str, recall: str = R1) -> None:
+        payload = inventory.StockQuarantined(
+            stock_item_id=stock, venue_id=venue, lot_id=lot, recall_id=recall
+        )
+        self.tell("inventory.quarantined", stock, payload)
+
+    def delisted(self, item: str, venue: str, recall: str = R1) -> None:
+        payload = catalog.MenuItemDelisted(menu_item_id=item, venue_id=venue, recall_id=recall)
+        self.tell("catalog.menu-item-delisted", item, payload)
+
+    def affected(self, order: str, venue: str, *, consumed: bool, recall: str = R1) -> None:
+        payload = inventory.OrderAffected(order_id=order, venue_id=venue, consumed=consumed, recall_id=recall)
+        self.tell("inventory.order-affected", order, payload)
+
+    def dealt_with(
+        self, order: str, guest: str, venue: str, *, served: bool, cents: int, recall: str = R1
+    ) -> None:
+        units, rest = divmod(cents, 100)
+        payload = orders.OrderRecalled(
+            order_id=order,
+            guest_id=guest,
+            venue_id=venue,
+            served=served,
+            recall_id=recall,
+            refunded=MoneyProto(currency_code="USD", units=units, nanos=rest * 10_000_000),
+        )
+        self.tell("order.recalled", order, payload)
+
+    def noticed(self, user: str, recall: str = R1, *, sent: bool = True) -> None:
+        key, ids = f"n-{recall}-{user}", {"user_id": user, "recall_id": recall}
+        if sent:
+            self.tell("notification.sent", key, notifications.NotificationSent(**ids))
+        else:
+            self.tell("notification.failed", key, notifications.NotificationFailed(**ids))
+
+
+def before_the_recall() -> Tale:
+    """Lot a, and a1 off it, at a venue that cooks two dishes of it; one order eaten, one open."""
+    tale = Tale()
+    tale.venue("v1")
+    tale.mint("a", 100)
+    tale.split("a", 60, a1=40)
+    tale.mint("c", 50, product="kale")
+    tale.receive("s1", "v1", "a1", 30)
+    tale.receive("s9", "v1", "c", 30)
+    tale.menu("salad", "v1", 1, product="romaine")
+    tale.menu("special", "v1", 1, lot="a1")
+    tale.menu("kale-soup", "v1", 1, product="kale")
+    tale.place("eaten", "g1", "v1")
+    tale.reserve("eaten", "v1", ("s1", "a1", "salad"))
+    tale.consume("eaten", "v1", ("s1", "a1", "salad"))
+    tale.fulfil("eaten", "g1", "v1")
+    tale.place("open", "g2", "v1")
+    tale.reserve("open", "v1", ("s1", "a1", "special"))
+    return tale
+
+
+def recalled() -> Tale:
+    """The same, and all that a recall of a brings about."""
+    tale = before_the_recall()
+    tale.lot_recalled("a", "a")
+    tale.lot_recalled("a1", "a", owner="owner-v1")
+    tale.blocked("s1", "v1", "a1")
+    tale.affected("eaten", "v1", consumed=True)
+    tale.affected("open", "v1", consumed=False)
+    tale.delisted("salad", "v1")
+    tale.delisted("special", "v1")
+    tale.dealt_with("eaten", "g1", "v1", served=True, cents=1250)
+    tale.dealt_with("open", "g2", "v1", served=False, cents=0)
+    for user in ("g1", "g2", "owner-v1", "farm"):
+        tale.noticed(user)
+    return tale
+
+
+class Recalling:
+    """What a test needs at hand."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.database, self.clock, self.news = trace.database, FixedClock(START), Watchers()
+        self.ask = Recalls(
+            PostgresRecallReader(trace.database), self.news, DEADLINES, self.clock, timedelta(seconds=30)
+        )
+        graph = subscriptions(Learn(PostgresGraphWriter(trace.database)))
+        known = with_recalls(graph, PostgresRecallWriter(trace.database, self.news))
+        self._handlers = {entry.topic: entry.batch_handler for entry in known}
+
+    async def hear(self, events: list[ReceivedEvent[Any]], at_once: int = 3) -> None:
+        for topic, run in groupby(events, key=lambda event: event.type):
+            arrived, handler = list(run), self._handlers[topic]
+            assert handler is not None
+            for start in range(0, len(arrived), at_once):
+                async with self.database.transaction() as tx:
+                    await handler(arrived[start : start + at_once], tx)
+
+    async def counts(self, recall_id: str = R1) -> dict[str, tuple[int, int, int]]:
+        return table(await self.ask.get(recall_id))
+
+    async def outstanding(self, recall_id: str = R1) -> set[tuple[str, str]]:
+        entries = await self.ask.entries(OPERATOR, recall_id, None, True, None, 1000)
+        assert {entry.state for entry in entries} <= {EntryState.OUTSTANDING}
+        return {(entry.kind.name, entry.entry_id) for entry in entries}
+
+    async def rows(self) -> Mapping[str, int]:
+        tables = [*TABLES, *RECALL_TABLES, "outbox"]
+        return {name: await self.database.fetchval(f"SELECT count(*) FROM {name}") for name in tables}
+
+    async def forget(self) -> None:
+        await self.database.execute(f"TRUNCATE {', '.join([*TABLES, *RECALL_TABLES])}")
+
+
+def table(recall: Recall) -> dict[str, tuple[int, int, int]]:
+    """Expected, done and failed by kind."""
+    return {
+        each.kind.name: (each.count.expected, each.count.done, each.count.failed) for each in recall.progress
+    }
+
+
+ALL_DONE = {
+    "LOT": (2, 2, 0),
+    "STOCK": (1, 1, 0),
+    "MENU_ITEM": (2, 2, 0),
+    "ORDER": (2, 2, 0),
+    "REFUND": (1, 1, 0),
+    "GUEST": (2, 2, 0),
+    "VENUE": (1, 1, 0),
+    "HOLDER": (2, 2, 0),
+}
+
+
+@pytest_asyncio.fixture
+async def recalling(trace: Trace) -> AsyncIterator[Recalling]:
+    yield Recalling(trace)
+
+
+async def test_what_the_lot_reached_is_expected_before_anybody_has_dealt_with_it(recalling: Recalling):
+    tale = before_the_recall()
+    tale.lot_recalled("a", "a")
+    await recalling.hear(tale.events)
+    assert await recalling.counts() == {
+        "LOT": (2, 1, 0),
+        "STOCK": (1, 0, 0),
+        "MENU_ITEM": (2, 0, 0),
+        "ORDER": (2, 0, 0),
+        "REFUND": (1, 0, 0),
+        "GUEST": (2, 0, 0),
+        "VENUE": (1, 0, 0),
+        "HOLDER": (1, 0, 0),
+    }
+    assert await recalling.outstanding() == {
+        ("LOT", "a1"),
+        ("STOCK", "s1"),
+        ("MENU_ITEM", "salad"),
+        ("MENU_ITEM", "special"),
+        ("ORDER", "eaten"),
+        ("ORDER", "open"),
+        ("REFUND", "eaten"),
+        ("GUEST", "g1"),
+        ("GUEST", "g2"),
+        ("VENUE", "v1"),
+        ("HOLDER", "farm"),
+    }
+
+
+async def test_a_recall_that_has_reached_everything_is_complete(recalling: Recalling):
+    await recalling.hear(recalled().events)
+    recall = await recalling.ask.get(R1)
+    assert table(recall) == ALL_DONE
+    assert (recall.state, recall.stalled) == (RecallState.COMPLETE, False)
+    assert (recall.call.root_lot_id, recall.call.recall_class, recall.call.reason) == ("a", "I", "listeria")
+    assert recall.refunded == (Money(1250, "USD"),)
+    assert await recalling.outstanding() == set()
+
+
+async def test_somebody_who_cannot_be_told_has_failed_and_is_not_waited_for(recalling: Recalling):
+    tale = recalled()
+    told = [
+        event
+        for event in tale.events
+        if not (event.type == "notification.sent" and "g2" in event.aggregate_id)
+    ]
+    tale.events = told
+    tale.noticed("g2", sent=False)
+    await recalling.hear(tale.events)
+    assert (await recalling.counts())["GUEST"] == (2, 1, 1)
+    assert (await recalling.ask.get(R1)).state is RecallState.COMPLETE
+
+
+async def test_what_is_late_stalls_kind_by_kind(recalling: Recalling):
+    tale = before_the_recall()
+    tale.lot_recalled("a", "a")
+    tale.lot_recalled("a1", "a")
+    await recalling.hear(tale.events)
+    recalling.clock.advance(tale.events[-2].occurred_time + timedelta(seconds=31) - START)
+    stalled = {each.kind.name for each in (await recalling.ask.get(R1)).progress if each.stalled}
+    assert stalled == {"STOCK", "MENU_ITEM"}
+
+
+async def test_a_recall_that_was_ended_expects_no_more_than_was_reached(recalling: Recalling):
+    tale = before_the_recall()
+    tale.lot_recalled("a", "a")
+    tale.blocked("s1", "v1", "a1")
+    tale.released("a", "a")
+    tale.place("later", "g3", "v1")
+    tale.reserve("later", "v1", ("s1", "a1", "salad"))
+    await recalling.hear(tale.events)
+    recalling.clock.advance(tale.events[-1].occurred_time + timedelta(days=1) - START)
+    recall = await recalling.ask.get(R1)
+    assert (recall.state, recall.stalled) == (RecallState.RELEASED, False)
+    counts = table(recall)
+    assert (counts["LOT"], counts["STOCK"], counts["ORDER"]) == ((1, 1, 0), (1, 1, 0), (0, 0, 0))
+
+
+async def test_what_an_earlier_recall_holds_need_not_be_reached_again(recalling: Recalling):
+    tale = before_the_recall()
+    tale.lot_recalled("a1", "a1", R1, owner="owner-v1")
+    tale.blocked("s1", "v1", "a1", R1)
+    tale.lot_recalled("a", "a", R2)
+    await recalling.hear(tale.events)
+    counts = await recalling.counts(R2)
+    assert (counts["LOT"], counts["STOCK"], counts["HOLDER"]) == ((2, 2, 0), (1, 1, 0), (1, 0, 0))
+    assert counts["VENUE"] == (0, 0, 0)
+    tale.released("a1", "a1", R1)
+    await recalling.hear(tale.events[-1:])
+    assert (await recalling.counts(R2))["LOT"] == (2, 2, 0)
+
+
+async def test_what_the_venue_puts_on_its_menu_afterwards_is_its_own_affair(recalling: Recalling):
+    tale = recalled()
+    tale.menu("new-salad", "v1", 1, product="romaine")
+    tale.menu("salad", "v1", 2, product="romaine")
+    await recalling.hear(tale.events)
+    assert (await recalling.counts())["MENU_ITEM"] == (2, 2, 0)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rng=st.randoms(use_true_random=False), at_once=st.integers(1, 10))
+async def test_any_order_across_topics_gives_the_same_progress(
+    recalling: Recalling, rng: random.Random, at_once: int
+) -> None:
+    await recalling.forget()
+    await recalling.hear(shuffled(recalled().events, rng), at_once)
+    recall = await recalling.ask.get(R1)
+    assert (table(recall), recall.state) == (ALL_DONE, RecallState.COMPLETE)
+
+
+async def test_entries_come_in_pages_and_guests_only_to_those_who_may_know(recalling: Recalling):
+    await recalling.hear(recalled().events)
+    everything = await recalling.ask.entries(OPERATOR, R1, None, False, None, 1000)
+    paged: list[Entry] = []
+    while page := await recalling.ask.entries(
+        OPERATOR, R1, None, False, (paged[-1].kind, paged[-1].entry_id) if paged else None, 3
+    ):
+        paged += page
+    assert paged == list(everything)
+    assert [(e.entry_id, e.venue_id) for e in everything if e.kind is EntryKind.STOCK] == [("s1", "v1")]
+    public = await recalling.ask.entries(AUDITOR, R1, None, False, None, 1000)
+    assert {entry.kind for entry in everything} - {entry.kind for entry in public} == {EntryKind.GUEST}
+    with pytest.raises(PermissionDenied):
+        await recalling.ask.entries(AUDITOR, R1, EntryKind.GUEST, False, None, 10)
+
+
+async def test_recalls_are_listed_newest_first(recalling: Recalling):
+    tale = recalled()
+    tale.lot_recalled("c", "c", R2)
+    tale.released("a", "a", R1)
+    await recalling.hear(tale.events)
+    [newest, first] = await recalling.ask.page(None, False, None, 10)
+    assert [newest.call.recall_id, first.call.recall_id] == [R2, R1]
+    assert [each.call.recall_id for each in await recalling.ask.page(None, True, None, 10)] == [R2]
+    assert [each.call.recall_id for each in await recalling.ask.page("a", False, None, 10)] == [R1]
+    begun = newest.call.begun_at
+    assert begun is not None
+    assert [each.call.recall_id for each in await recalling.ask.page(None, False, (begun, R2), 10)] == [R1]
+
+
+async def test_an_unknown_recall_or_lot_is_not_found(recalling: Recalling):
+    with pytest.raises(NotFound) as caught:
+        await recalling.ask.get(str(uuid.uuid4()))
+    assert caught.value.reason == "RECALL_NOT_FOUND"
+    with pytest.raises(NotFound) as caught:
+        await recalling.ask.drill("nowhere")
+    assert caught.value.reason == "LOT_NOT_FOUND"
+
+
+async def test_a_drill_says_what_a_recall_would_have_to_do_and_leaves_no_trace(recalling: Recalling):
+    tale = before_the_recall()
+    await recalling.hear(tale.events)
+    before = await recalling.rows()
+    drill = await recalling.ask.drill("a")
+    assert drill.state is RecallState.DRILL
+    assert table(drill) == {kind: (expected, 0, 0) for kind, (expected, _, _) in ALL_DONE.items()} | {
+        "HOLDER": (1, 0, 0)
+    }
+    assert not drill.stalled
+    assert await recalling.rows() == before
+    await recalling.hear(recalled().events[len(tale.events) :])
+    again = table(await recalling.ask.drill("a"))
+    assert all(expected == done for expected, done, _ in again.values()), again
+
+
+async def test_who_watches_sees_each_step_and_the_end(recalling: Recalling):
+    tale = recalled()
+    begin = next(n for n, event in enumerate(tale.events) if event.type == "crop.recalled")
+    await recalling.hear(tale.events[: begin + 1])
+    seen: list[Recall] = []
+
+    async def watch() -> None:
+        async for told in recalling.ask.watch(R1, ""):
+            if told is not None:
+                seen.append(told[0])
+
+    async def shown() -> bool:
+        return bool(seen) and mark_of(seen[-1]) == mark_of(await recalling.ask.get(R1))
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        for event in tale.events[begin + 1 :]:
+            await eventually(shown)
+            await recalling.hear([event])
+        await asyncio.wait_for(watching, 10)
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+    assert [recall.state for recall in seen[:-1]] == [RecallState.RUNNING] * (len(seen) - 1)
+    assert (seen[-1].state, table(seen[-1])) == (RecallState.COMPLETE, ALL_DONE)
+    resumed = [told async for told in recalling.ask.watch(R1, mark_of(seen[-1]))]
+    assert resumed == []
