@@ -27,6 +27,7 @@ from services.crops.adapters.sagas import Announcements, EngineTransfers, transf
 from services.crops.application.capture_document import CaptureDocument, ReadJobs
 from services.crops.application.capture_events import CaptureEvent, Recorder
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.correct_lot import CorrectLot
 from services.crops.application.deliver_committed import DeliverCommitted
 from services.crops.application.export_lot import ExportLot
 from services.crops.application.handover import (
@@ -47,6 +48,7 @@ from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
 from services.crops.application.transform_lots import MergeLots, TransformLots
+from services.crops.application.units import PackUnit, ReceiveUnit, ShipUnit, UnpackUnit
 
 LEDGER_ORIGIN = "greenledger/crops"
 
@@ -91,6 +93,11 @@ def wire(runtime: Runtime) -> Service:
             transport=RecordTransport(database, lots, clock),
             receive=ReceiveLot(database, lots, clock),
             observe=ObserveLot(database, lots, clock),
+            correct=CorrectLot(database, lots, clock, StoredLotHistories(store)),
+            pack=PackUnit(database, lots, clock, ids),
+            unpack=UnpackUnit(database, lots, clock, ids),
+            ship_unit=ShipUnit(database, lots, clock, ids),
+            receive_unit=ReceiveUnit(database, lots, clock, ids),
         ),
     )
     return Service(

@@ -73,6 +73,7 @@ _OCCASION = {
     "occasion.documents": [[{"type": 1, "documentId": "d"}] * 21, [{"type": 99, "documentId": "d"}]],
     "occasion.documents[0].document_id": ["", LONG],
 }
+_SSCC = "https://id.gs1.org/00/106141412345678908"
 _HAPPENED = {"utcOffset": "-07:00", "documents": [{"type": 5, "documentId": "BOL-7"}]}
 _WALLET = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 _CHALLENGE = Entry(
@@ -613,6 +614,82 @@ CROPS = {
             Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
             Refused("manager", "INVALID_ARGUMENT", "SENSOR_READING_INVALID", {"readings[0].unit_code": "P1"}),
             Refused("manager", "INVALID_ARGUMENT", "SENSOR_READING_INVALID", {"readings": []}),
+        ],
+    ),
+    "CropCommandService/PackUnit": Entry(
+        {"requestId": "{request}", "unitId": _SSCC, "lotIds": ["{lot}"], "occasion": _HAPPENED},
+        {
+            "request_id": REQUEST_IDS,
+            "unit_id": ["", ABSENT, LONG],
+            "lot_ids": [[], ABSENT, ["not-an-id"], ["00000000-0000-7000-8000-000000000001"] * 2],
+            **_OCCASION,
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_CUSTODIAN"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_ids": ["{nobody}"]}),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": "pallet 7"}),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": _SSCC[:-1] + "7"}),
+        ],
+    ),
+    "CropCommandService/UnpackUnit": Entry(
+        {"requestId": "{request}", "unitId": _SSCC, "lotIds": ["{lot}"], "occasion": _HAPPENED},
+        {
+            "request_id": REQUEST_IDS,
+            "unit_id": ["", ABSENT, LONG],
+            "lot_ids": [["not-an-id"], ["00000000-0000-7000-8000-000000000001"] * 2],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "FAILED_PRECONDITION", "UNIT_EMPTY"),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": "pallet 7"}),
+        ],
+    ),
+    "CropCommandService/ShipUnit": Entry(
+        {"requestId": "{request}", "unitId": _SSCC, "toId": "{manager_id}", "occasion": _HAPPENED},
+        {
+            "request_id": REQUEST_IDS,
+            "unit_id": ["", ABSENT, LONG],
+            "to_id": ["", ABSENT, *IDS],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "FAILED_PRECONDITION", "UNIT_EMPTY"),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": "pallet 7"}),
+        ],
+    ),
+    "CropCommandService/ReceiveUnit": Entry(
+        {"requestId": "{request}", "unitId": _SSCC, "shipmentId": "{nobody}", "occasion": _HAPPENED},
+        {
+            "request_id": REQUEST_IDS,
+            "unit_id": ["", ABSENT, LONG],
+            "shipment_id": ["", ABSENT, *IDS],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "FAILED_PRECONDITION", "UNIT_EMPTY"),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": "pallet 7"}),
+        ],
+    ),
+    "CropCommandService/CorrectLotEvent": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "eventId": "{nobody}",
+            "reason": "a test",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "event_id": ["", ABSENT, *IDS],
+            "reason": _WHY,
+            "corrective_event_ids": [["not-an-id"], ["00000000-0000-7000-8000-000000000001"] * 2],
+            "quantity.amount": AMOUNTS,
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "LOT_EVENT_NOT_FOUND"),
         ],
     ),
     "CropCommandService/CommitLotQuantity": Entry(

@@ -17,6 +17,7 @@ from services.crops.domain.delivery import Delivery
 from services.crops.domain.events import OfferKind, OfferOutcome, Origin, Purpose, RecallClass, Step
 from services.crops.domain.harvest import Harvest
 from services.crops.domain.lot import Commitment, LotState, Offer
+from services.crops.domain.unit import unit_of
 
 _STATES = {state: pb.LotState.Value(f"LOT_STATE_{state.value}") for state in LotState}
 _STATES_FROM = {number: state for state, number in _STATES.items()}
@@ -192,13 +193,18 @@ def transformed_to_proto(done: Transformed) -> pb.TransformLotsResponse:
 
 
 def filter_from_proto(request: pb.ListLotsRequest) -> LotFilter:
-    """Which lots to list."""
+    """Which lots to list.
+
+    Raises:
+        InvalidArgument: IDENTIFIER_INVALID.
+    """
     return LotFilter(
         owner_id=id_from_proto(request.owner_id),
         grower_id=id_from_proto(request.grower_id),
         product_code=request.product_code,
         lot_code=request.lot_code,
         state=_STATES_FROM.get(request.state),
+        unit_id=unit_of(request.unit_id) if request.unit_id else "",
     )
 
 
@@ -226,6 +232,7 @@ def lot_to_proto(lot: LotView) -> pb.Lot:
         hold_reason=lot.hold_reason,
         custodian_id=lot.custodian_id,
         offer=offer_to_proto(lot.offer) if lot.offer else None,
+        unit_id=lot.unit_id,
         shipment=shipment_to_proto(lot.shipment) if lot.shipment else None,
         create_time=timestamp_to_proto(lot.create_time),
         update_time=timestamp_to_proto(lot.update_time),
@@ -245,6 +252,7 @@ def event_to_proto(event: LotEventView) -> pb.LotEvent:
         quantity=quantity_to_proto(event.quantity) if event.quantity else None,
         owner_id=event.owner_id,
         reference_document=event.reference_document,
+        corrected_by=event.corrected_by,
     )
 
 

@@ -70,6 +70,7 @@ class ProjectedLots:
             "product_code = ": where.product_code,
             "lot_code = ": where.lot_code,
             "state = ": where.state.value if where.state else "",
+            "unit_id = ": where.unit_id,
             "lot_id > ": after or "",
         }
         used = {condition: value for condition, value in conditions.items() if value}
@@ -132,6 +133,7 @@ def _lot(row: asyncpg.Record) -> LotView:
         committed=Quantity(row["committed"], row["unit"]),
         grower_id=row["grower_id"],
         owner_id=row["owner_id"],
+        unit_id=row["unit_id"],
         state=LotState(row["state"]),
         origin=Origin(**json.loads(row["origin"])),
         harvest_time=row["harvest_time"],
@@ -168,6 +170,7 @@ def _event(row: asyncpg.Record) -> LotEventView:
         quantity=None if row["amount"] is None else Quantity(row["amount"], row["unit"]),
         owner_id=row["owner_id"],
         reference_document=row["reference_document"],
+        corrected_by=row["corrected_by"],
     )
 
 

@@ -8,6 +8,7 @@ from chassis.eventstore import NewEvent, RecordedEvent, Upcasters
 from services.crops.adapters.stored_json import quantity_from_json as _quantity
 from services.crops.adapters.stored_json import read, to_json
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
     LotDeliveryRefused,
     LotDestroyed,
@@ -80,8 +81,8 @@ def decode(recorded: RecordedEvent) -> LotEvent:
         LookupError: an unknown type.
     """
     lot_id = recorded.stream_id.removeprefix(STREAM_PREFIX)
-    if physical := _PHYSICAL.get(recorded.type):
-        return read(physical, recorded.data, lot_id=lot_id)
+    if kind := _AS_THEY_ARE.get(recorded.type):
+        return read(kind, recorded.data, lot_id=lot_id)
     return _DECODERS[recorded.type](lot_id, recorded.data)
 
 
@@ -293,4 +294,7 @@ _DECODERS: dict[str, Callable[[str, Data], LotEvent]] = {
     "LotOfferEnded": _offer_ended,
     "LotCustodyChanged": _custody_changed,
 }
-_PHYSICAL: dict[str, type[PhysicalEvent]] = {kind.__name__: kind for kind in get_args(PhysicalEvent)}
+# Read by the names and types of their fields.
+_AS_THEY_ARE: dict[str, type[LotCorrected | PhysicalEvent]] = {
+    kind.__name__: kind for kind in (LotCorrected, *get_args(PhysicalEvent))
+}

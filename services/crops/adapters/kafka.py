@@ -12,8 +12,9 @@ from services.crops.adapters.codec import (
     purpose_to_proto,
     step_to_proto,
 )
-from services.crops.adapters.physical_kafka import encode as encode_physical
+from services.crops.adapters.physical_kafka import publication as physical_publication
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
     LotDestroyed,
     LotEvent,
@@ -35,9 +36,11 @@ from services.crops.domain.physical import PhysicalEvent
 
 def publication(event: LotEvent) -> Publication | None:
     """What others are told of a fact; None for what concerns nobody else (transfers begun or cancelled, the
-    tombstones of commitments). A transformation is in the history of each of its inputs, but told once."""
+    tombstones of commitments). What is in the histories of several lots is told once."""
     if isinstance(event, LotTransformed):
         return _transformed(event) if event.lot_id == event.inputs[0].lot_id else None
+    if isinstance(event, PhysicalEvent):
+        return physical_publication(event)
     encoded = _encode(event)
     if encoded is None:
         return None
@@ -46,8 +49,6 @@ def publication(event: LotEvent) -> Publication | None:
 
 
 def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PLR0912 - one for each kind of event
-    if isinstance(event, PhysicalEvent):
-        return encode_physical(event)
     match event:
         case LotMinted():
             return "crop.minted", _minted(event)
@@ -119,6 +120,14 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PL
             )
         case LotHoldReleased():
             return "crop.hold-released", events_pb2.LotHoldReleased(lot_id=event.lot_id, reason=event.reason)
+        case LotCorrected():
+            return "crop.corrected", events_pb2.LotCorrected(
+                lot_id=event.lot_id,
+                event_id=event.event_id,
+                reason=event.reason,
+                corrective_event_ids=event.corrective_event_ids,
+                quantity=quantity_to_proto(event.quantity) if event.quantity else None,
+            )
         case LotDestroyed():
             return "crop.destroyed", events_pb2.LotDestroyed(
                 lot_id=event.lot_id,

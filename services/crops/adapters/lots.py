@@ -12,6 +12,7 @@ from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.findings import FINDING_COLUMNS, finding_row
 from services.crops.adapters.kafka import publication
 from services.crops.adapters.snapshots import EVERY, LOT, SCHEMA_VERSION, encode_lot
+from services.crops.adapters.units import lots_on, move
 from services.crops.application.ports import Change
 from services.crops.domain.epcis.findings import Finding
 from services.crops.domain.events import LotEvent, LotMinted
@@ -104,6 +105,9 @@ class EventSourcedLots:
         rows = await self._database.fetch(_DESCENDANTS, lot_id)
         return [await self.load(row["lot_id"]) for row in rows]
 
+    async def in_unit(self, unit_id: str) -> Sequence[Lot]:
+        return [await self._newest(lot_id) for lot_id in await lots_on(self._database, unit_id)]
+
     async def save(self, changes: Sequence[Change]) -> None:
         events = list(chain.from_iterable(change.events for change in changes))
         async with self._database.transaction() as tx:
@@ -112,6 +116,7 @@ class EventSourcedLots:
                 [_append(change) for change in sorted(changes, key=_lot_id)]
             )
             await _flag(tx, changes, recorded)
+            await move(self._database, events)
             await self._register([event for event in events if isinstance(event, LotMinted)])
             await self._outbox.publish(tx, [told for event in events if (told := publication(event))])
             for change in changes:

@@ -13,8 +13,10 @@ from greenledger.crops.v1 import crops_pb2_grpc
 from services.crops.adapters.codec import id_from_proto, lot_to_proto
 from services.crops.adapters.metrics import timed
 from services.crops.adapters.physical_codec import occasion_from_proto, reading_from_proto, stage_from_proto
+from services.crops.application.correct_lot import CorrectLot
 from services.crops.application.observe_lot import ObserveLot
 from services.crops.application.ship_lot import ReceiveLot, RecordTransport, ShipLot, VoidShipment
+from services.crops.application.units import PackUnit, ReceiveUnit, ShipUnit, UnpackUnit
 from services.crops.domain.occasion import Occasion
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -30,6 +32,11 @@ class PhysicalCommands:
     transport: RecordTransport
     receive: ReceiveLot
     observe: ObserveLot
+    correct: CorrectLot
+    pack: PackUnit
+    unpack: UnpackUnit
+    ship_unit: ShipUnit
+    receive_unit: ReceiveUnit
 
 
 class PhysicalServicer(crops_pb2_grpc.CropCommandServiceServicer):
@@ -86,6 +93,55 @@ class PhysicalServicer(crops_pb2_grpc.CropCommandServiceServicer):
             self._occasion(request.occasion),
         )
         return lot_to_proto(lot)
+
+    @timed("correct")
+    async def CorrectLotEvent(self, request: pb.CorrectLotEventRequest, context: Context) -> pb.Lot:
+        lot = await self._do.correct(
+            caller(),
+            id_from_proto(request.lot_id),
+            id_from_proto(request.event_id),
+            request.reason,
+            list(map(id_from_proto, request.corrective_event_ids)),
+            quantity_from_proto(request.quantity) if request.HasField("quantity") else None,
+        )
+        return lot_to_proto(lot)
+
+    @timed("pack")
+    async def PackUnit(self, request: pb.PackUnitRequest, context: Context) -> pb.PackUnitResponse:
+        unit_id, lots = await self._do.pack(
+            caller(),
+            request.unit_id,
+            list(dict.fromkeys(map(id_from_proto, request.lot_ids))),
+            self._occasion(request.occasion),
+        )
+        return pb.PackUnitResponse(unit_id=unit_id, lots=map(lot_to_proto, lots))
+
+    @timed("unpack")
+    async def UnpackUnit(self, request: pb.UnpackUnitRequest, context: Context) -> pb.UnpackUnitResponse:
+        unit_id, lots = await self._do.unpack(
+            caller(),
+            request.unit_id,
+            list(dict.fromkeys(map(id_from_proto, request.lot_ids))),
+            self._occasion(request.occasion),
+        )
+        return pb.UnpackUnitResponse(unit_id=unit_id, lots=map(lot_to_proto, lots))
+
+    @timed("ship_unit")
+    async def ShipUnit(self, request: pb.ShipUnitRequest, context: Context) -> pb.ShipUnitResponse:
+        lots = await self._do.ship_unit(
+            caller(), request.unit_id, id_from_proto(request.to_id), self._occasion(request.occasion)
+        )
+        shipment = next(lot.shipment for lot in lots)
+        return pb.ShipUnitResponse(
+            shipment_id=shipment.shipment_id if shipment else "", lots=map(lot_to_proto, lots)
+        )
+
+    @timed("receive_unit")
+    async def ReceiveUnit(self, request: pb.ReceiveUnitRequest, context: Context) -> pb.ReceiveUnitResponse:
+        lots = await self._do.receive_unit(
+            caller(), request.unit_id, id_from_proto(request.shipment_id), self._occasion(request.occasion)
+        )
+        return pb.ReceiveUnitResponse(lots=map(lot_to_proto, lots))
 
     def _occasion(self, proto: pb.Occasion) -> Occasion:
         return occasion_from_proto(proto, self._do.clock.now())

@@ -2,21 +2,48 @@
 
 from google.protobuf.message import Message
 
+from chassis.outbox import Publication
 from chassis.protobuf import quantity_to_proto
 from greenledger.crops.v1 import events_pb2
 from services.crops.adapters.physical_codec import occasion_to_proto, reading_to_proto, stage_to_proto
 from services.crops.domain.physical import (
     LotArrived,
     LotObserved,
+    LotPacked,
     LotShipmentVoided,
     LotShipped,
     LotTransportUpdated,
+    LotUnpacked,
     PhysicalEvent,
 )
 
+_OfOneLot = LotShipped | LotShipmentVoided | LotArrived | LotTransportUpdated | LotObserved
 
-def encode(event: PhysicalEvent) -> tuple[str, Message]:
-    """Topic and payload of a fact."""
+
+def publication(event: PhysicalEvent) -> Publication | None:
+    """What others are told of a fact; a packing is in the history of each of its lots, but told once."""
+    if isinstance(event, LotPacked | LotUnpacked):
+        if event.lot_id != event.contents[0].lot_id:
+            return None
+        topic, payload = _packing(event)
+        return Publication(topic, event.unit_id, payload, "unit", occurred_time=event.at)
+    topic, payload = _encode(event)
+    return Publication(topic, event.lot_id, payload, "lot", occurred_time=event.at)
+
+
+def _packing(event: LotPacked | LotUnpacked) -> tuple[str, Message]:
+    lot_ids = [each.lot_id for each in event.contents]
+    occasion = occasion_to_proto(event.occasion)
+    if isinstance(event, LotPacked):
+        return "crop.unit-packed", events_pb2.UnitPacked(
+            unit_id=event.unit_id, lot_ids=lot_ids, packed_by=event.packed_by, occasion=occasion
+        )
+    return "crop.unit-unpacked", events_pb2.UnitUnpacked(
+        unit_id=event.unit_id, lot_ids=lot_ids, unpacked_by=event.unpacked_by, occasion=occasion
+    )
+
+
+def _encode(event: _OfOneLot) -> tuple[str, Message]:
     occasion = occasion_to_proto(event.occasion)
     match event:
         case LotShipped():

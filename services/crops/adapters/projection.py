@@ -12,6 +12,7 @@ from services.crops.adapters.events import STREAM_PREFIX, decode
 from services.crops.adapters.stored_json import to_json
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
     LotDeliveryRefused,
     LotDestroyed,
@@ -36,9 +37,11 @@ from services.crops.domain.lot import Shipment
 from services.crops.domain.physical import (
     LotArrived,
     LotObserved,
+    LotPacked,
     LotShipmentVoided,
     LotShipped,
     LotTransportUpdated,
+    LotUnpacked,
     PhysicalEvent,
 )
 
@@ -77,6 +80,7 @@ LOT = ReadTable(
         offer jsonb,
         offer_expire_time timestamptz,
         shipment jsonb,
+        unit_id text NOT NULL DEFAULT '',
         transfer_count integer NOT NULL,
         last_transfer_time timestamptz,
         recall_reason text NOT NULL,
@@ -88,6 +92,7 @@ LOT = ReadTable(
     CREATE INDEX ON {table} (product_code, lot_id);
     CREATE INDEX ON {table} (lot_code, lot_id);
     CREATE INDEX ON {table} (state, lot_id);
+    CREATE INDEX ON {table} (unit_id, lot_id) WHERE unit_id <> '';
     CREATE INDEX ON {table} (offer_expire_time) WHERE offer_expire_time IS NOT NULL;
     """,
 )
@@ -119,6 +124,7 @@ HISTORY = ReadTable(
         unit text,
         owner_id text NOT NULL,
         reference_document text NOT NULL,
+        corrected_by text NOT NULL DEFAULT '',
         PRIMARY KEY (lot_id, version)
     );
     """,
@@ -166,6 +172,13 @@ WHERE lot_id = $1
 _ARRIVE_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, custodian_id = $4, shipment = NULL WHERE lot_id = $1
 """
+_UNIT_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3, unit_id = $4 WHERE lot_id = $1"
+_CORRECT_LOT = """
+UPDATE {lot_view}
+SET version = $2, update_time = $3, amount = $4::numeric, destroyed = destroyed AND $4::numeric = 0
+WHERE lot_id = $1
+"""
+_CORRECT_HISTORY = "UPDATE {lot_history} SET corrected_by = $3 WHERE lot_id = $1 AND event_id = $2"
 _DESTROY_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, destroyed = $5 WHERE lot_id = $1
 """
@@ -197,6 +210,8 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
     recorded: RecordedEvent, event: LotEvent
 ) -> Iterator[tuple[str, _Row]]:
     at = (event.lot_id, recorded.version, event.at)
+    # First, because a correction may be about another one of the same batch.
+    yield _ADD_HISTORY, _history_row(recorded, event)
     match event:
         case LotMinted():
             yield _INSERT_LOT, _lot_row(event)
@@ -232,14 +247,18 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _CUSTODY_LOT, (*at, event.custodian_id)
         case LotDestroyed():
             yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
+        case LotCorrected():
+            yield (_CORRECT_LOT, (*at, event.quantity.amount)) if event.quantity else (_TOUCH_LOT, at)
+            yield _CORRECT_HISTORY, (event.lot_id, event.event_id, recorded.event_id)
         case LotTransferBegun() | LotTransferCancelled() | LotDeliveryRefused():
             yield _TOUCH_LOT, at
         case _:
             yield _moved(at, event)
-    yield _ADD_HISTORY, _history_row(recorded, event)
 
 
-def _moved(at: _Row, event: PhysicalEvent) -> tuple[str, _Row]:
+def _moved(  # noqa: PLR0911 - one for each kind of event
+    at: _Row, event: PhysicalEvent
+) -> tuple[str, _Row]:
     match event:
         case LotShipped():
             shipment = Shipment(
@@ -252,6 +271,10 @@ def _moved(at: _Row, event: PhysicalEvent) -> tuple[str, _Row]:
             return _ARRIVE_LOT, (*at, event.receiver_id)
         case LotTransportUpdated():
             return _STAGE_LOT, (*at, event.stage.value)
+        case LotPacked():
+            return _UNIT_LOT, (*at, event.unit_id)
+        case LotUnpacked():
+            return _UNIT_LOT, (*at, "")
         case LotObserved():
             return _TOUCH_LOT, at
 
@@ -300,9 +323,11 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             quantity = event.quantity
         case LotRecalled():
             owner_id = event.owner_id
+        case LotCorrected():
+            quantity = event.quantity
         case LotShipped() | LotArrived():
             quantity, document = event.quantity, event.occasion.papers
-        case LotShipmentVoided() | LotTransportUpdated() | LotObserved():
+        case LotShipmentVoided() | LotTransportUpdated() | LotObserved() | LotPacked() | LotUnpacked():
             document = event.occasion.papers
     return (
         event.lot_id,

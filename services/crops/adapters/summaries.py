@@ -1,6 +1,7 @@
 """Lot events in one line for people."""
 
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
     LotDeliveryRefused,
     LotDestroyed,
@@ -25,9 +26,11 @@ from services.crops.domain.events import (
 from services.crops.domain.physical import (
     LotArrived,
     LotObserved,
+    LotPacked,
     LotShipmentVoided,
     LotShipped,
     LotTransportUpdated,
+    LotUnpacked,
     PhysicalEvent,
 )
 
@@ -84,11 +87,14 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for
         case LotRecalled():
             cause = "" if event.root_lot_id == event.lot_id else f" with lot {event.root_lot_id}"
             return f"Recalled{cause}, class {event.recall_class.value}: {event.reason}"
+        case LotCorrected():
+            held = f" The lot holds {event.quantity}." if event.quantity else ""
+            return f"Event {event.event_id} was wrong: {event.reason}.{held}"
         case _:
             return _physical(event)
 
 
-def _physical(event: PhysicalEvent) -> str:
+def _physical(event: PhysicalEvent) -> str:  # noqa: PLR0911 - one for each kind of event
     match event:
         case LotShipped():
             return f"{event.quantity} were shipped by {event.from_id} to {event.to_id}."
@@ -99,6 +105,10 @@ def _physical(event: PhysicalEvent) -> str:
             return f"{event.receiver_id} received {event.quantity} from {event.from_id}{announced}."
         case LotTransportUpdated():
             return f"Under way: {event.stage.value.lower()}."
+        case LotPacked():
+            return f"Put on logistic unit {event.unit_id} by {event.packed_by}."
+        case LotUnpacked():
+            return f"Taken off logistic unit {event.unit_id} by {event.unpacked_by}."
         case LotObserved():
             alarms = sum(each.alarm for each in event.readings)
             what = "Cooled" if event.cooling else "Measured"

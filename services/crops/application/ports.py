@@ -51,6 +51,14 @@ class Lots(Protocol):
         """Every lot split from a lot, directly or not."""
         ...
 
+    async def in_unit(self, unit_id: str) -> Sequence[Lot]:
+        """The lots on a logistic unit; what is on it stays so until the running transaction ends.
+
+        Args:
+            unit_id: canonical.
+        """
+        ...
+
     async def save(self, changes: Sequence[Change]) -> None:
         """Record decisions and tell others of them, in the running transaction, all or none.
 

@@ -7,7 +7,7 @@ from chassis.context import Principal
 from chassis.ids import IdSource
 from chassis.quantity import Quantity
 from chassis.transactions import Transactions
-from services.crops.application.decisions import LotDecisions
+from services.crops.application.decisions import LotDecisions, Rule
 from services.crops.application.ports import Lots
 from services.crops.application.views import LotView
 from services.crops.domain.occasion import Occasion
@@ -33,8 +33,22 @@ class ShipLot(LotDecisions):
         return await self._by(actor, lot_id, rule)
 
 
-class VoidShipment(LotDecisions):
-    """Who sent a lot takes that back."""
+class _Together(LotDecisions):
+    async def _with_its_unit(self, actor: Principal, lot_id: str, rule: Rule) -> LotView:
+        """The lot after one decision on it and on each lot that is on the same logistic unit."""
+
+        async def attempt() -> LotView:
+            lot, now = await self._lots.load(lot_id), self._clock.now()
+            others = await self._lots.in_unit(lot.unit_id) if lot.unit_id else []
+            together = [lot, *(each for each in others if each.lot_id != lot_id)]
+            decided = [(each, rule(each, actor=actor.subject, now=now)) for each in together]
+            return (await self._record(decided))[0]
+
+        return await self._anew(attempt)
+
+
+class VoidShipment(_Together):
+    """Who sent a lot, alone or on a unit, takes that back."""
 
     async def __call__(
         self, actor: Principal, lot_id: str, shipment_id: str, reason: str, occasion: Occasion
@@ -46,10 +60,10 @@ class VoidShipment(LotDecisions):
             PermissionDenied, FailedPrecondition, InvalidArgument: as `domain.shipment.void_shipment`.
         """
         rule = partial(void_shipment, shipment_id=shipment_id, reason=reason, occasion=occasion)
-        return await self._by(actor, lot_id, rule)
+        return await self._with_its_unit(actor, lot_id, rule)
 
 
-class RecordTransport(LotDecisions):
+class RecordTransport(_Together):
     """Sender or addressee say where goods under way are."""
 
     async def __call__(
@@ -62,7 +76,7 @@ class RecordTransport(LotDecisions):
             PermissionDenied, FailedPrecondition, InvalidArgument: as `domain.shipment.record_transport`.
         """
         rule = partial(record_transport, shipment_id=shipment_id, stage=stage, occasion=occasion)
-        return await self._by(actor, lot_id, rule)
+        return await self._with_its_unit(actor, lot_id, rule)
 
 
 class ReceiveLot(LotDecisions):

@@ -36,6 +36,7 @@ class LotView:
     custodian_id: str
     offer: Offer | None
     shipment: Shipment | None
+    unit_id: str
     create_time: datetime
     update_time: datetime
 
@@ -58,6 +59,7 @@ class LotEventView:
     quantity: Quantity | None
     owner_id: str
     reference_document: str
+    corrected_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +81,4 @@ class LotFilter:
     product_code: str = ""
     lot_code: str = ""
     state: LotState | None = None
+    unit_id: str = ""

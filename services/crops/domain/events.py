@@ -321,6 +321,25 @@ class LotCustodyChanged:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotCorrected:
+    """An earlier event of the lot is declared wrong; nothing is deleted.
+
+    Args:
+        event_id: of the event that was wrong.
+        corrective_event_ids: of events that say what was right.
+        quantity: what the lot holds by it, in its unit; None when that did not change.
+    """
+
+    lot_id: str
+    event_id: str
+    reason: str
+    corrective_event_ids: tuple[str, ...]
+    quantity: Quantity | None
+    corrected_by: str
+    at: datetime
+
+
 LotEvent = (
     LotMinted
     | LotTransferBegun
@@ -340,5 +359,6 @@ LotEvent = (
     | LotOffered
     | LotOfferEnded
     | LotCustodyChanged
+    | LotCorrected
     | PhysicalEvent
 )

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
     LotDeliveryRefused,
     LotDestroyed,
@@ -35,9 +36,11 @@ from services.crops.domain.events import (
 from services.crops.domain.physical import (
     LotArrived,
     LotObserved,
+    LotPacked,
     LotShipmentVoided,
     LotShipped,
     LotTransportUpdated,
+    LotUnpacked,
     PhysicalEvent,
     TransportStage,
 )
@@ -139,6 +142,8 @@ class Lot:
         destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
         shipment: set while it is in transit.
+        unit_id: of the logistic unit that it is on; empty when it is on none.
+        corrected: ids of its events that were declared wrong.
         deliveries: made of commitments, by the delivery's id.
         refused_deliveries: why, by the delivery's id.
     """
@@ -174,6 +179,8 @@ class Lot:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     offer: Offer | None = None
     shipment: Shipment | None = None
+    unit_id: str = ""
+    corrected: tuple[str, ...] = ()
 
     @property
     def recalled(self) -> bool:
@@ -281,6 +288,14 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             return replace(lot, custodian_id=event.custodian_id)
         case LotDestroyed():
             return replace(lot, quantity=event.remaining, destroyed=event.remaining.is_zero)
+        case LotCorrected():
+            quantity = lot.quantity if event.quantity is None else event.quantity
+            return replace(
+                lot,
+                quantity=quantity,
+                destroyed=lot.destroyed and quantity.is_zero,
+                corrected=(*lot.corrected, event.event_id),
+            )
         case _:
             return _moved(lot, event)
 
@@ -300,7 +315,7 @@ def replay_from(lot: Lot, events: Iterable[LotEvent]) -> Lot:
     return lot
 
 
-def _moved(lot: Lot, event: PhysicalEvent) -> Lot:
+def _moved(lot: Lot, event: PhysicalEvent) -> Lot:  # noqa: PLR0911 - one for each kind of event
     match event:
         case LotShipped():
             shipment = Shipment(
@@ -313,6 +328,10 @@ def _moved(lot: Lot, event: PhysicalEvent) -> Lot:
             return replace(lot, custodian_id=event.receiver_id, shipment=None)
         case LotTransportUpdated() if lot.shipment is not None:
             return replace(lot, shipment=replace(lot.shipment, stage=event.stage))
+        case LotPacked():
+            return replace(lot, unit_id=event.unit_id)
+        case LotUnpacked():
+            return replace(lot, unit_id="")
         case LotTransportUpdated() | LotObserved():
             return lot
 

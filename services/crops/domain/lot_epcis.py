@@ -3,6 +3,8 @@
 Source: design of traceability; CBV 2.0 for steps and dispositions.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,7 +12,9 @@ from chassis.quantity import Quantity
 from services.crops.domain.epcis import model as m
 from services.crops.domain.epcis.context import GS1_CONTEXT
 from services.crops.domain.epcis.jsontext import Json
+from services.crops.domain.epcis.times import Timestamp
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
     LotDestroyed,
     LotEvent,
@@ -91,6 +95,32 @@ def visibility_event(  # noqa: PLR0911 - one for each kind of event
                 extensions=_reason(event.reason),
             )
     return None
+
+
+def declared_wrong(
+    wrong: m.BusinessEvent,
+    correction: LotCorrected,
+    correctives: Sequence[m.BusinessEvent],
+    recorded_at: datetime,
+) -> m.BusinessEvent:
+    """An event again, with the declaration that it was an error: it has the same id, and stands beside it.
+
+    Args:
+        wrong: as it was told first.
+        correctives: what says what was right, as far as partners see it.
+        recorded_at: when the correction was recorded.
+    """
+    held = correction.quantity
+    declaration = m.ErrorDeclaration(
+        declaration_time=Timestamp.of(correction.at),
+        reason="incorrect_data" if held or correctives else "did_not_occur",
+        corrective_event_ids=tuple(each.event_id for each in correctives if each.event_id) or None,
+        extensions={
+            **_reason(correction.reason),
+            **({"greenledger:correctedQuantity": f"{held.text} {held.unit}"} if held else {}),
+        },
+    )
+    return replace(wrong, error_declaration=declaration, record_time=Timestamp.of(recorded_at))
 
 
 def _minted(event_id: str, recorded_at: datetime, event: LotMinted) -> m.ObjectEvent:

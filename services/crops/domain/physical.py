@@ -115,4 +115,45 @@ class LotObserved:
     at: datetime
 
 
-PhysicalEvent = LotShipped | LotShipmentVoided | LotArrived | LotTransportUpdated | LotObserved
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A lot that was put on a unit or taken off, and what it held."""
+
+    lot_id: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotPacked:
+    """The lot was put on a logistic unit, perhaps with others; each lot's history has the whole of it.
+
+    Args:
+        packing_id: of what was done, the same in every history.
+        unit_id: SSCC, the canonical GS1 Digital Link.
+    """
+
+    lot_id: str
+    packing_id: str
+    unit_id: str
+    contents: tuple[Packed, ...]
+    packed_by: str
+    occasion: Occasion
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotUnpacked:
+    """The lot was taken off a logistic unit, perhaps with others; see `LotPacked`."""
+
+    lot_id: str
+    packing_id: str
+    unit_id: str
+    contents: tuple[Packed, ...]
+    unpacked_by: str
+    occasion: Occasion
+    at: datetime
+
+
+PhysicalEvent = (
+    LotPacked | LotUnpacked | LotShipped | LotShipmentVoided | LotArrived | LotTransportUpdated | LotObserved
+)

@@ -12,9 +12,11 @@ from services.crops.domain.occasion import Document, Occasion
 from services.crops.domain.physical import (
     LotArrived,
     LotObserved,
+    LotPacked,
     LotShipmentVoided,
     LotShipped,
     LotTransportUpdated,
+    LotUnpacked,
     PhysicalEvent,
     Reading,
     SensorType,
@@ -31,6 +33,9 @@ _MEASURED: Final = {
 def tell(event_id: str, recorded_at: datetime, event: PhysicalEvent) -> m.BusinessEvent:
     """A physical fact as a visibility event."""
     occasion = event.occasion
+    if isinstance(event, LotPacked | LotUnpacked):
+        # Each lot's history has the fact with an id of its own; to partners it is one event, of one id.
+        event_id = event.packing_id
     telling = Telling(event_id, recorded_at, occasion.time, occasion.utc_offset)
     match event:
         case LotShipped():
@@ -39,6 +44,7 @@ def tell(event_id: str, recorded_at: datetime, event: PhysicalEvent) -> m.Busine
                 amount(event.lot_id, event.quantity),
                 biz_step="shipping",
                 disposition="in_transit",
+                extensions={"greenledger:logisticUnit": event.unit_id} if event.unit_id else {},
                 **_parties(event.from_id, event.to_id),
                 **_where(occasion, event.shipment_id),
             )
@@ -66,6 +72,16 @@ def tell(event_id: str, recorded_at: datetime, event: PhysicalEvent) -> m.Busine
                 biz_step=event.stage.value.lower(),
                 disposition="in_transit",
                 **_where(occasion, event.shipment_id),
+            )
+        case LotPacked() | LotUnpacked():
+            packed = isinstance(event, LotPacked)
+            return telling.aggregation(
+                "ADD" if packed else "DELETE",
+                event.unit_id,
+                tuple(amount(each.lot_id, each.quantity) for each in event.contents),
+                biz_step="packing" if packed else "unpacking",
+                disposition="in_progress",
+                **_where(occasion),
             )
         case LotObserved():
             return telling.object(

@@ -17,23 +17,39 @@ from services.crops.domain.physical import (
     LotTransportUpdated,
     TransportStage,
 )
-from services.crops.domain.transfer import require_no_transfer, require_not_in_transit, require_uncommitted
+from services.crops.domain.transfer import (
+    require_no_transfer,
+    require_not_in_transit,
+    require_not_in_unit,
+    require_uncommitted,
+)
 
 
 def ship(
-    lot: Lot, *, shipment_id: str, actor: str, to_id: str, occasion: Occasion, now: datetime
+    lot: Lot,
+    *,
+    shipment_id: str,
+    actor: str,
+    to_id: str,
+    occasion: Occasion,
+    now: datetime,
+    unit_id: str = "",
 ) -> LotShipped:
     """Send a lot, also to another place of one's own.
 
     A held or recalled lot may be sent, since such goods are brought back, with what of it is committed.
 
+    Args:
+        unit_id: of the logistic unit that it is sent with; empty when it is sent alone.
+
     Raises:
         PermissionDenied: NOT_CUSTODIAN.
-        FailedPrecondition: LOT_IN_TRANSIT, LOT_EMPTY, LOT_DESTROYED, TRANSFER_UNDER_WAY or OFFER_OPEN;
-            QUANTITY_COMMITTED unless it is held or recalled.
+        FailedPrecondition: LOT_IN_TRANSIT, LOT_IN_UNIT, LOT_EMPTY, LOT_DESTROYED, TRANSFER_UNDER_WAY or
+            OFFER_OPEN; QUANTITY_COMMITTED unless it is held or recalled.
         InvalidArgument: as `occasion.checked`.
     """
     require_custodian(lot, actor)
+    _require_with(lot, unit_id)
     require_not_in_transit(lot)
     require_something(lot)
     require_no_transfer(lot)
@@ -45,7 +61,7 @@ def ship(
         from_id=actor,
         to_id=to_id,
         quantity=lot.quantity,
-        unit_id="",
+        unit_id=unit_id,
         occasion=checked(occasion, now),
         at=now,
     )
@@ -97,16 +113,18 @@ def receive(
     quantity: Quantity | None,
     occasion: Occasion,
     now: datetime,
+    unit_id: str = "",
 ) -> LotArrived:
     """Take what arrived into custody, in any state of the lot.
 
     Args:
         shipment_id: empty for goods that nobody announced; only their owner takes such.
         quantity: as counted; None is as it was sent.
+        unit_id: of the logistic unit that it arrived with; empty when it arrived alone.
 
     Raises:
         PermissionDenied: NOT_ADDRESSEE, it was sent to someone else; NOT_OWNER of goods not announced.
-        FailedPrecondition: SHIPMENT_NOT_UNDER_WAY; of goods not announced LOT_IN_TRANSIT,
+        FailedPrecondition: SHIPMENT_NOT_UNDER_WAY or LOT_IN_UNIT; of goods not announced LOT_IN_TRANSIT,
             TRANSFER_UNDER_WAY or OFFER_OPEN.
         InvalidArgument: as `occasion.checked`.
     """
@@ -120,6 +138,7 @@ def receive(
     else:
         _require_unannounced(lot, actor)
         sender, sent = lot.custodian_id, lot.quantity
+    _require_with(lot, unit_id)
     return LotArrived(
         lot_id=lot.lot_id,
         shipment_id=shipment_id,
@@ -141,6 +160,12 @@ def require_custodian(lot: Lot, actor: str) -> None:
         raise PermissionDenied(
             "NOT_CUSTODIAN", f"Lot {lot.lot_id} is in someone else's custody.", resource=("lot", lot.lot_id)
         )
+
+
+def _require_with(lot: Lot, unit_id: str) -> None:
+    """A lot on a unit moves with it, and so with all that is on it."""
+    if lot.unit_id != unit_id:
+        require_not_in_unit(lot)
 
 
 def _shipment(lot: Lot, shipment_id: str) -> Shipment:

@@ -23,11 +23,13 @@ from chassis.testing import eventually
 from greenledger.events.v1.event_pb2 import Event
 from services.crops.adapters.db import ProjectedLots
 from services.crops.adapters.events import UPCASTERS
+from services.crops.adapters.lot_histories import StoredLotHistories
 from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.physical_grpc import PhysicalCommands
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.correct_lot import CorrectLot
 from services.crops.application.deliver_committed import DeliverCommitted
 from services.crops.application.handover import (
     AcceptOffer,
@@ -46,6 +48,7 @@ from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
 from services.crops.application.transform_lots import MergeLots, TransformLots
+from services.crops.application.units import PackUnit, ReceiveUnit, ShipUnit, UnpackUnit
 from services.crops.application.views import LotView
 from tests.integration.crops.fakes import FakeDirectory, FakeNotifier
 from tests.unit.crops.lots import BUYER, GROWER, harvest
@@ -107,6 +110,11 @@ class Crops:
             transport=RecordTransport(database, self.lots, clock),
             receive=ReceiveLot(database, self.lots, clock),
             observe=ObserveLot(database, self.lots, clock),
+            correct=CorrectLot(database, self.lots, clock, StoredLotHistories(self.store)),
+            pack=PackUnit(database, self.lots, clock, ids),
+            unpack=UnpackUnit(database, self.lots, clock, ids),
+            ship_unit=ShipUnit(database, self.lots, clock, ids),
+            receive_unit=ReceiveUnit(database, self.lots, clock, ids),
         )
         self.read = ReadLots(self.queries, self.lots)
 

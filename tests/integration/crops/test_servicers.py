@@ -49,6 +49,7 @@ def command_servicer(crops: Crops) -> CommandServicer:
         crops.accept,
         crops.reject,
         crops.withdraw,
+        crops.deliver,
         crops.physical,
     )
 

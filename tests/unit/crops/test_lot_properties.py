@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from chassis.quantity import PLACES, Quantity
 from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.snapshots import decode_lot, encode_lot
 from services.crops.domain.commitment import commit, release
+from services.crops.domain.correction import correct
 from services.crops.domain.delivery import Delivery, deliver, refused
 from services.crops.domain.events import (
     LotEvent,
@@ -29,10 +31,14 @@ from services.crops.domain.handover import accept_custody, accept_ownership, off
 from services.crops.domain.harvest import mint
 from services.crops.domain.hold import destroy, hold, release_hold, release_recall
 from services.crops.domain.lot import Commitment, Lot, LotState, evolve, replay, replay_from
+from services.crops.domain.observation import observe
+from services.crops.domain.occasion import Occasion
 from services.crops.domain.recall import recall
+from services.crops.domain.shipment import receive, ship, void_shipment
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, cancel_transfer, complete_transfer
 from services.crops.domain.transform import Input, Output, Transformation, merge, transform
+from services.crops.domain.unit import pack, unpack
 from tests.unit.crops.lots import GROWER, NOW, harvest
 
 OWNERS = [GROWER, "buyer-a", "buyer-b"]
@@ -61,13 +67,20 @@ commands = st.lists(
                 "deliver",
                 "deliver",
                 "recall",
+                "correct",
+                "ship",
+                "void",
+                "arrive",
+                "observe",
+                "pack",
+                "unpack",
             ]
         ),
         st.integers(0, 30),
         st.sampled_from(OWNERS),
         st.lists(st.tuples(amounts, st.sampled_from(UNITS)), min_size=1, max_size=3),
     ),
-    max_size=25,
+    max_size=30,
 )
 
 
@@ -78,6 +91,7 @@ class World:
     histories: dict[str, list[LotEvent]] = field(default_factory=dict)
     lots: dict[str, Lot] = field(default_factory=dict)
     lost: Decimal = Decimal(0)
+    declared: Decimal = Decimal(0)
     standing: dict[tuple[str, str], Decimal] = field(default_factory=dict)
 
     def record(self, event: LotEvent) -> None:
@@ -153,7 +167,58 @@ class World:
         for event in [*own, *new]:
             self.record(event)
 
-    def do(  # noqa: PLR0912 - one for each command
+    def move(self, command: str, lot: Lot, who: str, now: datetime) -> None:
+        """What physically happens to the lot, or to all on its unit."""
+        addressee = lot.shipment.to_id if lot.shipment else who
+        actor = addressee if command == "arrive" else lot.custodian_id
+        told: dict[str, Any] = {"actor": actor, "occasion": Occasion(NOW), "now": now}
+        unit = {"unit_id": lot.unit_id}
+        shipment = {"shipment_id": lot.shipment.shipment_id if lot.shipment else ""}
+        together = [other for other in self.lots.values() if lot.unit_id and other.unit_id == lot.unit_id]
+        packing = {"packing_id": f"p{self.count}"}
+        facts: list[LotEvent]
+        match command:
+            case "ship":
+                shipment = {"shipment_id": f"s{self.count}"}
+                to_id = OWNERS[self.count % 3]
+                facts = [ship(each, to_id=to_id, **shipment, **unit, **told) for each in together or [lot]]
+            case "void":
+                facts = [void_shipment(each, reason="r", **shipment, **told) for each in together or [lot]]
+            case "arrive":
+                facts = [
+                    receive(each, quantity=None, **shipment, **unit, **told) for each in together or [lot]
+                ]
+            case "observe":
+                facts = [observe(lot, cooling=True, readings=[], **told)]
+            case "pack":
+                on = f"unit-{self.count % 2}"
+                inside = [other for other in self.lots.values() if other.unit_id == on]
+                free = [other for other in self.lots.values() if other.state is LotState.ACTIVE]
+                mine = [other for other in free if other.custodian_id == actor and not other.unit_id]
+                facts = [fact for _, fact in pack(mine or [lot], inside, unit_id=on, **packing, **told)]
+            case _:
+                on = lot.unit_id or "unit-none"
+                facts = [fact for _, fact in unpack([lot], unit_id=on, **packing, **told)]
+        for fact in facts:
+            self.record(fact)
+
+    def correct(self, lot: Lot, amount: Quantity, now: datetime) -> None:
+        history = [f"e{number}" for number in range(lot.version)]
+        event = correct(
+            lot,
+            history=history,
+            event_id=history[len(lot.corrected) % lot.version],
+            reason="r",
+            corrective_event_ids=[],
+            quantity=amount,
+            actor=lot.owner_id,
+            is_operator=False,
+            now=now,
+        )
+        self.record(event)
+        self.declared += self.lots[lot.lot_id].quantity.amount - lot.quantity.amount
+
+    def do(  # noqa: PLR0912, PLR0915 - one for each command
         self, command: str, which: int, who: str, wanted: list[tuple[Decimal, str]]
     ) -> None:
         lot = list(self.lots.values())[which % len(self.lots)]
@@ -186,6 +251,10 @@ class World:
                     self.record(part)
             case "merge" | "cook":
                 self.make(command, lot, wanted, now)
+            case "correct":
+                self.correct(lot, Quantity(*wanted[0]), now)
+            case "ship" | "void" | "arrive" | "observe" | "pack" | "unpack":
+                self.move(command, lot, who, now)
             case "destroy":
                 gone = destroy(
                     lot, Quantity(*wanted[0]), actor=lot.owner_id, is_operator=False, reason="r", now=now
@@ -272,7 +341,7 @@ def test_quantity_is_conserved_over_any_history(
     history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity
 ) -> None:
     world = lived(history, total)
-    left = total.amount - world.lost
+    left = total.amount - world.lost + world.declared
     assert sum(lot.quantity.amount for lot in world.lots.values()) == left
     free = sum(lot.uncommitted.amount for lot in world.lots.values())
     assert free + sum(world.standing.values()) == left
@@ -306,6 +375,19 @@ def test_what_came_of_a_recalled_lot_is_recalled(
     for lot in world.lots.values():
         if any(world.lots[parent].state is LotState.RECALLED for parent in lot.parent_lot_ids):
             assert lot.state is LotState.RECALLED
+
+
+@settings(deadline=None)
+@given(commands, totals)
+def test_what_is_on_a_unit_is_where_the_unit_is(
+    history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity
+) -> None:
+    world = lived(history, total)
+    for unit_id in {lot.unit_id for lot in world.lots.values() if lot.unit_id}:
+        on_it = [lot for lot in world.lots.values() if lot.unit_id == unit_id]
+        assert len({(lot.custodian_id, lot.shipment and lot.shipment.shipment_id) for lot in on_it}) == 1
+    for lot in world.lots.values():
+        assert lot.shipment is None or lot.shipment.from_id == lot.custodian_id
 
 
 @settings(deadline=None)

@@ -298,6 +298,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The lot is not under way, or in another shipment."""
     ERROR_REASON_SENSOR_READING_INVALID: _ErrorReason.ValueType  # 42
     """A reading contradicts itself or has no such unit; the violations say which."""
+    ERROR_REASON_LOT_IN_UNIT: _ErrorReason.ValueType  # 43
+    """The lot is on a logistic unit and moves with it; take it off first."""
+    ERROR_REASON_LOT_NOT_IN_UNIT: _ErrorReason.ValueType  # 44
+    ERROR_REASON_UNIT_EMPTY: _ErrorReason.ValueType  # 45
+    """No lot is on the logistic unit."""
+    ERROR_REASON_UNIT_FULL: _ErrorReason.ValueType  # 46
+    """No more lots fit on the logistic unit."""
+    ERROR_REASON_LOT_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 47
+    """The lot has no such event."""
+    ERROR_REASON_EVENT_CORRECTED: _ErrorReason.ValueType  # 48
+    """The event was declared wrong before."""
     ERROR_REASON_COMMITMENT_NOT_FOUND: _ErrorReason.ValueType  # 58
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
@@ -375,6 +386,17 @@ ERROR_REASON_SHIPMENT_NOT_UNDER_WAY: ErrorReason.ValueType  # 41
 """The lot is not under way, or in another shipment."""
 ERROR_REASON_SENSOR_READING_INVALID: ErrorReason.ValueType  # 42
 """A reading contradicts itself or has no such unit; the violations say which."""
+ERROR_REASON_LOT_IN_UNIT: ErrorReason.ValueType  # 43
+"""The lot is on a logistic unit and moves with it; take it off first."""
+ERROR_REASON_LOT_NOT_IN_UNIT: ErrorReason.ValueType  # 44
+ERROR_REASON_UNIT_EMPTY: ErrorReason.ValueType  # 45
+"""No lot is on the logistic unit."""
+ERROR_REASON_UNIT_FULL: ErrorReason.ValueType  # 46
+"""No more lots fit on the logistic unit."""
+ERROR_REASON_LOT_EVENT_NOT_FOUND: ErrorReason.ValueType  # 47
+"""The lot has no such event."""
+ERROR_REASON_EVENT_CORRECTED: ErrorReason.ValueType  # 48
+"""The event was declared wrong before."""
 ERROR_REASON_COMMITMENT_NOT_FOUND: ErrorReason.ValueType  # 58
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
@@ -427,6 +449,7 @@ class Lot(_message.Message):
     CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
     OFFER_FIELD_NUMBER: _builtins.int
     SHIPMENT_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     """The traceability lot code: an opaque string, given once (21 CFR 1.1320)."""
@@ -446,6 +469,8 @@ class Lot(_message.Message):
     """Why it is held back; empty when it is not."""
     custodian_id: _builtins.str
     """Who has the goods, be it that they belong to someone else."""
+    unit_id: _builtins.str
+    """SSCC, as GS1 Digital Link, of the logistic unit that it is on; empty when it is on none."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """What was not taken out, committed or not."""
@@ -510,10 +535,11 @@ class Lot(_message.Message):
         custodian_id: _builtins.str = ...,
         offer: Global___Offer | None = ...,
         shipment: Global___Shipment | None = ...,
+        unit_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "offer", b"offer", "origin", b"origin", "quantity", b"quantity", "shipment", b"shipment", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "custodian_id", b"custodian_id", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "offer", b"offer", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "shipment", b"shipment", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "custodian_id", b"custodian_id", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "offer", b"offer", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "shipment", b"shipment", "state", b"state", "transfer_count", b"transfer_count", "unit_id", b"unit_id", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1629,6 +1655,261 @@ class ObserveLotRequest(_message.Message):
 Global___ObserveLotRequest: _TypeAlias = ObserveLotRequest  # noqa: Y015
 
 @_typing.final
+class PackUnitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "occasion", b"occasion", "request_id", b"request_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackUnitRequest: _TypeAlias = PackUnitRequest  # noqa: Y015
+
+@_typing.final
+class PackUnitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOTS_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """As GS1 Digital Link."""
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        lots: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lots", b"lots", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackUnitResponse: _TypeAlias = PackUnitResponse  # noqa: Y015
+
+@_typing.final
+class UnpackUnitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Default all that are on it."""
+
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "occasion", b"occasion", "request_id", b"request_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnpackUnitRequest: _TypeAlias = UnpackUnitRequest  # noqa: Y015
+
+@_typing.final
+class UnpackUnitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOTS_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        lots: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lots", b"lots", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnpackUnitResponse: _TypeAlias = UnpackUnitResponse  # noqa: Y015
+
+@_typing.final
+class ShipUnitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
+    to_id: _builtins.str
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "request_id", b"request_id", "to_id", b"to_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShipUnitRequest: _TypeAlias = ShipUnitRequest  # noqa: Y015
+
+@_typing.final
+class ShipUnitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    LOTS_FIELD_NUMBER: _builtins.int
+    shipment_id: _builtins.str
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        shipment_id: _builtins.str = ...,
+        lots: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lots", b"lots", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShipUnitResponse: _TypeAlias = ShipUnitResponse  # noqa: Y015
+
+@_typing.final
+class ReceiveUnitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
+    shipment_id: _builtins.str
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "request_id", b"request_id", "shipment_id", b"shipment_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveUnitRequest: _TypeAlias = ReceiveUnitRequest  # noqa: Y015
+
+@_typing.final
+class ReceiveUnitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        lots: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lots", b"lots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveUnitResponse: _TypeAlias = ReceiveUnitResponse  # noqa: Y015
+
+@_typing.final
+class CorrectLotEventRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRECTIVE_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    event_id: _builtins.str
+    """The event of the lot that was wrong."""
+    reason: _builtins.str
+    @_builtins.property
+    def corrective_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Events of the lot that say what was right."""
+
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """What the lot holds now, if that is other than recorded; not below what is committed."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        corrective_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrective_event_ids", b"corrective_event_ids", "event_id", b"event_id", "lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectLotEventRequest: _TypeAlias = CorrectLotEventRequest  # noqa: Y015
+
+@_typing.final
 class CommitLotQuantityRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1827,6 +2108,7 @@ class ListLotsRequest(_message.Message):
     PRODUCT_CODE_FIELD_NUMBER: _builtins.int
     LOT_CODE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
     owner_id: _builtins.str
@@ -1835,6 +2117,8 @@ class ListLotsRequest(_message.Message):
     product_code: _builtins.str
     lot_code: _builtins.str
     state: Global___LotState.ValueType
+    unit_id: _builtins.str
+    """SSCC of a logistic unit, in any form."""
     def __init__(
         self,
         *,
@@ -1845,10 +2129,11 @@ class ListLotsRequest(_message.Message):
         product_code: _builtins.str = ...,
         lot_code: _builtins.str = ...,
         state: Global___LotState.ValueType = ...,
+        unit_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grower_id", b"grower_id", "lot_code", b"lot_code", "owner_id", b"owner_id", "page_size", b"page_size", "page_token", b"page_token", "product_code", b"product_code", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grower_id", b"grower_id", "lot_code", b"lot_code", "owner_id", b"owner_id", "page_size", b"page_size", "page_token", b"page_token", "product_code", b"product_code", "state", b"state", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1915,6 +2200,7 @@ class LotEvent(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
     REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    CORRECTED_BY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     version: _builtins.int
     type: _builtins.str
@@ -1924,6 +2210,8 @@ class LotEvent(_message.Message):
     """The fact in one line for people."""
     owner_id: _builtins.str
     reference_document: _builtins.str
+    corrected_by: _builtins.str
+    """The event that declared this one wrong; empty while it stands."""
     @_builtins.property
     def recorded_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -1940,10 +2228,11 @@ class LotEvent(_message.Message):
         quantity: _quantity_pb2.Quantity | None = ...,
         owner_id: _builtins.str = ...,
         reference_document: _builtins.str = ...,
+        corrected_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "recorded_time", b"recorded_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "event_id", b"event_id", "owner_id", b"owner_id", "quantity", b"quantity", "recorded_time", b"recorded_time", "reference_document", b"reference_document", "summary", b"summary", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "corrected_by", b"corrected_by", "event_id", b"event_id", "owner_id", b"owner_id", "quantity", b"quantity", "recorded_time", b"recorded_time", "reference_document", b"reference_document", "summary", b"summary", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

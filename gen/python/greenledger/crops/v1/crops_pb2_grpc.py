@@ -130,6 +130,31 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
                 _registered_method=True)
+        self.PackUnit = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/PackUnit',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitResponse.FromString,
+                _registered_method=True)
+        self.UnpackUnit = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/UnpackUnit',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitResponse.FromString,
+                _registered_method=True)
+        self.ShipUnit = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ShipUnit',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitResponse.FromString,
+                _registered_method=True)
+        self.ReceiveUnit = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReceiveUnit',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitResponse.FromString,
+                _registered_method=True)
+        self.CorrectLotEvent = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/CorrectLotEvent',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CorrectLotEventRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
         self.CommitLotQuantity = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
@@ -291,6 +316,43 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PackUnit(self, request, context):
+        """Puts lots on a logistic unit, such as a pallet, as who has them all. Until they are taken off they travel with the
+        unit and are neither split nor made into something. Held and recalled lots are not packed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnpackUnit(self, request, context):
+        """Takes lots off a logistic unit, in any state, but not under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShipUnit(self, request, context):
+        """Sends a logistic unit with all lots on it, each as with ShipLot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveUnit(self, request, context):
+        """Takes a logistic unit that arrived into custody with all lots on it, each as with ReceiveLot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CorrectLotEvent(self, request, context):
+        """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. Its owner
+        or an operator may. What the lot holds by it may change, down to what is committed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CommitLotQuantity(self, request, context):
         """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
         it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -411,6 +473,31 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
             'ObserveLot': grpc.unary_unary_rpc_method_handler(
                     servicer.ObserveLot,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'PackUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.PackUnit,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitResponse.SerializeToString,
+            ),
+            'UnpackUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnpackUnit,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitResponse.SerializeToString,
+            ),
+            'ShipUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShipUnit,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitResponse.SerializeToString,
+            ),
+            'ReceiveUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveUnit,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitResponse.SerializeToString,
+            ),
+            'CorrectLotEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectLotEvent,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CorrectLotEventRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
             'CommitLotQuantity': grpc.unary_unary_rpc_method_handler(
@@ -942,6 +1029,141 @@ class CropCommandService:
             target,
             '/greenledger.crops.v1.CropCommandService/ObserveLot',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PackUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/PackUnit',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnpackUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/UnpackUnit',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShipUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ShipUnit',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReceiveUnit',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectLotEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/CorrectLotEvent',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.CorrectLotEventRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
             options,
             channel_credentials,

@@ -68,6 +68,20 @@ class CropCommandServiceStub:
     """
     ObserveLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.ObserveLotRequest, _crops_pb2.Lot]
     """Records that goods were cooled, or what was measured of them. Their custodian or owner may, in any state."""
+    PackUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.PackUnitRequest, _crops_pb2.PackUnitResponse]
+    """Puts lots on a logistic unit, such as a pallet, as who has them all. Until they are taken off they travel with the
+    unit and are neither split nor made into something. Held and recalled lots are not packed.
+    """
+    UnpackUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.UnpackUnitRequest, _crops_pb2.UnpackUnitResponse]
+    """Takes lots off a logistic unit, in any state, but not under way."""
+    ShipUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.ShipUnitRequest, _crops_pb2.ShipUnitResponse]
+    """Sends a logistic unit with all lots on it, each as with ShipLot."""
+    ReceiveUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReceiveUnitRequest, _crops_pb2.ReceiveUnitResponse]
+    """Takes a logistic unit that arrived into custody with all lots on it, each as with ReceiveLot."""
+    CorrectLotEvent: _aio.UnaryUnaryMultiCallable[_crops_pb2.CorrectLotEventRequest, _crops_pb2.Lot]
+    """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. Its owner
+    or an operator may. What the lot holds by it may change, down to what is committed.
+    """
     CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
     """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
     it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -248,6 +262,50 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.ObserveLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
         """Records that goods were cooled, or what was measured of them. Their custodian or owner may, in any state."""
+
+    @_abc_1.abstractmethod
+    def PackUnit(
+        self,
+        request: _crops_pb2.PackUnitRequest,
+        context: _aio.ServicerContext[_crops_pb2.PackUnitRequest, _abc.Awaitable[_crops_pb2.PackUnitResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.PackUnitResponse]:
+        """Puts lots on a logistic unit, such as a pallet, as who has them all. Until they are taken off they travel with the
+        unit and are neither split nor made into something. Held and recalled lots are not packed.
+        """
+
+    @_abc_1.abstractmethod
+    def UnpackUnit(
+        self,
+        request: _crops_pb2.UnpackUnitRequest,
+        context: _aio.ServicerContext[_crops_pb2.UnpackUnitRequest, _abc.Awaitable[_crops_pb2.UnpackUnitResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.UnpackUnitResponse]:
+        """Takes lots off a logistic unit, in any state, but not under way."""
+
+    @_abc_1.abstractmethod
+    def ShipUnit(
+        self,
+        request: _crops_pb2.ShipUnitRequest,
+        context: _aio.ServicerContext[_crops_pb2.ShipUnitRequest, _abc.Awaitable[_crops_pb2.ShipUnitResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.ShipUnitResponse]:
+        """Sends a logistic unit with all lots on it, each as with ShipLot."""
+
+    @_abc_1.abstractmethod
+    def ReceiveUnit(
+        self,
+        request: _crops_pb2.ReceiveUnitRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReceiveUnitRequest, _abc.Awaitable[_crops_pb2.ReceiveUnitResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.ReceiveUnitResponse]:
+        """Takes a logistic unit that arrived into custody with all lots on it, each as with ReceiveLot."""
+
+    @_abc_1.abstractmethod
+    def CorrectLotEvent(
+        self,
+        request: _crops_pb2.CorrectLotEventRequest,
+        context: _aio.ServicerContext[_crops_pb2.CorrectLotEventRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. Its owner
+        or an operator may. What the lot holds by it may change, down to what is committed.
+        """
 
     @_abc_1.abstractmethod
     def CommitLotQuantity(

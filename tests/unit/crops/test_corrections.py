@@ -1,0 +1,81 @@
+"""Declaring an event wrong: by whom, of what, and how the quantity follows."""
+
+from typing import Any
+
+import pytest
+
+from chassis.quantity import Quantity
+from services.crops.domain.correction import correct
+from services.crops.domain.events import LotCorrected
+from services.crops.domain.hold import destroy
+from services.crops.domain.lot import Lot, LotState, evolve
+from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.test_shipments import committed, held, offered, recalled, refusal, under_way
+from tests.unit.crops.test_units import packed
+
+HISTORY = {"minted", "second", "third"}
+
+
+def corrected(state: Lot, quantity: str | None = None, **changes: Any) -> LotCorrected:
+    facts: dict[str, Any] = {
+        "history": HISTORY,
+        "event_id": "minted",
+        "reason": "the scale was off",
+        "corrective_event_ids": [],
+        "quantity": Quantity.of(*quantity.split()) if quantity else None,
+        "actor": GROWER,
+        "is_operator": False,
+        "now": NOW,
+    }
+    return correct(state, **{**facts, **changes})
+
+
+@pytest.mark.parametrize("state", [lot, under_way, packed, lambda: held(lot()), lambda: recalled(lot())])
+@pytest.mark.parametrize(("quantity", "after"), [("90 KGM", "90"), ("110 KGM", "110"), ("95000 GRM", "95")])
+def test_the_lot_holds_what_is_right_in_its_own_unit(state: Any, quantity: str, after: str) -> None:
+    before = state()
+    now = evolve(before, corrected(before, quantity))
+    assert now.quantity == Quantity.of(after, "KGM")
+    assert (now.state, now.shipment, now.unit_id) == (before.state, before.shipment, before.unit_id)
+    assert now.corrected == ("minted",)
+
+
+def test_a_declaration_without_quantity_changes_nothing_else() -> None:
+    now = evolve(lot(), corrected(lot(), corrective_event_ids=["second", "third"]))
+    assert now.quantity == lot().quantity
+    assert corrected(lot(), corrective_event_ids=["second"]).corrective_event_ids == ("second",)
+
+
+def test_a_lot_that_was_destroyed_by_mistake_is_there_again() -> None:
+    gone = destroy(lot(), None, actor=GROWER, is_operator=False, reason="mould", now=NOW)
+    again = evolve(lot(gone), corrected(lot(gone), "40 KGM", event_id="second"))
+    assert (again.state, again.quantity.text) == (LotState.ACTIVE, "40")
+    assert evolve(again, corrected(again, "0 KGM", event_id="third")).state is LotState.EMPTY
+
+
+@pytest.mark.parametrize(
+    ("state", "quantity", "changes", "reason"),
+    [
+        (lot, None, {"actor": BUYER}, "NOT_OWNER"),
+        (lot, None, {"actor": STRANGER}, "NOT_OWNER"),
+        (lot, None, {"event_id": "of another lot"}, "LOT_EVENT_NOT_FOUND"),
+        (lot, None, {"corrective_event_ids": ["of another lot"]}, "LOT_EVENT_NOT_FOUND"),
+        (lot, None, {"corrective_event_ids": ["minted"]}, "LOT_EVENT_NOT_FOUND"),
+        (lot, "3 LTR", {}, "UNIT_MISMATCH"),
+        (lambda: committed(lot()), "0.999999 KGM", {}, "QUANTITY_COMMITTED"),
+        (lambda: offered(lot()), "90 KGM", {}, "OFFER_OPEN"),
+        (lambda: lot(corrected(lot())), None, {}, "EVENT_CORRECTED"),
+    ],
+)
+def test_what_is_refused(state: Any, quantity: str | None, changes: dict[str, Any], reason: str) -> None:
+    assert refusal(lambda: corrected(state(), quantity, **changes)) == reason
+
+
+def test_what_is_committed_is_the_least_that_it_holds_and_operators_may_say_so() -> None:
+    event = corrected(committed(lot()), "1 KGM", actor=STRANGER, is_operator=True)
+    after = evolve(committed(lot()), event)
+    assert (after.quantity.text, after.uncommitted.is_zero) == ("1", True)
+
+
+def test_a_declaration_alone_is_made_even_while_the_lot_is_offered() -> None:
+    assert corrected(offered(lot())).quantity is None
