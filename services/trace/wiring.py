@@ -1,5 +1,8 @@
 """Where the objects of trace meet."""
 
+from datetime import timedelta
+
+from chassis.background import Every
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from chassis.wakeup import Watchers
@@ -8,16 +11,20 @@ from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.graph_writer import PostgresGraphWriter
 from services.trace.adapters.grpc import TraceServicer
 from services.trace.adapters.kafka import subscriptions
+from services.trace.adapters.recall_alarm import RecallAlarm
 from services.trace.adapters.recall_db import PostgresRecallReader
 from services.trace.adapters.recall_grpc import RecallServicer
 from services.trace.adapters.recall_kafka import with_recalls
 from services.trace.adapters.recall_settings import deadlines_from_environment
 from services.trace.adapters.recall_writer import PostgresRecallWriter
 from services.trace.adapters.scope import PostgresScopeReader
+from services.trace.application.find_stalled import FindStalledRecalls
 from services.trace.application.learn import Learn
 from services.trace.application.recall_scope import RecallScopes
 from services.trace.application.recalls import Recalls
 from services.trace.application.trace_goods import TraceGoods
+
+_LOOK = timedelta(seconds=15)
 
 
 def wire(runtime: Runtime) -> Service:
@@ -45,4 +52,5 @@ def wire(runtime: Runtime) -> Service:
             ),
         ],
         subscriptions=with_recalls(subscriptions(learn), PostgresRecallWriter(runtime.database, news)),
+        background=[Every("trace.stalled_recalls", FindStalledRecalls(recalls, RecallAlarm()), _LOOK)],
     )

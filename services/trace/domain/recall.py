@@ -132,7 +132,9 @@ class Recall:
             return RecallState.DRILL
         if self.call.released_at is not None:
             return RecallState.RELEASED
-        if self.progress and not any(each.count.outstanding for each in self.progress):
+        # What it reached is known only once the call itself was heard of.
+        known = bool(self.call.root_lot_id) and bool(self.progress)
+        if known and not any(each.count.outstanding for each in self.progress):
             return RecallState.COMPLETE
         return RecallState.RUNNING
 

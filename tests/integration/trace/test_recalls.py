@@ -33,6 +33,7 @@ from services.trace.adapters.kafka import subscriptions
 from services.trace.adapters.recall_db import PostgresRecallReader
 from services.trace.adapters.recall_kafka import with_recalls
 from services.trace.adapters.recall_writer import PostgresRecallWriter
+from services.trace.application.find_stalled import FindStalledRecalls
 from services.trace.application.learn import Learn
 from services.trace.application.recalls import Recalls, mark_of
 from services.trace.domain.recall import DEADLINES, Entry, EntryKind, EntryState, Recall, RecallState
@@ -400,3 +401,38 @@ async def test_who_watches_sees_each_step_and_the_end(recalling: Recalling):
     assert (seen[-1].state, table(seen[-1])) == (RecallState.COMPLETE, ALL_DONE)
     resumed = [told async for told in recalling.ask.watch(R1, mark_of(seen[-1]))]
     assert resumed == []
+
+
+class Heard:
+    """What operators are told."""
+
+    def __init__(self) -> None:
+        self.counts: Mapping[EntryKind, int] = {}
+        self.begun: list[tuple[str, str]] = []
+
+    def stalled(self, recalls: Mapping[EntryKind, int]) -> None:
+        self.counts = recalls
+
+    def begun_to_stall(self, recall: Recall, kind: EntryKind) -> None:
+        self.begun.append((recall.call.recall_id, kind.name))
+
+
+async def test_a_stall_is_told_once_until_it_is_over(recalling: Recalling):
+    tale, heard = before_the_recall(), Heard()
+    tale.lot_recalled("a", "a")
+    tale.lot_recalled("a1", "a")
+    await recalling.hear(tale.events)
+    find = FindStalledRecalls(recalling.ask, heard)
+    recalling.clock.advance(tale.events[-2].occurred_time - START)
+    await find()
+    assert set(heard.counts.values()) == {0}
+    recalling.clock.advance(DEADLINES[EntryKind.STOCK] + timedelta(seconds=1))
+    for _ in range(2):
+        await find()
+    assert heard.begun == [(R1, "STOCK")]
+    assert {kind.name for kind, count in heard.counts.items() if count} == {"STOCK"}
+    begun = len(tale.events)
+    tale.blocked("s1", "v1", "a1")
+    await recalling.hear(tale.events[begun:])
+    await find()
+    assert heard.counts[EntryKind.STOCK] == 0

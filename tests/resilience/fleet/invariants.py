@@ -17,6 +17,7 @@ from services.inventory.adapters.kafka import recalls
 from services.notifications.adapters.kafka import RECALL_REFUND, Subscriptions
 from services.notifications.adapters.recalls import recall_subscriptions
 from services.trace.adapters.kafka import subscriptions as trace_subscriptions
+from services.trace.adapters.recall_kafka import with_recalls
 from services.trace.domain.orders import OrderState
 
 _NOBODY: Any = None
@@ -27,7 +28,7 @@ _CONSUMERS: dict[str, list[Subscription[Any]]] = {
     "catalog": quarantine_subscriptions(_NOBODY),
     "inventory": [recalls(_NOBODY)],
     "notifications": [*Subscriptions(_NOBODY, _NOBODY).all(), *recall_subscriptions(_NOBODY)],
-    "trace": trace_subscriptions(_NOBODY),
+    "trace": with_recalls(trace_subscriptions(_NOBODY), _NOBODY),
 }
 CONSUMED = {name: {entry.topic for entry in entries} for name, entries in _CONSUMERS.items()}
 """Topics by consumer, from the services' own declarations."""

@@ -31,9 +31,9 @@ CLOSED = {EntryKind.STOCK: Count(3, 2, 1)}
         (CALL, CLOSED, RecallState.COMPLETE, False),
         (ENDED, OPEN, RecallState.RELEASED, False),
         (Call(recall_id="", root_lot_id="l"), OPEN, RecallState.DRILL, False),
-        (Call(recall_id="r"), OPEN, RecallState.RUNNING, False),
+        (Call(recall_id="r"), CLOSED, RecallState.RUNNING, False),
     ],
-    ids=["running", "complete", "released", "drill", "not heard of yet"],
+    ids=["running", "complete", "released", "drill", "only its effects were heard of"],
 )
 def test_a_recall_has_one_state_and_stalls_only_while_it_is_waited_for(call, counts, state, stalled):
     recall = Recall(call, progress_of(call, counts, DEADLINES, LATE))
