@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import chain, takewhile
+from functools import partial
+from itertools import accumulate, chain, takewhile
 
 from chassis.database import Database, Transaction
 from chassis.errors import AlreadyExists, NotFound
 from chassis.eventstore import EventStore, RecordedEvent, Repository, Snapshot, StreamAppend
 from chassis.outbox import Outbox
+from chassis.wakeup import Watchers
 from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.findings import FINDING_COLUMNS, finding_row
 from services.crops.adapters.kafka import publication
@@ -16,7 +18,7 @@ from services.crops.adapters.units import lots_on, move
 from services.crops.application.ports import Change
 from services.crops.domain.epcis.findings import Finding
 from services.crops.domain.events import LotEvent, LotMinted
-from services.crops.domain.lot import Lot, replay
+from services.crops.domain.lot import Lot, evolve, replay
 from services.crops.domain.telling import urn
 
 LOT_CODE_V1 = """
@@ -45,6 +47,7 @@ UPDATE lot_code SET parent_lot_id = (SELECT min(parent_id) FROM lot_parent WHERE
 CREATE INDEX lot_code_parent_idx ON lot_code (parent_lot_id) WHERE parent_lot_id IS NOT NULL;
 DROP TABLE lot_parent;
 """
+_PAGE = 100  # states read at a time by those who watch
 _DESCEND = "INSERT INTO lot_parent (parent_id, child_id) SELECT * FROM unnest($1::text[], $2::text[])"
 _REGISTER = """
 INSERT INTO lot_code (assigner_id, lot_code, lot_id)
@@ -70,8 +73,9 @@ SELECT lot_id FROM descendant ORDER BY lot_id
 class EventSourcedLots:
     """Implements `Lots`: events, lot codes and publications in one transaction."""
 
-    def __init__(self, database: Database, store: EventStore, outbox: Outbox) -> None:
+    def __init__(self, database: Database, store: EventStore, outbox: Outbox, changes: Watchers) -> None:
         self._database = database
+        self._changes = changes
         self._store = store
         self._outbox = outbox
         self._repository = Repository(store, LOT)
@@ -101,6 +105,10 @@ class EventSourcedLots:
             raise _unknown(lot_id)
         return loaded.state
 
+    async def further(self, lot: Lot) -> Sequence[Lot]:
+        recorded = await self._store.read_stream(stream_of(lot.lot_id), after=lot.version, limit=_PAGE)
+        return list(accumulate(map(decode, recorded), evolve, initial=lot))[1:]
+
     async def descendants(self, lot_id: str) -> Sequence[Lot]:
         rows = await self._database.fetch(_DESCENDANTS, lot_id)
         return [await self.load(row["lot_id"]) for row in rows]
@@ -121,6 +129,7 @@ class EventSourcedLots:
             await self._outbox.publish(tx, [told for event in events if (told := publication(event))])
             for change in changes:
                 await self._snapshot(change)
+                self._database.after_commit(partial(self._changes.changed, change.lot_id))
 
     async def _snapshot(self, change: Change) -> None:
         """Keep the state whenever a history passes another fifty events."""

@@ -107,6 +107,18 @@ OWNERSHIP = ReadTable(
     );
     """,
 )
+CUSTODY = ReadTable(
+    "lot_custody",
+    """
+    CREATE TABLE {table} (
+        lot_id text NOT NULL,
+        version integer NOT NULL,
+        custodian_id text NOT NULL,
+        from_time timestamptz NOT NULL,
+        PRIMARY KEY (lot_id, version)
+    );
+    """,
+)
 HISTORY = ReadTable(
     "lot_history",
     """
@@ -172,7 +184,8 @@ UPDATE {lot_view} SET version = $2, update_time = $3, custodian_id = $4, shipmen
 """
 _UNIT_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3, unit_id = $4 WHERE lot_id = $1"
 _CORRECT_LOT = """
-UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4::numeric, destroyed = destroyed AND $4::numeric = 0
+UPDATE {lot_view}
+SET version = $2, update_time = $3, amount = $4::numeric, destroyed = destroyed AND $4::numeric = 0
 WHERE lot_id = $1
 """
 _CORRECT_HISTORY = "UPDATE {lot_history} SET corrected_by = $3 WHERE lot_id = $1 AND event_id = $2"
@@ -182,6 +195,14 @@ UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, destroyed = $
 _END_OWNERSHIP = "UPDATE {lot_ownership} SET until_time = $3 WHERE lot_id = $1 AND number = $2"
 _BEGIN_OWNERSHIP = """
 INSERT INTO {lot_ownership} (lot_id, number, owner_id, from_time) VALUES ($1, $2, $3, $4)
+"""
+# Nothing where the custodian stays who they are, as with a lot that was sold to who had it.
+_BEGIN_CUSTODY = """
+INSERT INTO {lot_custody} (lot_id, version, custodian_id, from_time)
+SELECT $1::text, $2::integer, $3::text, $4::timestamptz
+WHERE $3::text IS DISTINCT FROM (
+    SELECT custodian_id FROM {lot_custody} WHERE lot_id = $1 ORDER BY version DESC LIMIT 1
+)
 """
 _ADD_HISTORY = """
 INSERT INTO {lot_history} (
@@ -213,11 +234,13 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
         case LotMinted():
             yield _INSERT_LOT, _lot_row(event)
             yield _BEGIN_OWNERSHIP, (event.lot_id, 0, event.owner_id, event.at)
+            yield _BEGIN_CUSTODY, (event.lot_id, 1, event.owner_id, event.at)
         case LotTransferred():
             number = event.transfer_number
             yield _TRANSFER_LOT, (*at, event.new_owner_id, number, event.custodian_id)
             yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
             yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
+            yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.custodian_id, event.at)
         case LotSplit(remaining=remaining):
             yield _USE_LOT, (*at, remaining.amount, remaining.unit)
         case LotTransformed(own=own):
@@ -242,6 +265,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _OFFER_LOT, (*at, None, None)
         case LotCustodyChanged():
             yield _CUSTODY_LOT, (*at, event.custodian_id)
+            yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.custodian_id, event.at)
         case LotDestroyed():
             yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
         case LotCorrected():
@@ -251,6 +275,8 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _TOUCH_LOT, at
         case _:
             yield _moved(at, event)
+            if isinstance(event, LotArrived):
+                yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.receiver_id, event.at)
 
 
 def _moved(  # noqa: PLR0911 - one for each kind of event
@@ -341,5 +367,5 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     )
 
 
-LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=6)
-"""All three in one, so that no query sees a transfer in one table and not yet in another."""
+LOTS = Projection("lots", (LOT, OWNERSHIP, CUSTODY, HISTORY), apply, logic_version=6)
+"""All in one, so that no query sees a transfer in one table and not yet in another."""
