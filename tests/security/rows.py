@@ -746,6 +746,7 @@ CROPS = {
             "grower_id": IDS,
             "product_code": ["x" * 81],
             "lot_code": ["x" * 81],
+            "unit_id": ["x" * 201],
             "state": [99],
         },
     ),

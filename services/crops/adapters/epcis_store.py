@@ -81,8 +81,7 @@ class StoredVisibilityEvents:
         self._store = store
 
     async def guard(self, batch: Sequence[EventFacts]) -> None:
-        buckets = {crc32(name.encode()) % _BUCKETS for event in batch for name in _named(event)}
-        await self._database.fetch(_GUARD, _LOCKS, list(buckets))
+        await hold(self._database, (name for event in batch for name in _named(event)))
 
     async def present(self, identities: Sequence[Identity]) -> dict[Identity, Stored]:
         ids = {key_of(event_id): event_id for event_id, _ in identities}
@@ -131,6 +130,12 @@ class StoredVisibilityEvents:
             await tx.copy("epcis_term", ("kind", "value", "position"), terms)
             await tx.copy("epcis_finding", FINDING_COLUMNS, _finding_rows(placed, now))
             await _save_knowledge(tx, knowledge)
+
+
+async def hold(database: Database, names: Iterable[str]) -> None:
+    """Let nobody else record anything about what has these names until the running transaction ends."""
+    buckets = {crc32(name.encode()) % _BUCKETS for name in names}
+    await database.fetch(_GUARD, _LOCKS, list(buckets))
 
 
 async def _save_knowledge(tx: Transaction, knowledge: Knowledge) -> None:

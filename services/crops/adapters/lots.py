@@ -1,6 +1,6 @@
 """Lots in the event store, with the codes and the descent that must be right at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import accumulate, chain, takewhile
@@ -10,12 +10,14 @@ from chassis.errors import AlreadyExists, NotFound
 from chassis.eventstore import EventStore, RecordedEvent, Repository, Snapshot, StreamAppend
 from chassis.outbox import Outbox
 from chassis.wakeup import Watchers
+from services.crops.adapters.bills import note
 from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.findings import FINDING_COLUMNS, finding_row
 from services.crops.adapters.kafka import publication
 from services.crops.adapters.snapshots import EVERY, LOT, SCHEMA_VERSION, encode_lot
 from services.crops.adapters.units import lots_on, move
 from services.crops.application.ports import Change
+from services.crops.domain.doubts import Doubt
 from services.crops.domain.epcis.findings import Finding
 from services.crops.domain.events import LotEvent, LotMinted
 from services.crops.domain.lot import Lot, evolve, replay
@@ -123,7 +125,7 @@ class EventSourcedLots:
             recorded = await self._store.append_many(
                 [_append(change) for change in sorted(changes, key=_lot_id)]
             )
-            await _flag(tx, changes, recorded)
+            await _flag(tx, changes, recorded, await note(self._database, events))
             await move(self._database, events)
             await self._register([event for event in events if isinstance(event, LotMinted)])
             await self._outbox.publish(tx, [told for event in events if (told := publication(event))])
@@ -180,19 +182,27 @@ def _lot_id(change: Change) -> str:
     return change.lot_id
 
 
-async def _flag(tx: Transaction, changes: Sequence[Change], recorded: Sequence[RecordedEvent]) -> None:
-    """Keep what does not fit about the facts as findings on their visibility events."""
-    if not any(change.doubts for change in changes):
+async def _flag(
+    tx: Transaction,
+    changes: Sequence[Change],
+    recorded: Sequence[RecordedEvent],
+    shared: Mapping[tuple[str, str], Doubt],
+) -> None:
+    """Keep what does not fit about the facts as findings on their visibility events.
+
+    Args:
+        shared: what is doubtful about bills of lading, by lot and bill.
+    """
+    doubts = [(change.lot_id, urn(change.lot_id), doubt) for change in changes for doubt in change.doubts]
+    doubts += [(lot_id, bill, doubt) for (lot_id, bill), doubt in shared.items()]
+    if not doubts:
         return
-    facts = {(event.stream_id, event.version): event for event in recorded}
+    last = {event.stream_id: event for event in recorded}
     rows = []
-    for change in changes:
-        for doubt in change.doubts:
-            fact = facts[stream_of(change.lot_id), change.expected_version + len(change.events)]
-            found = Finding(
-                doubt.code, doubt.severity, urn(fact.event_id), urn(change.lot_id), doubt.explanation
-            )
-            rows.append(finding_row(fact.position, found, fact.recorded_at))
+    for lot_id, subject, doubt in doubts:
+        fact = last[stream_of(lot_id)]
+        found = Finding(doubt.code, doubt.severity, urn(fact.event_id), subject, doubt.explanation)
+        rows.append(finding_row(fact.position, found, fact.recorded_at))
     await tx.copy("epcis_finding", FINDING_COLUMNS, rows)
 
 
