@@ -9,6 +9,7 @@ from chassis.merklelog.store import MerkleLog
 from chassis.projection import ProjectionRunner
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
+from chassis.wakeup import Watchers
 from greenledger.crops.v1 import crops_pb2_grpc, epcis_pb2_grpc, ledger_pb2_grpc
 from services.crops.adapters.clients import NotificationsClient, UsersClient
 from services.crops.adapters.db import ProjectedLots
@@ -59,7 +60,8 @@ def wire(runtime: Runtime) -> Service:
     log = MerkleLog(database)
     ledger = _ledger(runtime, log)
     store = EventStore(database, clock, ids, UPCASTERS, log)
-    lots = EventSourcedLots(database, store, runtime.outbox)
+    changes = Watchers()
+    lots = EventSourcedLots(database, store, runtime.outbox, changes)
     queries = ProjectedLots(database, clock)
     users = UsersClient(runtime.channels.get("users"))
     notifications = NotificationsClient(runtime.channels.get("notifications"))
@@ -110,7 +112,7 @@ def wire(runtime: Runtime) -> Service:
             Servicer(
                 "greenledger.crops.v1.CropQueryService",
                 crops_pb2_grpc.add_CropQueryServiceServicer_to_server,
-                QueryServicer(ReadLots(queries, lots), runtime.page_tokens),
+                QueryServicer(ReadLots(queries, lots, changes), runtime.page_tokens),
             ),
             Servicer(
                 "greenledger.crops.v1.LedgerService",

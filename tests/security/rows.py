@@ -746,6 +746,7 @@ CROPS = {
             "grower_id": IDS,
             "product_code": ["x" * 81],
             "lot_code": ["x" * 81],
+            "unit_id": ["x" * 201],
             "state": [99],
         },
     ),
@@ -753,6 +754,19 @@ CROPS = {
         {"lotId": "{lot}"},
         {**PAGE, "lot_id": ["", *IDS]},
         [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+    ),
+    "CropQueryService/ListCustody": Entry(
+        {"lotId": "{lot}"},
+        {**PAGE, "lot_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+    ),
+    "CropQueryService/WatchLot": Entry(
+        {"lotId": "{lot}"},
+        {"lot_id": ["", *IDS], "resume_token": ["x" * 201]},
+        [
+            Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("guest", "INVALID_ARGUMENT", "RESUME_TOKEN_INVALID", {"resume_token": "made up"}),
+        ],
     ),
     "CropQueryService/ListOwnership": Entry(
         {"lotId": "{lot}"},

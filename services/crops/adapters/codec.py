@@ -12,7 +12,7 @@ from chassis.quantity import Quantity
 from greenledger.crops.v1 import crops_pb2 as pb
 from services.crops.adapters.physical_codec import shipment_to_proto
 from services.crops.application.transform_lots import Transformed, Wanted
-from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.application.views import CustodyView, LotEventView, LotFilter, LotView, OwnershipView
 from services.crops.domain.delivery import Delivery
 from services.crops.domain.events import OfferKind, OfferOutcome, Origin, Purpose, RecallClass, Step
 from services.crops.domain.harvest import Harvest
@@ -253,6 +253,16 @@ def event_to_proto(event: LotEventView) -> pb.LotEvent:
         owner_id=event.owner_id,
         reference_document=event.reference_document,
         corrected_by=event.corrected_by,
+    )
+
+
+def custody_to_proto(custody: CustodyView) -> pb.Custody:
+    """One custodian's time with a lot."""
+    until = custody.until_time
+    return pb.Custody(
+        custodian_id=custody.custodian_id,
+        from_time=timestamp_to_proto(custody.from_time),
+        until_time=timestamp_to_proto(until) if until else None,
     )
 
 

@@ -85,8 +85,7 @@ class StoredVisibilityEvents:
         self._outbox = outbox
 
     async def guard(self, batch: Sequence[EventFacts]) -> None:
-        buckets = {crc32(name.encode()) % _BUCKETS for event in batch for name in _named(event)}
-        await self._database.fetch(_GUARD, _LOCKS, list(buckets))
+        await hold(self._database, (name for event in batch for name in _named(event)))
 
     async def present(self, identities: Sequence[Identity]) -> dict[Identity, Stored]:
         ids = {key_of(event_id): event_id for event_id, _ in identities}
@@ -138,6 +137,12 @@ class StoredVisibilityEvents:
             lots = {row["lot_id"] for row in await tx.fetch(_LOTS, list(named))} if named else set()
             told = [publications(each, captured_by, lots) for each in recordings]
             await self._outbox.publish(tx, [publication for several in told for publication in several])
+
+
+async def hold(database: Database, names: Iterable[str]) -> None:
+    """Let nobody else record anything about what has these names until the running transaction ends."""
+    buckets = {crc32(name.encode()) % _BUCKETS for name in names}
+    await database.fetch(_GUARD, _LOCKS, list(buckets))
 
 
 async def _save_knowledge(tx: Transaction, knowledge: Knowledge) -> None:

@@ -1,16 +1,20 @@
 """The RPCs of crops: decode, call the use case, encode."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc.aio
 
 from chassis.context import caller
+from chassis.errors import InvalidArgument
 from chassis.paging import PageTokens, page_size
 from chassis.protobuf import quantity_from_proto, quantity_to_proto, timestamp_from_proto
 from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import crops_pb2_grpc
 from services.crops.adapters.codec import (
     commitment_from_proto,
+    custody_to_proto,
     delivery_from_proto,
     event_to_proto,
     filter_from_proto,
@@ -251,3 +255,30 @@ class QueryServicer(crops_pb2_grpc.CropQueryServiceServicer):
         found = await self._lots.ownership(lot_id, cursor["after"] if cursor else -1, size + 1)
         page, token = self._page_tokens.cut(found, size, lambda last: {"after": last.number}, query)
         return pb.ListOwnershipResponse(ownerships=map(ownership_to_proto, page), next_page_token=token)
+
+    async def ListCustody(self, request: pb.ListCustodyRequest, context: Context) -> pb.ListCustodyResponse:
+        size, lot_id = page_size(request.page_size), id_from_proto(request.lot_id)
+        query = {"method": "ListCustody", "lot_id": lot_id}
+        cursor = self._page_tokens.decode(request.page_token, query)
+        found = await self._lots.custody(lot_id, cursor["after"] if cursor else 0, size + 1)
+        page, token = self._page_tokens.cut(found, size, lambda last: {"after": last.number}, query)
+        return pb.ListCustodyResponse(custodies=map(custody_to_proto, page), next_page_token=token)
+
+    async def WatchLot(
+        self, request: pb.WatchLotRequest, context: Context
+    ) -> AsyncIterator[pb.WatchLotResponse]:
+        lot_id = id_from_proto(request.lot_id)
+        query = {"method": "WatchLot", "lot_id": lot_id}
+        try:
+            cursor = self._page_tokens.decode(request.resume_token, query)
+        except InvalidArgument:
+            raise InvalidArgument("RESUME_TOKEN_INVALID", "the resume_token is not one of this lot") from None
+        version = int(cursor["version"]) if cursor else 0
+        async with aclosing(self._lots.watch(lot_id, version)) as news:
+            async for lot in news:
+                version = lot.version if lot else version
+                token = self._page_tokens.encode({"version": version}, query)
+                if lot is None:
+                    yield pb.WatchLotResponse(heartbeat=True, resume_token=token)
+                else:
+                    yield pb.WatchLotResponse(lot=lot_to_proto(lot), resume_token=token)

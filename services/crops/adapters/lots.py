@@ -1,22 +1,26 @@
 """Lots in the event store, with the codes and the descent that must be right at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import chain, takewhile
+from functools import partial
+from itertools import accumulate, chain, takewhile
 
 from chassis.database import Database, Transaction
 from chassis.errors import AlreadyExists, NotFound
 from chassis.eventstore import EventStore, RecordedEvent, Repository, Snapshot, StreamAppend
 from chassis.outbox import Outbox
+from chassis.wakeup import Watchers
+from services.crops.adapters.bills import note
 from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.findings import FINDING_COLUMNS, finding_row
 from services.crops.adapters.kafka import publication
 from services.crops.adapters.snapshots import EVERY, LOT, SCHEMA_VERSION, encode_lot
 from services.crops.adapters.units import lots_on, move
 from services.crops.application.ports import Change
+from services.crops.domain.doubts import Doubt
 from services.crops.domain.epcis.findings import Finding
 from services.crops.domain.events import LotEvent, LotMinted
-from services.crops.domain.lot import Lot, replay
+from services.crops.domain.lot import Lot, evolve, replay
 from services.crops.domain.telling import urn
 
 LOT_CODE_V1 = """
@@ -45,6 +49,7 @@ UPDATE lot_code SET parent_lot_id = (SELECT min(parent_id) FROM lot_parent WHERE
 CREATE INDEX lot_code_parent_idx ON lot_code (parent_lot_id) WHERE parent_lot_id IS NOT NULL;
 DROP TABLE lot_parent;
 """
+_PAGE = 100  # states read at a time by those who watch
 _DESCEND = "INSERT INTO lot_parent (parent_id, child_id) SELECT * FROM unnest($1::text[], $2::text[])"
 _REGISTER = """
 INSERT INTO lot_code (assigner_id, lot_code, lot_id)
@@ -70,8 +75,9 @@ SELECT lot_id FROM descendant ORDER BY lot_id
 class EventSourcedLots:
     """Implements `Lots`: events, lot codes and publications in one transaction."""
 
-    def __init__(self, database: Database, store: EventStore, outbox: Outbox) -> None:
+    def __init__(self, database: Database, store: EventStore, outbox: Outbox, changes: Watchers) -> None:
         self._database = database
+        self._changes = changes
         self._store = store
         self._outbox = outbox
         self._repository = Repository(store, LOT)
@@ -101,6 +107,10 @@ class EventSourcedLots:
             raise _unknown(lot_id)
         return loaded.state
 
+    async def further(self, lot: Lot) -> Sequence[Lot]:
+        recorded = await self._store.read_stream(stream_of(lot.lot_id), after=lot.version, limit=_PAGE)
+        return list(accumulate(map(decode, recorded), evolve, initial=lot))[1:]
+
     async def descendants(self, lot_id: str) -> Sequence[Lot]:
         rows = await self._database.fetch(_DESCENDANTS, lot_id)
         return [await self.load(row["lot_id"]) for row in rows]
@@ -115,12 +125,13 @@ class EventSourcedLots:
             recorded = await self._store.append_many(
                 [_append(change) for change in sorted(changes, key=_lot_id)]
             )
-            await _flag(tx, changes, recorded)
+            await _flag(tx, changes, recorded, await note(self._database, events))
             await move(self._database, events)
             await self._register([event for event in events if isinstance(event, LotMinted)])
             await self._outbox.publish(tx, [told for event in events if (told := publication(event))])
             for change in changes:
                 await self._snapshot(change)
+                self._database.after_commit(partial(self._changes.changed, change.lot_id))
 
     async def _snapshot(self, change: Change) -> None:
         """Keep the state whenever a history passes another fifty events."""
@@ -171,19 +182,27 @@ def _lot_id(change: Change) -> str:
     return change.lot_id
 
 
-async def _flag(tx: Transaction, changes: Sequence[Change], recorded: Sequence[RecordedEvent]) -> None:
-    """Keep what does not fit about the facts as findings on their visibility events."""
-    if not any(change.doubts for change in changes):
+async def _flag(
+    tx: Transaction,
+    changes: Sequence[Change],
+    recorded: Sequence[RecordedEvent],
+    shared: Mapping[tuple[str, str], Doubt],
+) -> None:
+    """Keep what does not fit about the facts as findings on their visibility events.
+
+    Args:
+        shared: what is doubtful about bills of lading, by lot and bill.
+    """
+    doubts = [(change.lot_id, urn(change.lot_id), doubt) for change in changes for doubt in change.doubts]
+    doubts += [(lot_id, bill, doubt) for (lot_id, bill), doubt in shared.items()]
+    if not doubts:
         return
-    facts = {(event.stream_id, event.version): event for event in recorded}
+    last = {event.stream_id: event for event in recorded}
     rows = []
-    for change in changes:
-        for doubt in change.doubts:
-            fact = facts[stream_of(change.lot_id), change.expected_version + len(change.events)]
-            found = Finding(
-                doubt.code, doubt.severity, urn(fact.event_id), urn(change.lot_id), doubt.explanation
-            )
-            rows.append(finding_row(fact.position, found, fact.recorded_at))
+    for lot_id, subject, doubt in doubts:
+        fact = last[stream_of(lot_id)]
+        found = Finding(doubt.code, doubt.severity, urn(fact.event_id), subject, doubt.explanation)
+        rows.append(finding_row(fact.position, found, fact.recorded_at))
     await tx.copy("epcis_finding", FINDING_COLUMNS, rows)
 
 

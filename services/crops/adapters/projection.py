@@ -7,8 +7,9 @@ from typing import Any
 
 from chassis.database import Transaction
 from chassis.eventstore import RecordedEvent
-from chassis.projection import Projection, ReadTable, Tables
+from chassis.projection import Projection, Tables
 from services.crops.adapters.events import STREAM_PREFIX, decode
+from services.crops.adapters.read_tables import CUSTODY, HISTORY, LOT, OWNERSHIP
 from services.crops.adapters.stored_json import to_json
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
@@ -43,91 +44,6 @@ from services.crops.domain.physical import (
     LotTransportUpdated,
     LotUnpacked,
     PhysicalEvent,
-)
-
-LOT = ReadTable(
-    "lot_view",
-    """
-    CREATE TABLE {table} (
-        lot_id text PRIMARY KEY,
-        version integer NOT NULL,
-        lot_code text NOT NULL,
-        product_code text NOT NULL,
-        description text NOT NULL,
-        variety text NOT NULL,
-        amount numeric(21, 6) NOT NULL,
-        committed numeric(21, 6) NOT NULL CHECK (committed BETWEEN 0 AND amount),
-        unit text NOT NULL,
-        grower_id text NOT NULL,
-        owner_id text NOT NULL,
-        recalled boolean NOT NULL DEFAULT false,
-        hold_reason text NOT NULL DEFAULT '',
-        held boolean NOT NULL DEFAULT false,
-        destroyed boolean NOT NULL DEFAULT false,
-        state text NOT NULL GENERATED ALWAYS AS (
-            CASE WHEN recalled THEN 'RECALLED'
-                 WHEN amount = 0 AND destroyed THEN 'DESTROYED'
-                 WHEN amount = 0 THEN 'EMPTY'
-                 WHEN held THEN 'HELD'
-                 ELSE 'ACTIVE' END
-        ) STORED,
-        origin jsonb NOT NULL,
-        harvest_time timestamptz NOT NULL,
-        expire_time timestamptz NOT NULL,
-        parent_lot_id text,
-        parent_lot_ids text[] NOT NULL,
-        custodian_id text NOT NULL,
-        offer jsonb,
-        offer_expire_time timestamptz,
-        shipment jsonb,
-        unit_id text NOT NULL DEFAULT '',
-        transfer_count integer NOT NULL,
-        last_transfer_time timestamptz,
-        recall_reason text NOT NULL,
-        create_time timestamptz NOT NULL,
-        update_time timestamptz NOT NULL
-    );
-    CREATE INDEX ON {table} (owner_id, lot_id);
-    CREATE INDEX ON {table} (grower_id, lot_id);
-    CREATE INDEX ON {table} (product_code, lot_id);
-    CREATE INDEX ON {table} (lot_code, lot_id);
-    CREATE INDEX ON {table} (state, lot_id);
-    CREATE INDEX ON {table} (unit_id, lot_id) WHERE unit_id <> '';
-    CREATE INDEX ON {table} (offer_expire_time) WHERE offer_expire_time IS NOT NULL;
-    """,
-)
-OWNERSHIP = ReadTable(
-    "lot_ownership",
-    """
-    CREATE TABLE {table} (
-        lot_id text NOT NULL,
-        number integer NOT NULL,
-        owner_id text NOT NULL,
-        from_time timestamptz NOT NULL,
-        until_time timestamptz,
-        PRIMARY KEY (lot_id, number)
-    );
-    """,
-)
-HISTORY = ReadTable(
-    "lot_history",
-    """
-    CREATE TABLE {table} (
-        lot_id text NOT NULL,
-        version integer NOT NULL,
-        event_id text NOT NULL,
-        type text NOT NULL,
-        recorded_time timestamptz NOT NULL,
-        actor text NOT NULL,
-        summary text NOT NULL,
-        amount numeric(21, 6),
-        unit text,
-        owner_id text NOT NULL,
-        reference_document text NOT NULL,
-        corrected_by text NOT NULL DEFAULT '',
-        PRIMARY KEY (lot_id, version)
-    );
-    """,
 )
 
 _Row = tuple[Any, ...]
@@ -186,6 +102,14 @@ _END_OWNERSHIP = "UPDATE {lot_ownership} SET until_time = $3 WHERE lot_id = $1 A
 _BEGIN_OWNERSHIP = """
 INSERT INTO {lot_ownership} (lot_id, number, owner_id, from_time) VALUES ($1, $2, $3, $4)
 """
+# Nothing where the custodian stays who they are, as with a lot that was sold to who had it.
+_BEGIN_CUSTODY = """
+INSERT INTO {lot_custody} (lot_id, version, custodian_id, from_time)
+SELECT $1::text, $2::integer, $3::text, $4::timestamptz
+WHERE $3::text IS DISTINCT FROM (
+    SELECT custodian_id FROM {lot_custody} WHERE lot_id = $1 ORDER BY version DESC LIMIT 1
+)
+"""
 _ADD_HISTORY = """
 INSERT INTO {lot_history} (
     lot_id, version, event_id, type, recorded_time, actor, summary, amount, unit, owner_id, reference_document
@@ -216,11 +140,13 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
         case LotMinted():
             yield _INSERT_LOT, _lot_row(event)
             yield _BEGIN_OWNERSHIP, (event.lot_id, 0, event.owner_id, event.at)
+            yield _BEGIN_CUSTODY, (event.lot_id, 1, event.owner_id, event.at)
         case LotTransferred():
             number = event.transfer_number
             yield _TRANSFER_LOT, (*at, event.new_owner_id, number, event.custodian_id)
             yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
             yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
+            yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.custodian_id, event.at)
         case LotSplit(remaining=remaining):
             yield _USE_LOT, (*at, remaining.amount, remaining.unit)
         case LotTransformed(own=own):
@@ -245,6 +171,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _OFFER_LOT, (*at, None, None)
         case LotCustodyChanged():
             yield _CUSTODY_LOT, (*at, event.custodian_id)
+            yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.custodian_id, event.at)
         case LotDestroyed():
             yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
         case LotCorrected():
@@ -254,6 +181,8 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _TOUCH_LOT, at
         case _:
             yield _moved(at, event)
+            if isinstance(event, LotArrived):
+                yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.receiver_id, event.at)
 
 
 def _moved(  # noqa: PLR0911 - one for each kind of event
@@ -344,5 +273,5 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     )
 
 
-LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=6)
-"""All three in one, so that no query sees a transfer in one table and not yet in another."""
+LOTS = Projection("lots", (LOT, OWNERSHIP, CUSTODY, HISTORY), apply, logic_version=6)
+"""All in one, so that no query sees a transfer in one table and not yet in another."""

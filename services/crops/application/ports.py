@@ -1,11 +1,12 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.application.views import CustodyView, LotEventView, LotFilter, LotView, OwnershipView
 from services.crops.domain.doubts import Doubt
 from services.crops.domain.events import LotEvent
 from services.crops.domain.lot import Lot
@@ -51,6 +52,10 @@ class Lots(Protocol):
         """Every lot split from a lot, directly or not."""
         ...
 
+    async def further(self, lot: Lot) -> Sequence[Lot]:
+        """The states of a lot after this one, oldest first, some hundred at a time."""
+        ...
+
     async def in_unit(self, unit_id: str) -> Sequence[Lot]:
         """The lots on a logistic unit; what is on it stays so until the running transaction ends.
 
@@ -86,9 +91,27 @@ class LotQueries(Protocol):
         """A lot's owners above a number, first owner first; empty for an unknown lot."""
         ...
 
+    async def custody(self, lot_id: str, after_number: int, limit: int) -> Sequence[CustodyView]:
+        """A lot's custodians above a number, first one first; empty for an unknown lot."""
+        ...
+
     async def shows(self, lot_id: str, version: int) -> bool:
         """Whether the read models have reached a version of a lot; waits a short while for it."""
         ...
+
+
+class Watcher(Protocol):
+    """One who waits for changes of a lot."""
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Until the lot may have changed, or the time in seconds; True when it may have."""
+        ...
+
+
+class Changes(Protocol):
+    """Hears of lots that this process changes."""
+
+    def watch(self, lot_id: str) -> AbstractContextManager[Watcher]: ...
 
 
 class OverdueOffers(Protocol):

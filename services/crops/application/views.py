@@ -73,6 +73,16 @@ class OwnershipView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustodyView:
+    """One custodian's time with a lot; `number` is the lot's version that began it."""
+
+    number: int
+    custodian_id: str
+    from_time: datetime
+    until_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotFilter:
     """Which lots to list; each that is set must hold."""
 

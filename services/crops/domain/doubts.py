@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from services.crops.domain.epcis.findings import FindingCode, Severity
+from services.crops.domain.epcis.findings import PARTIES_PER_BILL, FindingCode, Severity
 from services.crops.domain.events import LotEvent
 from services.crops.domain.lot import Lot
 from services.crops.domain.physical import (
@@ -37,6 +37,13 @@ def doubts(lot: Lot, event: LotEvent) -> tuple[Doubt, ...]:
         lot: as it was before.
     """
     return tuple(_doubts(lot, event))
+
+
+def shared_bill(firms: int) -> Doubt | None:
+    """What is doubtful about a bill of lading that so many firms use."""
+    if firms <= PARTIES_PER_BILL:
+        return None
+    return Doubt(FindingCode.BILL_OF_LADING_SHARED, Severity.WARNING, f"{firms} firms use it")
 
 
 def _doubts(lot: Lot, event: LotEvent) -> Iterator[Doubt]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from services.crops.domain.epcis import model as m
 from services.crops.domain.epcis.times import Timestamp
 from services.crops.domain.epcis.uri import is_uri
-from services.crops.domain.occasion import Document, Occasion
+from services.crops.domain.occasion import Document, DocumentType, Occasion
 from services.crops.domain.physical import (
     LotArrived,
     LotObserved,
@@ -113,6 +113,11 @@ def _where(occasion: Occasion, shipment_id: str = "") -> dict[str, Any]:
         "biz_location": place(occasion.biz_location),
         "biz_transactions": tuple(own + papers) or None,
     }
+
+
+def bills_of_lading(occasion: Occasion) -> list[str]:
+    """The URIs of its bills of lading."""
+    return [_paper(each) for each in occasion.documents if each.type is DocumentType.BOL]
 
 
 def _paper(document: Document) -> str:

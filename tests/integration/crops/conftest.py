@@ -20,6 +20,7 @@ from chassis.outbox import Outbox
 from chassis.projection import ProjectionRunner
 from chassis.saga import SagaEngine
 from chassis.testing import eventually
+from chassis.wakeup import Watchers
 from greenledger.events.v1.event_pb2 import Event
 from services.crops.adapters.db import ProjectedLots
 from services.crops.adapters.events import UPCASTERS
@@ -69,7 +70,8 @@ class Crops:
         self.database = database
         self.log = MerkleLog(database)
         self.store = EventStore(database, clock, ids, UPCASTERS, self.log)
-        self.lots = EventSourcedLots(database, self.store, Outbox("crops"))
+        self.changes = Watchers()
+        self.lots = EventSourcedLots(database, self.store, Outbox("crops"), self.changes)
         self.queries = ProjectedLots(database, clock, patience_s=5)
         self.directory, self.notifier = FakeDirectory(), FakeNotifier()
         for subject, name in ((GROWER, "Green Acres"), (BUYER, "Bistro")):
@@ -116,7 +118,7 @@ class Crops:
             ship_unit=ShipUnit(database, self.lots, clock, ids),
             receive_unit=ReceiveUnit(database, self.lots, clock, ids),
         )
-        self.read = ReadLots(self.queries, self.lots)
+        self.read = ReadLots(self.queries, self.lots, self.changes, heartbeat=timedelta(milliseconds=300))
 
     async def minted(self, code: str = "ROM-1", **changes: Any) -> LotView:
         """A new lot of GROWER, fresh by the system's clock."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,7 +21,7 @@ from services.crops.adapters.lot_histories import StoredLotHistories
 from services.crops.application.epcis_ports import FindingFilter
 from services.crops.application.export_lot import ExportLot
 from services.crops.application.views import LotFilter
-from services.crops.domain.occasion import Occasion
+from services.crops.domain.occasion import Document, DocumentType, Occasion
 from services.crops.domain.telling import urn
 from tests.integration.crops.conftest import Crops, user
 from tests.integration.crops.test_servicers import command_servicer
@@ -142,6 +143,20 @@ async def test_of_a_void_and_a_receipt_at_once_one_counts(crops: Crops) -> None:
     assert [each.reason for each in refused] == ["SHIPMENT_NOT_UNDER_WAY"]
     topics = ("crop.shipment-voided", "crop.arrived")
     assert sorted([len(await crops.published(topic)) for topic in topics]) == [0, 1]
+
+
+async def test_a_bill_of_lading_that_three_firms_use_is_flagged_at_the_third(crops: Crops) -> None:
+    bill = Document(DocumentType.BOL, "BOL 7")
+    for to_id, code in ((BUYER, "A"), (BUYER, "B"), (STRANGER, "C")):
+        lot = await crops.minted(code)
+        occasion = replace(now(), documents=(bill, Document(DocumentType.PO, "88")))
+        shipped = await crops.physical.ship(user(GROWER), lot.lot_id, to_id, occasion)
+    [_, second] = await crops.read.events(shipped.lot_id, 0, 10)
+    found = await IndexedVisibilityEvents(crops.database).findings(FindingFilter(), 0, 10)
+    assert [(each.finding.code.value, each.finding.event_id) for each in found] == [
+        ("BILL_OF_LADING_SHARED", urn(second.event_id))
+    ]
+    assert found[0].finding.subject.endswith("/bol/BOL%207")
 
 
 async def test_a_forged_receipt_changes_nothing(crops: Crops) -> None:

@@ -1287,6 +1287,16 @@ class CropQueryServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipResponse.FromString,
                 _registered_method=True)
+        self.ListCustody = channel.unary_unary(
+                '/greenledger.crops.v1.CropQueryService/ListCustody',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyResponse.FromString,
+                _registered_method=True)
+        self.WatchLot = channel.unary_stream(
+                '/greenledger.crops.v1.CropQueryService/WatchLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotResponse.FromString,
+                _registered_method=True)
 
 
 class CropQueryServiceServicer:
@@ -1320,6 +1330,21 @@ class CropQueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCustody(self, request, context):
+        """Who had the lot, from when to when, whosever it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchLot(self, request, context):
+        """Streams the lot at once, or what came after a resume_token, and then at each change, for as long as the
+        caller listens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CropQueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1342,6 +1367,16 @@ def add_CropQueryServiceServicer_to_server(servicer, server):
                     servicer.ListOwnership,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipResponse.SerializeToString,
+            ),
+            'ListCustody': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustody,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyResponse.SerializeToString,
+            ),
+            'WatchLot': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1453,6 +1488,60 @@ class CropQueryService:
             '/greenledger.crops.v1.CropQueryService/ListOwnership',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCustody(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropQueryService/ListCustody',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/greenledger.crops.v1.CropQueryService/WatchLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -349,6 +349,12 @@ class CropQueryServiceStub:
     """The lot's history, oldest first."""
     ListOwnership: _aio.UnaryUnaryMultiCallable[_crops_pb2.ListOwnershipRequest, _crops_pb2.ListOwnershipResponse]
     """Who owned the lot, from when to when."""
+    ListCustody: _aio.UnaryUnaryMultiCallable[_crops_pb2.ListCustodyRequest, _crops_pb2.ListCustodyResponse]
+    """Who had the lot, from when to when, whosever it was."""
+    WatchLot: _aio.UnaryStreamMultiCallable[_crops_pb2.WatchLotRequest, _crops_pb2.WatchLotResponse]
+    """Streams the lot at once, or what came after a resume_token, and then at each change, for as long as the
+    caller listens.
+    """
 
 class CropQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Questions about crop lots, answered from projections."""
@@ -383,5 +389,23 @@ class CropQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.ListOwnershipRequest, _abc.Awaitable[_crops_pb2.ListOwnershipResponse]],
     ) -> _abc.Awaitable[_crops_pb2.ListOwnershipResponse]:
         """Who owned the lot, from when to when."""
+
+    @_abc_1.abstractmethod
+    def ListCustody(
+        self,
+        request: _crops_pb2.ListCustodyRequest,
+        context: _aio.ServicerContext[_crops_pb2.ListCustodyRequest, _abc.Awaitable[_crops_pb2.ListCustodyResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.ListCustodyResponse]:
+        """Who had the lot, from when to when, whosever it was."""
+
+    @_abc_1.abstractmethod
+    def WatchLot(
+        self,
+        request: _crops_pb2.WatchLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.WatchLotRequest, _abc.AsyncIterator[_crops_pb2.WatchLotResponse]],
+    ) -> _abc.AsyncIterator[_crops_pb2.WatchLotResponse]:
+        """Streams the lot at once, or what came after a resume_token, and then at each change, for as long as the
+        caller listens.
+        """
 
 def add_CropQueryServiceServicer_to_server(servicer: CropQueryServiceServicer, server: _aio.Server) -> None: ...
