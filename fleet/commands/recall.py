@@ -13,9 +13,13 @@ from fleet.commands.common import StateDir, failures_as_sentences, settings_from
 from fleet.commands.remote import EdgeUrl, Email, Lot, PasswordFile, find_lot
 
 if TYPE_CHECKING:
-    from fleet.client import Credentials
+    from collections.abc import Sequence
+
+    from fleet.client import Credentials, RpcEdge, Session
+    from greenledger.crops.v1 import crops_pb2
 
 SCOPE_LIMIT_S = 10.0
+ATTEMPTS = 4
 
 
 class RecallClass(StrEnum):
@@ -70,12 +74,32 @@ async def _recall(
             reason=reason,
             recall_class=crops_pb2.RecallClass.Value(f"RECALL_CLASS_{recall_class}"),
         )
-        recalled = set((await edge.call(edge.crops.RecallLot, request, session)).recalled_lot_ids)
+        recalled = set(await _accepted(console, edge, session, request))
         began = time.monotonic()
         while not is_stopped(scope := await summary(edge, session, lot_id), len(recalled)):
             if time.monotonic() - began > SCOPE_LIMIT_S:
-                console.print("The stock is not in quarantine yet; ask again with `greenledger trace`.")
+                console.print("Its stock is blocked; not all of it is traced yet, see `greenledger trace`.")
                 break
             await asyncio.sleep(0.05)
     console.print(f"{len(recalled)} lots are recalled.", highlight=False)
     print_scope(console, scope)
+
+
+async def _accepted(
+    console: Console, edge: "RpcEdge", session: "Session", request: "crops_pb2.RecallLotRequest"
+) -> "Sequence[str]":
+    """The recalled lots, once their stock is blocked; asks again while that takes longer than a call.
+
+    Raises:
+        CallFailed: it is refused, or inventory is away for several calls; the recall then goes on by itself.
+    """
+    from fleet.client import CallFailed  # noqa: PLC0415
+
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return (await edge.call(edge.crops.RecallLot, request, session)).recalled_lot_ids
+        except CallFailed as failure:
+            if failure.reason != "RECALL_UNDER_WAY":
+                raise
+            console.print("The recall is recorded, its stock not blocked yet; asking again.")
+    return (await edge.call(edge.crops.RecallLot, request, session)).recalled_lot_ids
