@@ -67,6 +67,7 @@ _OPERATORS_ONLY = frozenset(
         "crops.lots.deliver",
         "crops.recall",
         "inventory.reservations.write",
+        "inventory.stock.quarantine",
         "notifications.mailbox.read",
         "notifications.read",
         "notifications.send",
@@ -109,7 +110,7 @@ ROLES: Mapping[str, Role] = {
 
 SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
     "users": frozenset({"auth.credentials.write", "notifications.send"}),
-    "crops": frozenset({"users.read", "notifications.send"}),
+    "crops": frozenset({"inventory.stock.quarantine", "notifications.send", "users.read"}),
     "inventory": frozenset({"crops.lots.commit"}),
     "orders": frozenset({"inventory.reservations.write", "payments.process", "payments.refund"}),
     "market": frozenset(

@@ -309,7 +309,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The lot has no such event."""
     ERROR_REASON_EVENT_CORRECTED: _ErrorReason.ValueType  # 48
     """The event was declared wrong before."""
+    ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 49
     ERROR_REASON_COMMITMENT_NOT_FOUND: _ErrorReason.ValueType  # 58
+    ERROR_REASON_RECALL_UNDER_WAY: _ErrorReason.ValueType  # 50
+    """The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
+    ERROR_REASON_RECALL_FAILED: _ErrorReason.ValueType  # 51
+    """The recall could not be recorded in time; nothing has changed."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -397,7 +402,12 @@ ERROR_REASON_LOT_EVENT_NOT_FOUND: ErrorReason.ValueType  # 47
 """The lot has no such event."""
 ERROR_REASON_EVENT_CORRECTED: ErrorReason.ValueType  # 48
 """The event was declared wrong before."""
+ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 49
 ERROR_REASON_COMMITMENT_NOT_FOUND: ErrorReason.ValueType  # 58
+ERROR_REASON_RECALL_UNDER_WAY: ErrorReason.ValueType  # 50
+"""The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
+ERROR_REASON_RECALL_FAILED: ErrorReason.ValueType  # 51
+"""The recall could not be recorded in time; nothing has changed."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -2337,3 +2347,132 @@ class ListOwnershipResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListOwnershipResponse: _TypeAlias = ListOwnershipResponse  # noqa: Y015
+
+@_typing.final
+class ListCustodyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustodyRequest: _TypeAlias = ListCustodyRequest  # noqa: Y015
+
+@_typing.final
+class Custody(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    custodian_id: _builtins.str
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def until_time(self) -> _timestamp_pb2.Timestamp:
+        """Absent for who has the lot."""
+
+    def __init__(
+        self,
+        *,
+        custodian_id: _builtins.str = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        until_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "until_time", b"until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "from_time", b"from_time", "until_time", b"until_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Custody: _TypeAlias = Custody  # noqa: Y015
+
+@_typing.final
+class ListCustodyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTODIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def custodies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Custody]: ...
+    def __init__(
+        self,
+        *,
+        custodies: _abc.Iterable[Global___Custody] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodies", b"custodies", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustodyResponse: _TypeAlias = ListCustodyResponse  # noqa: Y015
+
+@_typing.final
+class WatchLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    resume_token: _builtins.str
+    """The last resume_token seen; every later state is sent."""
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchLotRequest: _TypeAlias = WatchLotRequest  # noqa: Y015
+
+@_typing.final
+class WatchLotResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    heartbeat: _builtins.bool
+    """Sent every 15 seconds when nothing changes."""
+    @_builtins.property
+    def lot(self) -> Global___Lot:
+        """Absent in a heartbeat."""
+
+    def __init__(
+        self,
+        *,
+        lot: Global___Lot | None = ...,
+        resume_token: _builtins.str = ...,
+        heartbeat: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "lot", b"lot", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchLotResponse: _TypeAlias = WatchLotResponse  # noqa: Y015
