@@ -132,7 +132,9 @@ def _epcis(runtime: Runtime, store: EventStore) -> tuple[EpcisServicer, CaptureU
     record = Recorder(database, StoredVisibilityEvents(database, store, runtime.outbox), clock, runtime.ids)
     jobs, uploads = StoredJobs(database), StoredUploads(database)
     record_document = RecordDocument(database, record, jobs, clock)
-    loop = CaptureUploads(database, record_document, jobs, uploads, clock)
+    # Long enough for a batch on a busy machine: a process that is only slow keeps its document.
+    lease, poll = runtime.settings.saga_lease * 6, runtime.settings.recovery_interval
+    loop = CaptureUploads(database, record_document, jobs, uploads, clock, lease=lease, poll=poll)
     servicer = EpcisServicer(
         CaptureEvent(record),
         CaptureDocument(record_document, jobs, clock),

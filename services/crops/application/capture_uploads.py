@@ -10,7 +10,7 @@ from chassis.background import Every
 from chassis.clock import Clock
 from chassis.context import Principal, RequestContext, use
 from chassis.crashpoints import crashpoint, declare
-from chassis.errors import Aborted, InvalidArgument
+from chassis.errors import InvalidArgument
 from chassis.transactions import Transactions
 from chassis.wakeup import Wakeup
 from services.crops.application.capture_document import RecordDocument
@@ -22,8 +22,6 @@ _log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 5
 """So often in a row a document may fail, or kill the process, before it has got on by one batch."""
 ABANDONED_AFTER = timedelta(hours=24)
-_LEASE = timedelta(seconds=30)
-_POLL = timedelta(seconds=5)
 
 UPLOAD_CRASHPOINTS = ("epcis.upload.claimed", "epcis.upload.captured")
 """Crash points: a document was claimed and nothing is captured; it was captured and nothing came after."""
@@ -35,6 +33,10 @@ class _Paused(Exception):
     """The process is to end; what is not done yet is left to the next one."""
 
 
+class _TakenOver(Exception):
+    """Another process holds the document now, since this one was too slow; its batch is undone."""
+
+
 class CaptureUploads:
     """A loop that captures one document after the other; several processes share the work.
 
@@ -42,8 +44,8 @@ class CaptureUploads:
     cannot record anything any more.
 
     Args:
-        lease: after which a document of a dead process is taken over; default 30 s.
-        poll: pause when nothing waits; default 5 s. `wakeup` ends it.
+        lease: after which a document of a dead process is taken over.
+        poll: pause when nothing waits; `wakeup` ends it.
     """
 
     def __init__(
@@ -54,8 +56,8 @@ class CaptureUploads:
         uploads: Uploads,
         clock: Clock,
         *,
-        lease: timedelta = _LEASE,
-        poll: timedelta = _POLL,
+        lease: timedelta,
+        poll: timedelta,
     ) -> None:
         self._transactions = transactions
         self._record = record
@@ -106,7 +108,7 @@ class CaptureUploads:
 
         async def hold(after: CaptureJob) -> None:
             if not await self._uploads.extend(claim, self._clock.now() + self._lease):
-                raise Aborted("CAPTURE_TAKEN_OVER", "Another process captures the document.")
+                raise _TakenOver
             if after.state is not JobState.RUNNING:
                 await self._uploads.drop(claim.job_id)
 
@@ -114,6 +116,8 @@ class CaptureUploads:
             with use(context):
                 await self._record(actor, job, self._chunks(claim), hold)
             crashpoint(_CAPTURED)
+        except _TakenOver:
+            _log.warning("epcis.capture_taken_over", job_id=claim.job_id)
         except _Paused:
             await self._uploads.let_go(claim, self._clock.now())
         except InvalidArgument as error:
