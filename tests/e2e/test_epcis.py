@@ -64,7 +64,8 @@ async def test_a_document_is_captured_over_plain_http_at_once_and_in_parts(fleet
             sent = await _post(edge.http, f"{place}/parts", grower, part)
             assert sent.status_code == httpx.codes.OK, sent.text
         early = await _post(edge.http, f"{place}:finish", grower, {"parts": len(pieces) + 1})
-        assert (early.status_code, reason_of(early)) == (httpx.codes.BAD_REQUEST, "CAPTURE_PARTS_MISSING")
+        assert early.status_code == httpx.codes.BAD_REQUEST
+        assert "CAPTURE_PARTS_MISSING" in early.text
         done = await _post(edge.http, f"{place}:finish", grower, {"parts": len(pieces)})
         assert done.json()["size"] == str(len(large))
         job = await _ended(edge.http, grower, place)
