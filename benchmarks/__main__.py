@@ -20,6 +20,7 @@ BENCHMARKS = {
     "interceptor_chain": "an RPC through the whole server chain against a bare grpc.aio method",
     "json_edge": "JSON through Envoy to a service against FastAPI behind the same Envoy",
     "eventstore": "event append against the eventsourcing package and a bare insert",
+    "capture": "capture of partners' events, one by one and as documents, against parsing and bare appends",
     "merklelog": "the tamper-evident log against the store without it and the bare hashes",
     "messaging": "outbox to applied effect, against a raw producer and consumer",
     "saga": "durable sagas",

@@ -14,6 +14,7 @@ from fleet.client.session import Session
 from greenledger.auth.v1.auth_pb2_grpc import AuthServiceStub
 from greenledger.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from greenledger.crops.v1.crops_pb2_grpc import CropCommandServiceStub, CropQueryServiceStub
+from greenledger.crops.v1.epcis_pb2_grpc import EpcisServiceStub
 from greenledger.crops.v1.ledger_pb2_grpc import LedgerServiceStub
 from greenledger.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from greenledger.market.v1.market_pb2_grpc import MarketServiceStub
@@ -56,6 +57,7 @@ class RpcEdge:
         self.crops = CropCommandServiceStub(self.channel)
         self.lots = CropQueryServiceStub(self.channel)
         self.ledger = LedgerServiceStub(self.channel)
+        self.epcis = EpcisServiceStub(self.channel)
         self.catalog = CatalogServiceStub(self.channel)
         self.inventory = InventoryServiceStub(self.channel)
         self.orders = OrderServiceStub(self.channel)

@@ -3,8 +3,9 @@
 from chassis.background import Every
 from chassis.eventstore import EventStore
 from chassis.merklelog.audit import Audit
-from chassis.merklelog.keys import load_signing_key, publish_verifier
+from chassis.merklelog.keys import KeyFolder
 from chassis.merklelog.ledger import Ledger
+from chassis.merklelog.snapshots import SnapshotAudit
 from chassis.merklelog.store import MerkleLog
 from chassis.projection import ProjectionRunner
 from chassis.runtime import Runtime
@@ -17,6 +18,7 @@ from services.crops.adapters.epcis_grpc import EpcisServicer
 from services.crops.adapters.epcis_jobs import StoredJobs
 from services.crops.adapters.epcis_query import IndexedVisibilityEvents
 from services.crops.adapters.epcis_store import StoredVisibilityEvents
+from services.crops.adapters.epcis_uploads import StoredUploads
 from services.crops.adapters.events import UPCASTERS
 from services.crops.adapters.grpc import CommandServicer, QueryServicer
 from services.crops.adapters.ledger_grpc import LedgerServicer
@@ -26,8 +28,10 @@ from services.crops.adapters.physical_grpc import PhysicalCommands
 from services.crops.adapters.projection import LOTS
 from services.crops.adapters.recall_saga import EngineRecalls, recall_saga
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
-from services.crops.application.capture_document import CaptureDocument, ReadJobs
+from services.crops.adapters.snapshots import LOT
+from services.crops.application.capture_document import CaptureDocument, ReadJobs, RecordDocument
 from services.crops.application.capture_events import CaptureEvent, Recorder
+from services.crops.application.capture_uploads import CaptureUploads
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
 from services.crops.application.correct_lot import CorrectLot
 from services.crops.application.deliver_committed import DeliverCommitted
@@ -52,6 +56,7 @@ from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
 from services.crops.application.transform_lots import MergeLots, TransformLots
 from services.crops.application.units import PackUnit, ReceiveUnit, ShipUnit, UnpackUnit
+from services.crops.application.upload_document import DocumentParts
 
 LEDGER_ORIGIN = "greenledger/crops"
 
@@ -64,6 +69,7 @@ def wire(runtime: Runtime) -> Service:
     store = EventStore(database, clock, ids, UPCASTERS, log)
     changes = Watchers()
     lots = EventSourcedLots(database, store, runtime.outbox, changes)
+    snapshots = SnapshotAudit(database, store, LOT)
     queries = ProjectedLots(database, clock)
     users = UsersClient(runtime.channels.get("users"))
     notifications = NotificationsClient(runtime.channels.get("notifications"))
@@ -106,6 +112,7 @@ def wire(runtime: Runtime) -> Service:
             receive_unit=ReceiveUnit(database, lots, clock, ids),
         ),
     )
+    epcis, uploads = _epcis(runtime, store)
     return Service(
         servicers=[
             Servicer(
@@ -121,12 +128,12 @@ def wire(runtime: Runtime) -> Service:
             Servicer(
                 "greenledger.crops.v1.LedgerService",
                 ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
-                LedgerServicer(ledger, lambda: Audit(database, log, [ledger.verifier])),
+                LedgerServicer(ledger, lambda: Audit(database, log, ledger.known_keys, snapshots)),
             ),
             Servicer(
                 "greenledger.crops.v1.EpcisService",
                 epcis_pb2_grpc.add_EpcisServiceServicer_to_server,
-                _epcis(runtime, store),
+                epcis,
             ),
         ],
         sagas=engine,
@@ -134,28 +141,38 @@ def wire(runtime: Runtime) -> Service:
         # A head now and then even if nobody asks: what is signed can no longer be changed unnoticed.
         background=[
             Every("ledger.sign", ledger.sign),
+            uploads,
             Every("offers.expire", ExpireOffers(database, lots, clock, queries)),
         ],
-        on_start=log.adopt,
+        on_start=lambda: _start(log, ledger),
     )
 
 
-def _epcis(runtime: Runtime, store: EventStore) -> EpcisServicer:
+async def _start(log: MerkleLog, ledger: Ledger) -> None:
+    await log.adopt()
+    await ledger.open()
+
+
+def _epcis(runtime: Runtime, store: EventStore) -> tuple[EpcisServicer, CaptureUploads]:
     database, clock = runtime.database, runtime.clock
     record = Recorder(database, StoredVisibilityEvents(database, store, runtime.outbox), clock, runtime.ids)
-    jobs = StoredJobs(database)
-    return EpcisServicer(
+    jobs, uploads = StoredJobs(database), StoredUploads(database)
+    record_document = RecordDocument(database, record, jobs, clock)
+    # Long enough for a batch on a busy machine: a process that is only slow keeps its document.
+    lease, poll = runtime.settings.saga_lease * 6, runtime.settings.recovery_interval
+    loop = CaptureUploads(database, record_document, jobs, uploads, clock, lease=lease, poll=poll)
+    servicer = EpcisServicer(
         CaptureEvent(record),
-        CaptureDocument(database, record, jobs, clock),
+        CaptureDocument(record_document, jobs, clock),
+        DocumentParts(database, jobs, uploads, clock, loop.wakeup.notify),
         ReadJobs(jobs),
         ReadEpcis(IndexedVisibilityEvents(database)),
         ExportLot(StoredLotHistories(store), clock),
         runtime.page_tokens,
     )
+    return servicer, loop
 
 
 def _ledger(runtime: Runtime, log: MerkleLog) -> Ledger:
-    folder = runtime.settings.secrets_dir
-    key = load_signing_key(folder, LEDGER_ORIGIN)
-    publish_verifier(folder, key.verifier)
-    return Ledger(runtime.database, log, key, runtime.clock)
+    folder = KeyFolder(runtime.settings.secrets_dir, LEDGER_ORIGIN)
+    return Ledger(runtime.database, log, folder.current(), runtime.clock, folder)

@@ -62,3 +62,28 @@ async def test_an_outsider_holds_the_log_to_what_it_gave(fleet: RunningFleet, tm
         assert verify(written(tmp_path, given)) == UNCONFIRMED
     altered = written(tmp_path, receipt.replace(b"L-1", b"L-2"))
     assert verify(altered, "--key", first["key"]) == FAILS
+
+
+async def test_an_operator_exchanges_the_logs_key_and_outsiders_follow(
+    fleet: RunningFleet, tmp_path: Path
+) -> None:
+    async with JsonEdge(fleet.edge_url) as edge:
+        before = await edge.get("/api/ledger/checkpoint")
+        old = written(tmp_path, before["note"].encode())
+        handover, history = tmp_path / "handover", tmp_path / "keys.json"
+        assert ledger(fleet, "rotate-key", "--why", "a drill", "-o", str(handover)) == 0
+        assert ledger(fleet, "keys", "-o", str(history)) == 0
+        public = tmp_path / "ledger.pub"
+        assert ledger(fleet, "checkpoint", "--key", "-o", str(public)) == 0
+        after = await edge.get("/api/ledger/keys")
+        assert after["key"] != before["key"]
+        for path in (old, handover, history):
+            assert verify(path, "--key", before["key"]) == HOLDS
+            assert verify(path, "--key", str(public)) == HOLDS
+        assert ledger(fleet, "audit") == 0
+
+
+def ledger(fleet: RunningFleet, *arguments: str) -> int:
+    state = ["--state-dir", str(fleet.settings.state_dir), "--edge-url", fleet.edge_url]
+    command = [sys.executable, "-m", "fleet.cli", "ledger", *arguments, *state]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=120).returncode

@@ -786,6 +786,19 @@ CROPS = {
         {"requestId": "{request}", "chunk": "aGVsbG8="},
         {"request_id": REQUEST_IDS, "chunk": ["A" * 1_500_000]},
     ),
+    "EpcisService/CreateCaptureJob": Entry(
+        {"requestId": "{request}", "document": "{}"}, {"request_id": REQUEST_IDS}
+    ),
+    "EpcisService/AddCapturePart": Entry(
+        {"jobId": "{nobody}", "index": 0, "chunk": "aGVsbG8="},
+        {"job_id": ["", *IDS], "index": [-1, 4096], "chunk": ["", ABSENT]},
+        [Refused("grower", "NOT_FOUND", "CAPTURE_JOB_NOT_FOUND")],
+    ),
+    "EpcisService/FinishCaptureJob": Entry(
+        {"jobId": "{nobody}", "parts": 1},
+        {"job_id": ["", *IDS], "parts": [0, -1, ABSENT, 4097]},
+        [Refused("grower", "NOT_FOUND", "CAPTURE_JOB_NOT_FOUND")],
+    ),
     "EpcisService/GetCaptureJob": Entry(
         {"jobId": "{nobody}"},
         {"job_id": ["", *IDS]},
@@ -808,6 +821,11 @@ CROPS = {
         {},
         {"size": [-1]},
         [Refused("none", "NOT_FOUND", "LEDGER_CHECKPOINT_NOT_FOUND", {"size": "9000000000000"})],
+    ),
+    "LedgerService/GetLogKeys": Entry(),
+    "LedgerService/RotateLogKey": Entry(
+        {"requestId": "{request}", "why": "drill"},
+        {"request_id": REQUEST_IDS, "why": ["", ABSENT, "x" * 501]},
     ),
     "LedgerService/GetInclusionProof": Entry(
         {"leafIndex": "0"},

@@ -8,11 +8,14 @@ from chassis.database import Database
 from services.crops.application.epcis_ports import CaptureError, CaptureJob, JobState
 
 _OPEN = """
-INSERT INTO epcis_job VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (job_id) DO NOTHING
+INSERT INTO epcis_job (
+    job_id, owner, state, create_time, update_time, captured, duplicates, refused, findings, failure, digest
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (job_id) DO NOTHING
 """
 _SAVE = """
 UPDATE epcis_job SET state = $2, update_time = $3, captured = $4, duplicates = $5, refused = $6,
-    findings = $7, failure = $8, digest = $9
+    findings = $7, failure = $8, digest = $9, events_read = $10
 WHERE job_id = $1
 """
 _ADD_ERRORS = """
@@ -50,6 +53,10 @@ class StoredJobs:
         row = await self._database.fetchrow("SELECT * FROM epcis_job WHERE job_id = $1", job_id)
         return None if row is None else _job(row)
 
+    async def lock(self, job_id: str) -> CaptureJob | None:
+        row = await self._database.fetchrow("SELECT * FROM epcis_job WHERE job_id = $1 FOR UPDATE", job_id)
+        return None if row is None else _job(row)
+
     async def save(self, job: CaptureJob, errors: Sequence[CaptureError]) -> None:
         await self._database.execute(
             _SAVE,
@@ -62,6 +69,7 @@ class StoredJobs:
             job.findings,
             job.failure,
             job.digest,
+            job.events_read,
         )
         if errors:
             await self._database.execute(

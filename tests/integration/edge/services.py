@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 
 from greenledger.auth.v1 import auth_pb2, auth_pb2_grpc
 from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
-from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
+from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc, epcis_pb2, epcis_pb2_grpc
 from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
 from greenledger.users.v1 import users_pb2, users_pb2_grpc
 
@@ -99,6 +99,7 @@ class Services:
         orders_pb2_grpc.add_OrderServiceServicer_to_server(_Orders(self), self._server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(_Catalog(self), self._server)
         crops_pb2_grpc.add_CropCommandServiceServicer_to_server(_Crops(self), self._server)
+        epcis_pb2_grpc.add_EpcisServiceServicer_to_server(_Epcis(self), self._server)
         users_pb2_grpc.add_UserServiceServicer_to_server(_Users(self), self._server)
         checks = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, self._server)
@@ -228,6 +229,24 @@ class _Catalog(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.MenuItem:
         self._services.saw(context, "UpdateMenuItem", request)
         return request.menu_item
+
+
+class _Epcis(epcis_pb2_grpc.EpcisServiceServicer):
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def CreateCaptureJob(
+        self, request: epcis_pb2.CreateCaptureJobRequest, context: grpc.aio.ServicerContext
+    ) -> epcis_pb2.CaptureJob:
+        self._services.saw(context, "CreateCaptureJob", request)
+        await context.send_initial_metadata((("location", f"/api/epcis/capture/{request.request_id}"),))
+        return epcis_pb2.CaptureJob(job_id=request.request_id)
+
+    async def AddCapturePart(
+        self, request: epcis_pb2.AddCapturePartRequest, context: grpc.aio.ServicerContext
+    ) -> epcis_pb2.CaptureJob:
+        self._services.saw(context, "AddCapturePart", request)
+        return epcis_pb2.CaptureJob(job_id=request.job_id, parts=1, size=len(request.chunk))
 
 
 class _Crops(crops_pb2_grpc.CropCommandServiceServicer):

@@ -335,6 +335,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CAPTURE_JOB_NOT_FOUND: _ErrorReason.ValueType  # 74
     ERROR_REASON_EPCIS_QUERY_UNSUPPORTED: _ErrorReason.ValueType  # 75
     """The parameter is one of EPCIS, but not one that is answered here."""
+    ERROR_REASON_CAPTURE_PART_CONFLICT: _ErrorReason.ValueType  # 76
+    """Another part was sent under this index."""
+    ERROR_REASON_CAPTURE_NOT_OPEN: _ErrorReason.ValueType  # 77
+    """The document was finished, and takes no further parts."""
+    ERROR_REASON_CAPTURE_PARTS_MISSING: _ErrorReason.ValueType  # 78
+    """Parts before the last one were not sent."""
+    ERROR_REASON_CAPTURE_TOO_LARGE: _ErrorReason.ValueType  # 79
+    """The document has more bytes or parts than can be sent in parts."""
+    ERROR_REASON_CAPTURE_TOO_MANY: _ErrorReason.ValueType  # 80
+    """The caller has too many documents under way; finish them, or wait."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -428,6 +438,16 @@ ERROR_REASON_EPCIS_EVENT_NOT_FOUND: ErrorReason.ValueType  # 73
 ERROR_REASON_CAPTURE_JOB_NOT_FOUND: ErrorReason.ValueType  # 74
 ERROR_REASON_EPCIS_QUERY_UNSUPPORTED: ErrorReason.ValueType  # 75
 """The parameter is one of EPCIS, but not one that is answered here."""
+ERROR_REASON_CAPTURE_PART_CONFLICT: ErrorReason.ValueType  # 76
+"""Another part was sent under this index."""
+ERROR_REASON_CAPTURE_NOT_OPEN: ErrorReason.ValueType  # 77
+"""The document was finished, and takes no further parts."""
+ERROR_REASON_CAPTURE_PARTS_MISSING: ErrorReason.ValueType  # 78
+"""Parts before the last one were not sent."""
+ERROR_REASON_CAPTURE_TOO_LARGE: ErrorReason.ValueType  # 79
+"""The document has more bytes or parts than can be sent in parts."""
+ERROR_REASON_CAPTURE_TOO_MANY: ErrorReason.ValueType  # 80
+"""The caller has too many documents under way; finish them, or wait."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
