@@ -5,8 +5,8 @@ from alembic import op
 from chassis import schema
 from services.crops.adapters.epcis_schema import EPCIS_V2, EPCIS_V2_DROP
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
