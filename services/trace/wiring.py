@@ -6,9 +6,14 @@ from greenledger.trace.v1 import trace_pb2_grpc
 from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.graph_writer import PostgresGraphWriter
 from services.trace.adapters.grpc import TraceServicer
+from services.trace.adapters.journal_reader import PostgresJournal
 from services.trace.adapters.kafka import subscriptions
 from services.trace.adapters.scope import PostgresScopeReader
+from services.trace.application.cold_chain import ColdChain
+from services.trace.application.export_records import ExportRecords
+from services.trace.application.find_gaps import FindGaps
 from services.trace.application.learn import Learn
+from services.trace.application.mass_balance import MassBalances
 from services.trace.application.recall_scope import RecallScopes
 from services.trace.application.trace_goods import TraceGoods
 
@@ -16,6 +21,7 @@ from services.trace.application.trace_goods import TraceGoods
 def wire(runtime: Runtime) -> Service:
     """The service on a runtime."""
     learn = Learn(PostgresGraphWriter(runtime.database))
+    journal = PostgresJournal(runtime.database)
     return Service(
         servicers=[
             Servicer(
@@ -25,6 +31,10 @@ def wire(runtime: Runtime) -> Service:
                     TraceGoods(PostgresGraphReader(runtime.database)),
                     RecallScopes(PostgresScopeReader(runtime.database)),
                     runtime.page_tokens,
+                    MassBalances(journal),
+                    ColdChain(journal),
+                    FindGaps(journal, runtime.clock),
+                    ExportRecords(journal),
                 ),
             )
         ],
