@@ -22,6 +22,7 @@ BENCHMARKS = {
     "eventstore": "event append against the eventsourcing package and a bare insert",
     "merklelog": "the tamper-evident log against the store without it and the bare hashes",
     "messaging": "outbox to applied effect, against a raw producer and consumer",
+    "recall_scope": "recall scope and trace-back against a naive recursive query",
     "saga": "durable sagas",
     "checkouts": "checkouts end to end",
     "fleet": "start of the fleet, cold and warm, and its memory",
