@@ -101,15 +101,15 @@ class TraceServicer(trace_pb2_grpc.TraceServiceServicer):
     async def GetMassBalance(
         self, request: findings_pb2.GetMassBalanceRequest, context: Context
     ) -> findings_pb2.MassBalance:
-        tolerance = tolerance_from_proto(request)
+        tolerance, size = tolerance_from_proto(request), page_size(request.page_size)
+        holder_id = id_from_proto(request.holder_id)
+        query = {"method": "GetMassBalance", "holder": holder_id, "tolerance": str(tolerance)}
+        cursor = self._page_tokens.decode(request.page_token, query)
         if request.WhichOneof("subject") == "lot_id":
             found = await self._balances.of_lot(id_from_proto(request.lot_id), tolerance)
             return findings_pb2.MassBalance(
                 lines=map(line_to_proto, found.lines), findings=map(finding_to_proto, found.findings)
             )
-        holder_id, size = id_from_proto(request.holder_id), page_size(request.page_size)
-        query = {"method": "GetMassBalance", "holder": holder_id, "tolerance": str(tolerance)}
-        cursor = self._page_tokens.decode(request.page_token, query)
         after = cursor["after"] if cursor else ""
         lots = await self._balances.of_holder(holder_id, after, size + 1, tolerance)
         page, token = self._page_tokens.cut(lots, size, lambda last: {"after": last[0]}, query)
