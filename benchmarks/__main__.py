@@ -23,6 +23,7 @@ BENCHMARKS = {
     "capture": "capture of partners' events, one by one and as documents, against parsing and bare appends",
     "merklelog": "the tamper-evident log against the store without it and the bare hashes",
     "messaging": "outbox to applied effect, against a raw producer and consumer",
+    "recall_scope": "recall scope and trace-back against a naive recursive query",
     "saga": "durable sagas",
     "checkouts": "checkouts end to end",
     "fleet": "start of the fleet, cold and warm, and its memory",

@@ -1228,6 +1228,41 @@ TRACE = {
     "RecallService/DrillRecall": Entry(
         {"lotId": "{nobody}"}, {"lot_id": ["", *IDS]}, [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")]
     ),
+    "TraceService/GetMassBalance": Entry(
+        {"lotId": "{nobody}"},
+        {**PAGE, "lot_id": IDS, "tolerance_percent": [-1, 101]},
+        [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")],
+    ),
+    "TraceService/ListColdChainBreaches": Entry(
+        {"lotId": "{nobody}"},
+        {
+            **PAGE,
+            "lot_id": ["", *IDS],
+            "max_celsius": [-274, 1001],
+            "min_duration": ["-1s"],
+            "hysteresis_kelvin": [-1, 101],
+        },
+        [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")],
+    ),
+    "TraceService/ListGaps": Entry(
+        {"lotId": "{nobody}"},
+        {**PAGE, "lot_id": ["", *IDS], "unreceived_after": ["-1s"]},
+        [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")],
+    ),
+    "TraceService/ExportTraceability": Entry(
+        {"lotIds": ["{nobody}"]},
+        {"format": [99]},
+        [
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "RANGE_INVALID", {"lot_ids": ABSENT}),
+            Refused(
+                "operator",
+                "INVALID_ARGUMENT",
+                "RANGE_INVALID",
+                {"start_time": "2026-06-02T00:00:00Z", "end_time": "2026-06-01T00:00:00Z"},
+            ),
+        ],
+    ),
 }
 OPERATIONS = {
     "OperationsService/GetStatus": Entry(),

@@ -20,7 +20,7 @@ from services.trace.domain.descent import distances
 FIRST = 1000
 # LATERAL with OFFSET 0 cannot be turned into a join that reads all edges, which the planner would prefer
 # because it cannot foresee how little a step of the recursion finds.
-_UP = """
+UP = """
 WITH RECURSIVE reached AS (
     SELECT unnest($1::text[]) AS lot_id
     UNION
@@ -30,7 +30,9 @@ WITH RECURSIVE reached AS (
 )
 SELECT lot_id FROM reached
 """
-_LOTS = "SELECT * FROM traced_lot WHERE lot_id = ANY($1) ORDER BY lot_id"
+_LOTS = f"""
+SELECT lot.*, {scope_sql.LOT_STATE} FROM traced_lot AS lot WHERE lot_id = ANY($1) ORDER BY lot_id
+"""
 _PARENTS = "SELECT child_id, parent_id FROM lot_edge WHERE child_id = ANY($1)"
 _CUSTODY = "SELECT * FROM custody WHERE lot_id = $1 ORDER BY number"
 _STOCK = f"""
@@ -91,7 +93,7 @@ class PostgresGraphReader:
 
 
 async def _above(tx: Transaction, lot_ids: Sequence[str]) -> list[str]:
-    reached: list[Any] = await tx.fetch(_UP, list(lot_ids))
+    reached: list[Any] = await tx.fetch(UP, list(lot_ids))
     return [row["lot_id"] for row in reached]
 
 

@@ -1,20 +1,23 @@
 """What trace listens to, and how messages become facts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
 from chassis.database import Transaction
 from chassis.inbox import ReceivedEvent, Subscription
-from chassis.protobuf import quantity_from_proto, timestamp_from_proto
+from chassis.protobuf import quantity_from_proto
 from greenledger.catalog.v1 import events_pb2 as catalog
 from greenledger.crops.v1 import events_pb2 as crops
 from greenledger.inventory.v1 import events_pb2 as inventory
 from greenledger.inventory.v1 import inventory_pb2
 from greenledger.orders.v1 import events_pb2 as orders
+from services.trace.adapters import crop_events as of
+from services.trace.adapters import journal_events as journal
 from services.trace.application.learn import Learn
 from services.trace.domain import facts as f
+from services.trace.domain.journal import Entry, Reading
 from services.trace.domain.orders import OrderState
 
 P = TypeVar("P", bound=Message)
@@ -23,23 +26,50 @@ P = TypeVar("P", bound=Message)
 def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     """Every topic that trace applies; in batches, since the graph takes facts in any order."""
 
-    def listen(topic: str, payload_type: type[P], fact_of: Callable[[ReceivedEvent[P]], f.Fact]) -> None:
+    def listen(
+        topic: str,
+        payload_type: type[P],
+        fact_of: Callable[[ReceivedEvent[P]], f.Fact] | None,
+        entries_of: Callable[[ReceivedEvent[P]], Iterable[Entry]] = _nothing,
+        readings_of: Callable[[ReceivedEvent[P]], Iterable[Reading]] = _nothing,
+    ) -> None:
         async def apply(events: Sequence[ReceivedEvent[P]], tx: Transaction) -> None:
-            await learn([fact_of(event) for event in events], max(event.recorded_time for event in events))
+            await learn(
+                [fact_of(event) for event in events] if fact_of else [],
+                max(event.recorded_time for event in events),
+                [entry for event in events for entry in entries_of(event)],
+                [reading for event in events for reading in readings_of(event)],
+            )
 
         found.append(Subscription(topic, payload_type, batch_handler=apply))
 
     found: list[Subscription[Any]] = []
-    listen("crop.minted", crops.LotMinted, _minted)
-    listen("crop.transferred", crops.LotTransferred, _transferred)
-    listen("crop.split", crops.LotSplit, _split)
-    listen("crop.transformed", crops.LotTransformed, _transformed)
-    listen("crop.recalled", crops.LotRecalled, lambda event: f.LotRecalled(lot_id=event.payload.lot_id))
-    listen("inventory.received", inventory.StockReceived, _received)
+    listen("crop.minted", crops.LotMinted, of.minted, journal.minted)
+    listen("crop.transferred", crops.LotTransferred, of.transferred, journal.transferred)
+    listen("crop.split", crops.LotSplit, of.split, journal.split)
+    listen("crop.transformed", crops.LotTransformed, of.transformed, journal.transformed)
+    listen("crop.recalled", crops.LotRecalled, of.recalled)
+    listen("crop.recall-released", crops.LotRecallReleased, of.recall_released)
+    listen("crop.held", crops.LotHeld, of.held)
+    listen("crop.hold-released", crops.LotHoldReleased, of.hold_released)
+    listen("crop.destroyed", crops.LotDestroyed, of.destroyed, journal.destroyed)
+    listen("crop.corrected", crops.LotCorrected, of.corrected, journal.corrected)
+    listen("crop.quantity-committed", crops.LotQuantityCommitted, None, journal.committed)
+    listen("crop.quantity-released", crops.LotQuantityReleased, None, journal.released)
+    listen("crop.custody-changed", crops.LotCustodyChanged, of.custody_changed, journal.custody_changed)
+    listen("crop.shipped", crops.LotShipped, of.shipped, journal.shipped)
+    listen("crop.shipment-voided", crops.LotShipmentVoided, of.voided, journal.voided)
+    listen("crop.arrived", crops.LotArrived, of.arrived, journal.arrived)
+    listen("crop.transport-updated", crops.LotTransportUpdated, None, journal.transport)
+    listen("crop.observed", crops.LotObserved, None, journal.observed, journal.readings)
+    listen("crop.unit-packed", crops.UnitPacked, of.packed, journal.packed)
+    listen("crop.unit-unpacked", crops.UnitUnpacked, of.unpacked, journal.unpacked)
+    listen("inventory.received", inventory.StockReceived, _received, journal.received)
     listen("inventory.quarantined", inventory.StockQuarantined, _quarantined)
+    listen("inventory.quarantine-lifted", inventory.QuarantineLifted, _lifted)
     listen("inventory.reserved", inventory.StockReserved, _reserved)
     listen("inventory.released", inventory.ReservationReleased, _released)
-    listen("inventory.consumed", inventory.StockConsumed, _consumed)
+    listen("inventory.consumed", inventory.StockConsumed, _consumed, journal.consumed)
     listen("catalog.venue-created", catalog.VenueCreated, _venue)
     listen("catalog.menu-item-changed", catalog.MenuItemChanged, _menu_item)
     listen("order.placed", orders.OrderPlaced, _placed)
@@ -49,46 +79,8 @@ def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     return found
 
 
-def _minted(event: ReceivedEvent[crops.LotMinted]) -> f.LotMinted:
-    lot = event.payload
-    return f.LotMinted(
-        lot_id=lot.lot_id,
-        lot_code=lot.lot_code,
-        product_code=lot.product_code,
-        quantity=quantity_from_proto(lot.quantity),
-        grower_id=lot.grower_id,
-        owner_id=lot.owner_id,
-        farm_name=lot.origin.farm_name,
-        harvest_time=timestamp_from_proto(lot.harvest_time),
-        parent_lot_id=lot.parent_lot_id or None,
-        at=event.occurred_time,
-    )
-
-
-def _transferred(event: ReceivedEvent[crops.LotTransferred]) -> f.LotTransferred:
-    return f.LotTransferred(
-        lot_id=event.payload.lot_id,
-        number=event.payload.transfer_number,
-        new_owner_id=event.payload.new_owner_id,
-        reference_document=event.payload.reference_document,
-        at=event.occurred_time,
-    )
-
-
-def _split(event: ReceivedEvent[crops.LotSplit]) -> f.LotSplit:
-    return f.LotSplit(
-        lot_id=event.payload.lot_id,
-        part_lot_ids=tuple(event.payload.part_lot_ids),
-        remaining=quantity_from_proto(event.payload.remaining),
-    )
-
-
-def _transformed(event: ReceivedEvent[crops.LotTransformed]) -> f.LotTransformed:
-    payload = event.payload
-    return f.LotTransformed(
-        remaining=tuple((each.lot_id, quantity_from_proto(each.remaining)) for each in payload.inputs),
-        output_lot_ids=tuple(each.lot_id for each in payload.outputs),
-    )
+def _nothing(event: object) -> Iterable[Any]:
+    return ()
 
 
 def _received(event: ReceivedEvent[inventory.StockReceived]) -> f.StockReceived:
@@ -105,6 +97,16 @@ def _quarantined(event: ReceivedEvent[inventory.StockQuarantined]) -> f.StockQua
         stock_item_id=event.payload.stock_item_id,
         venue_id=event.payload.venue_id,
         lot_id=event.payload.lot_id,
+        recorded=event.recorded_time,
+    )
+
+
+def _lifted(event: ReceivedEvent[inventory.QuarantineLifted]) -> f.QuarantineLifted:
+    return f.QuarantineLifted(
+        stock_item_id=event.payload.stock_item_id,
+        venue_id=event.payload.venue_id,
+        lot_id=event.payload.lot_id,
+        recorded=event.recorded_time,
     )
 
 

@@ -14,7 +14,7 @@ import asyncpg
 
 from chassis.database import Database, Transaction
 from services.trace.adapters import scope_sql as sql
-from services.trace.adapters.rows import lot_of, menu_item_of, order_of, stock_of, venue_of
+from services.trace.adapters.rows import lot_of, menu_item_of, order_of, shipment_of, stock_of, venue_of
 from services.trace.adapters.schema import LEARNED_LOG
 from services.trace.domain.scope import Place, RecallScope, ScopeCounts, ScopeEntry, ScopeKind
 
@@ -68,17 +68,24 @@ class PostgresScopeReader:
 
 async def _summary(tx: Transaction, lot_id: str, lots: list[str], position: int) -> RecallScope:
     counted = await tx.fetchrow(sql.COUNTS, lots, position, FIRST)
+    of_lots = await tx.fetchrow(sql.LOT_COUNTS, lots, FIRST)
     assert counted is not None
+    assert of_lots is not None
     counts = ScopeCounts(
         lots=len(lots),
-        recalled_lots=await tx.fetchval(sql.RECALLED, lots),
+        recalled_lots=of_lots["recalled"],
         stock=counted["stock"],
         quarantined_stock=counted["quarantined_stock"],
         venues=counted["venues"],
         menu_items=counted["menu_items"],
         orders=counted["orders"],
         guests=counted["guests"],
+        shipments=await tx.fetchval(sql.MOVING_COUNT, lots, position),
+        held_lots=of_lots["held"],
+        destroyed_lots=of_lots["destroyed"],
+        custodians=of_lots["custodians"],
     )
+    largest = max(counts.lots, counts.shipments, *(counted[kind] for kind in _LISTED))
     return RecallScope(
         lot_id=lot_id,
         recalled=await tx.fetchval(sql.RECALL_STATE, lot_id),
@@ -89,11 +96,13 @@ async def _summary(tx: Transaction, lot_id: str, lots: list[str], position: int)
         menu_items=tuple(await _first(tx, ScopeKind.MENU_ITEM, lots, position)),
         orders=tuple(await _first(tx, ScopeKind.ORDER, lots, position)),
         guest_ids=tuple(counted["guest_ids"]),
+        shipments=tuple(await _first(tx, ScopeKind.SHIPMENT, lots, position)),
+        custodian_ids=tuple(of_lots["custodian_ids"]),
         first_order=counted["first_order"],
         last_order=counted["last_order"],
         as_of=await tx.fetchval(sql.AS_OF, position),
         position=position,
-        complete=max(len(lots), *(counted[kind] for kind in _LISTED)) <= FIRST,
+        complete=largest <= FIRST,
     )
 
 
@@ -106,6 +115,7 @@ _PAGES: dict[ScopeKind, tuple[str, Callable[[asyncpg.Record], Any], str]] = {
     ScopeKind.VENUE: (sql.VENUE_PAGE, venue_of, "venue_id"),
     ScopeKind.MENU_ITEM: (sql.MENU_ITEM_PAGE, menu_item_of, "menu_item_id"),
     ScopeKind.ORDER: (sql.ORDER_PAGE, order_of, "order_id"),
+    ScopeKind.SHIPMENT: (sql.SHIPMENT_PAGE, shipment_of, "shipment_id"),
     ScopeKind.GUEST: (sql.GUEST_PAGE, lambda row: None, "guest_id"),
 }
 
@@ -118,6 +128,9 @@ async def _page(
     if kind is ScopeKind.ORDER:
         rows = await tx.fetch(statement, lots, position, after.lot_id, after.entry_id, limit)
         return [ScopeEntry(Place(kind, row[id_column], row["listed_lot_id"]), read(row)) for row in rows]
+    if kind is ScopeKind.SHIPMENT:
+        rows = await tx.fetch(statement, lots, position, after.entry_id, after.lot_id, limit)
+        return [ScopeEntry(Place(kind, row[id_column], row["lot_id"]), read(row)) for row in rows]
     rows = await tx.fetch(statement, lots, position, after.entry_id, limit)
     return [ScopeEntry(Place(kind, row[id_column]), read(row)) for row in rows]
 

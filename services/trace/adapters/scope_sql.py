@@ -109,14 +109,37 @@ SELECT
     ARRAY(SELECT venue_id FROM venue_at ORDER BY venue_id LIMIT $3) AS venue_ids,
     ARRAY(SELECT guest_id FROM guest_at ORDER BY guest_id LIMIT $3) AS guest_ids
 """
-RECALLED = """
-SELECT count(*) FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
-    SELECT FROM traced_lot WHERE lot_id = scope.lot_id AND recalled OFFSET 0
-) AS recalled
+# $2 is how many custodians to give.
+LOT_COUNTS = """
+WITH lot AS MATERIALIZED (
+    SELECT lot.* FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT recalled, held, destroyed_at, remaining_amount, custodian_id
+        FROM traced_lot WHERE lot_id = scope.lot_id OFFSET 0
+    ) AS lot
+), custodian AS MATERIALIZED (SELECT DISTINCT custodian_id FROM lot WHERE custodian_id <> '')
+SELECT
+    (SELECT count(*) FROM lot WHERE recalled) AS recalled,
+    (SELECT count(*) FROM lot WHERE held) AS held,
+    (SELECT count(*) FROM lot
+     WHERE destroyed_at IS NOT NULL AND coalesce(remaining_amount, 0) = 0) AS destroyed,
+    (SELECT count(*) FROM custodian) AS custodians,
+    ARRAY(SELECT custodian_id FROM custodian ORDER BY custodian_id LIMIT $2) AS custodian_ids
+"""
+
+# Beside the columns of `lot`: the logistic unit that it is in now, and whether it is on its way.
+LOT_STATE = """
+    coalesce((
+        SELECT CASE WHEN packed THEN unit_id ELSE '' END FROM unit_change
+        WHERE unit_change.lot_id = lot.lot_id ORDER BY at DESC, recorded_at DESC, packed DESC LIMIT 1
+    ), '') AS unit_id,
+    EXISTS (
+        SELECT FROM shipment
+        WHERE shipment.lot_id = lot.lot_id AND shipped_at IS NOT NULL AND ended_at IS NULL
+    ) AS in_transit
 """
 # Every page has the same arguments; the lots are those of the position already.
-LOT_PAGE = """
-SELECT lot.* FROM (
+LOT_PAGE = f"""
+SELECT lot.*, {LOT_STATE} FROM (
     SELECT lot_id FROM unnest($1::text[]) AS scope (lot_id)
     WHERE lot_id > $3 AND $2::bigint IS NOT NULL ORDER BY lot_id LIMIT $4
 ) AS page CROSS JOIN LATERAL (SELECT * FROM traced_lot WHERE lot_id = page.lot_id OFFSET 0) AS lot
@@ -140,6 +163,41 @@ WITH {_HELD}, {_ITEMS} SELECT * FROM item_at WHERE menu_item_id > $3 ORDER BY me
 GUEST_PAGE = f"""
 WITH {_SERVED}, guest_at AS (SELECT DISTINCT guest_id FROM served WHERE guest_id <> '')
 SELECT guest_id FROM guest_at WHERE guest_id > $3 ORDER BY guest_id LIMIT $4
+"""
+_UNDER_WAY = f"""
+    shipped_at IS NOT NULL AND {known("shipped_position")}
+    AND NOT (ended_at IS NOT NULL AND {known("ended_position")})
+"""
+# A lot is on its way by a shipment of its own, or by one of the logistic unit that it is still in.
+_MOVING = f"""
+moving AS MATERIALIZED (
+    SELECT own.* FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT shipment_id, lot_id, from_id, to_id, unit_id, amount, unit, shipped_at
+        FROM shipment WHERE shipment.lot_id = scope.lot_id AND {_UNDER_WAY} OFFSET 0
+    ) AS own
+    UNION ALL
+    (SELECT DISTINCT ON (carried.shipment_id, scope.lot_id)
+        carried.shipment_id, scope.lot_id, carried.from_id, carried.to_id, carried.unit_id,
+        NULL::numeric, NULL::text, carried.shipped_at
+    FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (unit_id) unit_id, packed FROM unit_change
+        WHERE unit_change.lot_id = scope.lot_id AND {known("position")}
+        ORDER BY unit_id, at DESC, recorded_at DESC, packed DESC
+    ) AS stay CROSS JOIN LATERAL (
+        SELECT * FROM shipment
+        WHERE shipment.unit_id = stay.unit_id AND unit_id <> '' AND {_UNDER_WAY} OFFSET 0
+    ) AS carried
+    WHERE stay.packed AND (
+        SELECT count(*) FROM shipment AS own
+        WHERE own.shipment_id = carried.shipment_id AND own.lot_id = scope.lot_id
+    ) = 0
+    ORDER BY carried.shipment_id, scope.lot_id, carried.lot_id)
+)"""
+MOVING_COUNT = f"WITH {_MOVING} SELECT count(*) FROM moving"
+# $3 and $4 are the shipment and the lot to begin behind, $5 how many.
+SHIPMENT_PAGE = f"""
+WITH {_MOVING}
+SELECT * FROM moving WHERE (shipment_id, lot_id) > ($3, $4) ORDER BY shipment_id, lot_id LIMIT $5
 """
 # Lot by lot, so that a page costs what it holds: $3 is the lot to go on with, $4 the order in it to begin
 # behind, $5 how many. An order of several lots is listed under the first of them.

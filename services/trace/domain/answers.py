@@ -9,7 +9,12 @@ from services.trace.domain.orders import OrderState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedLot:
-    """A lot as far as it is known; of one that was only mentioned, nothing but the id."""
+    """A lot as far as it is known; of one that was only mentioned, nothing but the id.
+
+    Args:
+        destroyed: all that was left of it.
+        unit_id: SSCC of the logistic unit that it is in; empty when in none.
+    """
 
     lot_id: str
     lot_code: str
@@ -21,6 +26,24 @@ class TracedLot:
     quantity: Quantity | None
     harvest_time: datetime | None
     farm_name: str
+    custodian_id: str
+    held: bool
+    destroyed: bool
+    in_transit: bool
+    unit_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedShipment:
+    """A lot on its way; `quantity` is None when it is known only by the logistic unit that it is in."""
+
+    shipment_id: str
+    lot_id: str
+    from_id: str
+    to_id: str
+    unit_id: str
+    quantity: Quantity | None
+    ship_time: datetime
 
 
 @dataclass(frozen=True, slots=True)

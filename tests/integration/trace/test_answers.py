@@ -39,6 +39,10 @@ async def test_a_recall_scope_has_all_that_the_lot_reached_and_nothing_else(trac
         menu_items=2,
         orders=3,
         guests=2,
+        shipments=0,
+        held_lots=0,
+        destroyed_lots=0,
+        custodians=1,
     )
     assert scope.complete
     assert scope.first_order is not None

@@ -24,6 +24,10 @@ INSERT INTO custody (lot_id, number, owner_id, from_time, reference_document)
 SELECT 'lot-' || n, 0, '', now(), '' FROM generate_series(1, 20000) n;
 INSERT INTO menu_item_past (menu_item_id, revision, venue_id, name, product_codes, lot_ids, until_position)
 SELECT menu_item_id, 0, venue_id, name, product_codes, lot_ids, 10 FROM menu_item;
+INSERT INTO shipment (shipment_id, lot_id, unit_id, shipped_at)
+SELECT 'sh' || n, 'lot-' || n, 'u' || n / 10, now() FROM generate_series(1, 20000) n;
+INSERT INTO unit_change (lot_id, unit_id, at, recorded_at, packed)
+SELECT 'lot-' || n, 'u' || n / 10, now(), now(), true FROM generate_series(1, 20000) n;
 INSERT INTO learned (position, at) SELECT n, now() FROM generate_series(1, 10000) n;
 ANALYZE;
 """
@@ -35,7 +39,9 @@ PAGE = (*SCOPE, "", 50)
 QUESTIONS: dict[str, tuple[object, ...]] = {
     sql.REACHED: ("lot-15000", 10**9),
     sql.COUNTS: (*SCOPE, 100),
-    sql.RECALLED: (LOTS,),
+    sql.LOT_COUNTS: (LOTS, 100),
+    sql.MOVING_COUNT: SCOPE,
+    sql.SHIPMENT_PAGE: (*SCOPE, "sh", "lot", 50),
     sql.LOT_PAGE: PAGE,
     sql.STOCK_PAGE: PAGE,
     sql.VENUE_PAGE: PAGE,
@@ -45,7 +51,7 @@ QUESTIONS: dict[str, tuple[object, ...]] = {
     sql.VENUES: (["v1", "v2"],),
     sql.AS_OF: (10**9,),
     sql.RECALL_STATE: ("lot-15000",),
-    db._UP: (["lot-15000"],),
+    db.UP: (["lot-15000"],),
     db._LOTS: (LOTS,),
     db._PARENTS: (LOTS,),
     db._CUSTODY: ("lot-15000",),

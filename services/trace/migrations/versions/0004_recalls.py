@@ -5,7 +5,7 @@ from alembic import op
 from services.trace.adapters.recall_schema import RECALLS_V1, RECALLS_V1_DROP
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:

@@ -35,7 +35,9 @@ class _RecallScopeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recal
     RECALL_SCOPE_KIND_MENU_ITEM: _RecallScopeKind.ValueType  # 4
     RECALL_SCOPE_KIND_ORDER: _RecallScopeKind.ValueType  # 5
     RECALL_SCOPE_KIND_GUEST: _RecallScopeKind.ValueType  # 6
-    """Needs trace.personal; without it, a list of every kind ends before the guests."""
+    """Needs trace.personal; without it, a list of every kind leaves the guests out."""
+    RECALL_SCOPE_KIND_SHIPMENT: _RecallScopeKind.ValueType  # 7
+    """Lots that are on their way."""
 
 class RecallScopeKind(_RecallScopeKind, metaclass=_RecallScopeKindEnumTypeWrapper):
     """What a recall scope is made of, in the order in which it is listed."""
@@ -48,7 +50,9 @@ RECALL_SCOPE_KIND_VENUE: RecallScopeKind.ValueType  # 3
 RECALL_SCOPE_KIND_MENU_ITEM: RecallScopeKind.ValueType  # 4
 RECALL_SCOPE_KIND_ORDER: RecallScopeKind.ValueType  # 5
 RECALL_SCOPE_KIND_GUEST: RecallScopeKind.ValueType  # 6
-"""Needs trace.personal; without it, a list of every kind ends before the guests."""
+"""Needs trace.personal; without it, a list of every kind leaves the guests out."""
+RECALL_SCOPE_KIND_SHIPMENT: RecallScopeKind.ValueType  # 7
+"""Lots that are on their way."""
 Global___RecallScopeKind: _TypeAlias = RecallScopeKind  # noqa: Y015
 
 class _ErrorReason:
@@ -62,6 +66,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ORDER_NOT_FOUND: _ErrorReason.ValueType  # 2
     ERROR_REASON_POSITION_UNKNOWN: _ErrorReason.ValueType  # 3
     """The position lies in the future; ask for the recall scope again."""
+    ERROR_REASON_RANGE_INVALID: _ErrorReason.ValueType  # 4
+    """An export needs lots, or the beginning and the end of a range of dates."""
     ERROR_REASON_RECALL_NOT_FOUND: _ErrorReason.ValueType  # 20
     ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 21
 
@@ -73,6 +79,8 @@ ERROR_REASON_LOT_NOT_FOUND: ErrorReason.ValueType  # 1
 ERROR_REASON_ORDER_NOT_FOUND: ErrorReason.ValueType  # 2
 ERROR_REASON_POSITION_UNKNOWN: ErrorReason.ValueType  # 3
 """The position lies in the future; ask for the recall scope again."""
+ERROR_REASON_RANGE_INVALID: ErrorReason.ValueType  # 4
+"""An export needs lots, or the beginning and the end of a range of dates."""
 ERROR_REASON_RECALL_NOT_FOUND: ErrorReason.ValueType  # 20
 ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 21
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
@@ -123,6 +131,12 @@ class RecallScope(_message.Message):
     LAST_ORDER_TIME_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    SHIPMENTS_FIELD_NUMBER: _builtins.int
+    SHIPMENT_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_LOT_COUNT_FIELD_NUMBER: _builtins.int
+    DESTROYED_LOT_COUNT_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_IDS_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_COUNT_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     recalled: _builtins.bool
     guest_count: _builtins.int
@@ -142,6 +156,11 @@ class RecallScope(_message.Message):
     """
     position: _builtins.int
     """The state of knowledge that this answer is of. ListRecallScopeEntries with it lists what is counted here."""
+    shipment_count: _builtins.int
+    held_lot_count: _builtins.int
+    """Lots of the scope that are held back, and those of which all that was left was destroyed."""
+    destroyed_lot_count: _builtins.int
+    custodian_count: _builtins.int
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedLot]:
         """The lot itself and every lot made from it."""
@@ -170,6 +189,14 @@ class RecallScope(_message.Message):
 
     @_builtins.property
     def last_order_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def shipments(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedShipment]:
+        """Lots of the scope that are on their way: shipped, neither arrived nor voided."""
+
+    @_builtins.property
+    def custodian_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who has goods of the scope, as far as that is known: the first 100. Every lot says who has it."""
+
     def __init__(
         self,
         *,
@@ -194,10 +221,16 @@ class RecallScope(_message.Message):
         last_order_time: _timestamp_pb2.Timestamp | None = ...,
         complete: _builtins.bool = ...,
         position: _builtins.int = ...,
+        shipments: _abc.Iterable[Global___TracedShipment] | None = ...,
+        shipment_count: _builtins.int = ...,
+        held_lot_count: _builtins.int = ...,
+        destroyed_lot_count: _builtins.int = ...,
+        custodian_ids: _abc.Iterable[_builtins.str] | None = ...,
+        custodian_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "first_order_time", b"first_order_time", "last_order_time", b"last_order_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete", b"complete", "first_order_time", b"first_order_time", "guest_count", b"guest_count", "guest_ids", b"guest_ids", "last_order_time", b"last_order_time", "lot_count", b"lot_count", "lot_id", b"lot_id", "lots", b"lots", "menu_item_count", b"menu_item_count", "menu_items", b"menu_items", "order_count", b"order_count", "orders", b"orders", "position", b"position", "quarantined_stock_count", b"quarantined_stock_count", "recalled", b"recalled", "recalled_lot_count", b"recalled_lot_count", "stock", b"stock", "stock_count", b"stock_count", "venue_count", b"venue_count", "venues", b"venues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete", b"complete", "custodian_count", b"custodian_count", "custodian_ids", b"custodian_ids", "destroyed_lot_count", b"destroyed_lot_count", "first_order_time", b"first_order_time", "guest_count", b"guest_count", "guest_ids", b"guest_ids", "held_lot_count", b"held_lot_count", "last_order_time", b"last_order_time", "lot_count", b"lot_count", "lot_id", b"lot_id", "lots", b"lots", "menu_item_count", b"menu_item_count", "menu_items", b"menu_items", "order_count", b"order_count", "orders", b"orders", "position", b"position", "quarantined_stock_count", b"quarantined_stock_count", "recalled", b"recalled", "recalled_lot_count", b"recalled_lot_count", "shipment_count", b"shipment_count", "shipments", b"shipments", "stock", b"stock", "stock_count", b"stock_count", "venue_count", b"venue_count", "venues", b"venues"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,6 +313,7 @@ class RecallScopeEntry(_message.Message):
     MENU_ITEM_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     GUEST_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_FIELD_NUMBER: _builtins.int
     guest_id: _builtins.str
     """A guest of one of the orders."""
     @_builtins.property
@@ -292,6 +326,8 @@ class RecallScopeEntry(_message.Message):
     def menu_item(self) -> Global___TracedMenuItem: ...
     @_builtins.property
     def order(self) -> Global___TracedOrder: ...
+    @_builtins.property
+    def shipment(self) -> Global___TracedShipment: ...
     def __init__(
         self,
         *,
@@ -301,12 +337,13 @@ class RecallScopeEntry(_message.Message):
         menu_item: Global___TracedMenuItem | None = ...,
         order: Global___TracedOrder | None = ...,
         guest_id: _builtins.str = ...,
+        shipment: Global___TracedShipment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "shipment", b"shipment", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "shipment", b"shipment", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["lot", "stock", "venue", "menu_item", "order", "guest_id"]  # noqa: Y015
+    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["lot", "stock", "venue", "menu_item", "order", "guest_id", "shipment"]  # noqa: Y015
     _WhichOneofArgType_entry: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
 
@@ -326,6 +363,11 @@ class TracedLot(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     HARVEST_TIME_FIELD_NUMBER: _builtins.int
     FARM_NAME_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    DESTROYED_FIELD_NUMBER: _builtins.int
+    IN_TRANSIT_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     product_code: _builtins.str
@@ -334,6 +376,16 @@ class TracedLot(_message.Message):
     parent_lot_id: _builtins.str
     recalled: _builtins.bool
     farm_name: _builtins.str
+    custodian_id: _builtins.str
+    """Who has the goods."""
+    held: _builtins.bool
+    """It is held back."""
+    destroyed: _builtins.bool
+    """All that was left of it was destroyed."""
+    in_transit: _builtins.bool
+    """It was shipped and has not arrived."""
+    unit_id: _builtins.str
+    """SSCC of the logistic unit that it is in; empty when in none."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -351,14 +403,62 @@ class TracedLot(_message.Message):
         quantity: _quantity_pb2.Quantity | None = ...,
         harvest_time: _timestamp_pb2.Timestamp | None = ...,
         farm_name: _builtins.str = ...,
+        custodian_id: _builtins.str = ...,
+        held: _builtins.bool = ...,
+        destroyed: _builtins.bool = ...,
+        in_transit: _builtins.bool = ...,
+        unit_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["harvest_time", b"harvest_time", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["farm_name", b"farm_name", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recalled", b"recalled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "destroyed", b"destroyed", "farm_name", b"farm_name", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "held", b"held", "in_transit", b"in_transit", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recalled", b"recalled", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TracedLot: _TypeAlias = TracedLot  # noqa: Y015
+
+@_typing.final
+class TracedShipment(_message.Message):
+    """A lot on its way, by a shipment of its own or by one of the logistic unit that it is in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    SHIP_TIME_FIELD_NUMBER: _builtins.int
+    shipment_id: _builtins.str
+    lot_id: _builtins.str
+    from_id: _builtins.str
+    to_id: _builtins.str
+    unit_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Absent when the lot is known to travel only by its logistic unit."""
+
+    @_builtins.property
+    def ship_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        shipment_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        from_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        ship_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "ship_time", b"ship_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_id", b"from_id", "lot_id", b"lot_id", "quantity", b"quantity", "ship_time", b"ship_time", "shipment_id", b"shipment_id", "to_id", b"to_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TracedShipment: _TypeAlias = TracedShipment  # noqa: Y015
 
 @_typing.final
 class TracedStock(_message.Message):

@@ -1,0 +1,95 @@
+"""The statements that read the journal; each by index, so that its cost follows the answer."""
+
+from services.trace.adapters.movement_schema import RECORDED
+
+KNOWN = "SELECT EXISTS (SELECT FROM traced_lot WHERE lot_id = $1)"
+LOTS_OF = """
+SELECT DISTINCT lot_id FROM journal
+WHERE party_id = $1 AND kind IN ('minted', 'owned', 'received') AND lot_id > $2
+ORDER BY lot_id LIMIT $3
+"""
+_COLUMNS = """
+lot_id, event_id, kind, number, at, recorded_at, utc_offset, amount, unit, remaining_amount, remaining_unit,
+party_id, other_id, reference, read_point, biz_location, documents, detail
+"""
+# Goods of one lot may be served to ten thousand guests: that is one sum for each venue and unit.
+HISTORY = f"""
+SELECT entry.* FROM unnest($1::text[]) AS asked (lot_id) CROSS JOIN LATERAL (
+    SELECT {_COLUMNS} FROM journal
+    WHERE journal.lot_id = asked.lot_id AND kind IN (
+        'minted', 'split-off', 'split', 'used', 'owned', 'custody', 'committed', 'released', 'shipped',
+        'voided', 'arrived', 'destroyed', 'corrected', 'received', 'made'
+    )
+    UNION ALL
+    SELECT asked.lot_id, '', 'consumed', 0::smallint, min(at), max(recorded_at), '',
+           least(sum(amount), 999999999999999), unit, NULL, NULL, party_id, '', '', '', '', '[]', '{{}}'
+    FROM journal WHERE journal.lot_id = asked.lot_id AND kind = 'consumed' GROUP BY party_id, unit
+    OFFSET 0
+) AS entry
+ORDER BY entry.lot_id, entry.recorded_at, entry.remaining_amount DESC NULLS FIRST, entry.event_id,
+         entry.number
+"""
+TRANSFORMATIONS = f"""
+SELECT entry.* FROM unnest($1::text[]) AS asked (name) CROSS JOIN LATERAL (
+    SELECT {_COLUMNS} FROM journal
+    WHERE journal.reference = asked.name AND kind IN ('used', 'made') OFFSET 0
+) AS entry
+ORDER BY entry.reference, entry.kind, entry.number, entry.lot_id
+"""
+EDGES = "SELECT child_id, parent_id, at FROM lot_edge WHERE child_id = ANY($1)"
+MINTED_AT = """
+SELECT parent.lot_id, min(at) AS at FROM (
+    SELECT parent_id AS lot_id FROM lot_edge WHERE child_id = $1
+) AS parent CROSS JOIN LATERAL (
+    SELECT at FROM journal WHERE journal.lot_id = parent.lot_id AND kind = 'minted' OFFSET 0
+) AS minted
+GROUP BY parent.lot_id
+"""
+EXPIRES = "SELECT expire_time FROM traced_lot WHERE lot_id = $1"
+STAYS = """
+SELECT lot_id, unit_id, at, packed FROM unit_change WHERE lot_id = ANY($1) ORDER BY at, recorded_at, packed
+"""
+BESIDE = """
+SELECT lot_id, unit_id, at, packed FROM unit_change
+WHERE unit_id = ANY($1) AND NOT lot_id = ANY($2) ORDER BY at, recorded_at, packed
+"""
+READINGS = """
+SELECT DISTINCT reading.* FROM
+unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS seen (lot_id, from_at, until_at)
+CROSS JOIN LATERAL (
+    SELECT lot_id, event_id, number, start_at, least(end_at, seen.until_at) AS end_at, celsius, device_id
+    FROM reading
+    WHERE reading.lot_id = seen.lot_id AND start_at >= coalesce(seen.from_at, '-infinity')
+      AND start_at < coalesce(seen.until_at, 'infinity') OFFSET 0
+) AS reading
+ORDER BY start_at, lot_id, event_id, number
+"""
+# $1 the position, $2 and $3 the range, $4 how many, $5 to $9 the place to begin behind, $10 lots.
+_RECORDS = f"""
+SELECT page.*, lot.*,
+    coalesce((
+        SELECT detail FROM journal AS minted WHERE minted.lot_id = page.lot_id AND kind = 'minted' LIMIT 1
+    ), '{{{{}}}}') AS origin,
+    (
+        SELECT coalesce(nullif(biz_location, ''), 'party ' || other_id) FROM journal AS shipped
+        WHERE shipped.lot_id = page.lot_id AND kind = 'shipped' ORDER BY at LIMIT 1
+    ) AS next_place,
+    page.kind = 'shipped' AND EXISTS (
+        SELECT FROM journal AS voided
+        WHERE voided.lot_id = page.lot_id AND kind = 'voided' AND voided.reference = page.reference
+    ) AS voided,
+    coalesce((SELECT name FROM venue WHERE venue_id = page.party_id), '') AS party_name
+FROM (
+    SELECT {_COLUMNS} FROM journal
+    WHERE {RECORDED} AND position <= $1
+      AND at >= coalesce($2::timestamptz, '-infinity') AND at < coalesce($3::timestamptz, 'infinity')
+      AND ($5::timestamptz IS NULL OR (at, lot_id, event_id, kind, number) > ($5, $6, $7, $8, $9::smallint))
+      {{lots}}
+    ORDER BY at, lot_id, event_id, kind, number LIMIT $4
+) AS page LEFT JOIN LATERAL (
+    SELECT lot_code, product_code, harvest_time FROM traced_lot WHERE lot_id = page.lot_id OFFSET 0
+) AS lot ON true
+ORDER BY page.at, page.lot_id, page.event_id, page.kind, page.number
+"""
+RECORDS = _RECORDS.format(lots="")
+RECORDS_OF_LOTS = _RECORDS.format(lots="AND lot_id = ANY($10)")
