@@ -174,6 +174,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """It came to nothing for a reason that is not the caller's; balances are as they were."""
     ERROR_REASON_SETTLEMENT_UNDER_WAY: _ErrorReason.ValueType  # 55
     """The outcome is not known yet; ask again with the same request_id."""
+    ERROR_REASON_CAMPAIGN_NOT_FOUND: _ErrorReason.ValueType  # 60
+    ERROR_REASON_LAUNCH_FAILED: _ErrorReason.ValueType  # 61
+    """It came to nothing for a reason that is not the caller's; what was done is undone."""
+    ERROR_REASON_LAUNCH_UNDER_WAY: _ErrorReason.ValueType  # 62
+    """The outcome is not known yet; ask again with the same request_id."""
+    ERROR_REASON_LOT_CODE_TAKEN: _ErrorReason.ValueType  # 63
+    ERROR_REASON_TIMES_INVALID: _ErrorReason.ValueType  # 64
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -238,6 +245,13 @@ ERROR_REASON_SETTLEMENT_FAILED: ErrorReason.ValueType  # 54
 """It came to nothing for a reason that is not the caller's; balances are as they were."""
 ERROR_REASON_SETTLEMENT_UNDER_WAY: ErrorReason.ValueType  # 55
 """The outcome is not known yet; ask again with the same request_id."""
+ERROR_REASON_CAMPAIGN_NOT_FOUND: ErrorReason.ValueType  # 60
+ERROR_REASON_LAUNCH_FAILED: ErrorReason.ValueType  # 61
+"""It came to nothing for a reason that is not the caller's; what was done is undone."""
+ERROR_REASON_LAUNCH_UNDER_WAY: ErrorReason.ValueType  # 62
+"""The outcome is not known yet; ask again with the same request_id."""
+ERROR_REASON_LOT_CODE_TAKEN: ErrorReason.ValueType  # 63
+ERROR_REASON_TIMES_INVALID: ErrorReason.ValueType  # 64
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
