@@ -86,6 +86,11 @@ TEMPLATES: Mapping[str, Template] = {
         "Refund for your order $order_id",
         "We have given back $amount for your order $order_id.\n",
     ),
+    "market-news": Template(
+        Category.MARKETING,
+        "$title",
+        "Hello $display_name,\n\n$message\n\nYou subscribed to this product or grower.\n",
+    ),
     "lot-recalled": Template(
         Category.TRANSACTIONAL,
         "Recall: a lot you own must not be used",
