@@ -46,7 +46,7 @@ class LaunchLotsClient:
         try:
             lot = await self._look(lot_id)
         except NotFound:
-            raise Unavailable("LOT_NOT_SHOWN", "crops does not show the lot yet") from None
+            raise Unavailable("LAUNCH_UNDER_WAY", "crops does not show the lot yet") from None
         reason = _UNSOUND.get(lot.state)
         if reason is not None:
             raise FailedPrecondition(reason, "the lot was recalled or held before it was launched")

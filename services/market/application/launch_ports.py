@@ -24,7 +24,7 @@ class LaunchLots(Protocol):
 
         Raises:
             FailedPrecondition: LOT_RECALLED, LOT_HELD.
-            Unavailable: LOT_NOT_SHOWN, crops does not show it yet.
+            Unavailable: LAUNCH_UNDER_WAY, crops does not show it yet.
         """
         ...
 

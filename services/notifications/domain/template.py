@@ -88,8 +88,8 @@ TEMPLATES: Mapping[str, Template] = {
     ),
     "market-news": Template(
         Category.MARKETING,
-        "$title",
-        "Hello $display_name,\n\n$message\n\nYou subscribed to this product or grower.\n",
+        "News from the market",
+        "Hello $display_name,\n\n$title\n\n$message\n\nYou subscribed to this product or grower.\n",
     ),
     "lot-recalled": Template(
         Category.TRANSACTIONAL,

@@ -15,6 +15,7 @@ from services.market.adapters.kafka import lot_subscriptions
 from services.notifications.adapters.kafka import Subscriptions
 from services.trace.adapters.kafka import subscriptions as trace_subscriptions
 from services.trace.domain.orders import OrderState
+from tests.resilience.fleet import exchange
 
 _NOBODY: Any = None
 ORCHESTRATORS = ("orders", "crops", "users", "inventory", "market")
@@ -61,6 +62,7 @@ async def check(live: LiveFleet) -> None:
     await _goods(live)
     await _people(live)
     await _lots(live)
+    await exchange.check_books(live)
 
 
 async def check_events(live: LiveFleet, timeout_s: float = 40.0) -> None:
@@ -174,8 +176,10 @@ async def _for_sale(live: LiveFleet) -> dict[str, Decimal]:
 
 async def _goods(live: LiveFleet) -> None:
     """What is committed of a lot is what its receipts brought into stock and what is left of its
-    listings, and never more than there is."""
+    listings and behind balances, and never more than there is."""
     received: dict[str, Decimal] = defaultdict(Decimal, await _for_sale(live))
+    for lot_id, amount in (await exchange.vault(live)).items():
+        received[lot_id] += amount
     rows = await live.fetch("inventory", "SELECT stock_item_id::text, lot_id::text FROM stock_item")
     amounts = await _received(live)
     assert amounts.keys() == {row["stock_item_id"] for row in rows}
@@ -345,4 +349,6 @@ async def _notifications(live: LiveFleet) -> None:
     handed_over = "SELECT count(*) FROM event WHERE type = 'LotTransferred' AND version > 2"
     done = await live.fetchval("crops", handed_over)
     wanted["lot-transferred"] = 2 * done
+    told = "SELECT count(*) FROM campaign_recipient WHERE state = 'TOLD'"
+    wanted["market-news"] = await live.fetchval("market", told)
     assert by_template == +wanted
