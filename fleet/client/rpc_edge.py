@@ -17,7 +17,10 @@ from greenledger.crops.v1.crops_pb2_grpc import CropCommandServiceStub, CropQuer
 from greenledger.crops.v1.epcis_pb2_grpc import EpcisServiceStub
 from greenledger.crops.v1.ledger_pb2_grpc import LedgerServiceStub
 from greenledger.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from greenledger.market.v1.campaigns_pb2_grpc import CampaignServiceStub
+from greenledger.market.v1.launches_pb2_grpc import LaunchServiceStub
 from greenledger.market.v1.market_pb2_grpc import MarketServiceStub
+from greenledger.market.v1.pools_pb2_grpc import PoolServiceStub
 from greenledger.notifications.v1.notifications_pb2_grpc import MailboxServiceStub, NotificationServiceStub
 from greenledger.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from greenledger.orders.v1.orders_pb2_grpc import OrderServiceStub
@@ -67,6 +70,9 @@ class RpcEdge:
         self.trace = TraceServiceStub(self.channel)
         self.recalls = RecallServiceStub(self.channel)
         self.market = MarketServiceStub(self.channel)
+        self.pools = PoolServiceStub(self.channel)
+        self.campaigns = CampaignServiceStub(self.channel)
+        self.launches = LaunchServiceStub(self.channel)
         self.operations = OperationsServiceStub(self.channel)
 
     async def __aenter__(self) -> Self:

@@ -707,6 +707,7 @@ CROPS = {
             "lot_id": ["", ABSENT, *IDS],
             "owner_id": ["", ABSENT, *IDS],
             "purpose": [ABSENT, 0, 99],
+            # Of a receipt, as the sound request is, it is needed.
             "venue_id": ["", ABSENT, *IDS],
         },
         [
@@ -714,6 +715,31 @@ CROPS = {
             Refused("anyone", "PERMISSION_DENIED", "NOT_OWNER", {"owner_id": "{nobody}"}),
             Refused("anyone", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED"),
             Refused("anyone", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("anyone", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("anyone", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+            Refused("anyone", "INVALID_ARGUMENT", "VALIDATION_FAILED", {"purpose": 2}),
+        ],
+    ),
+    "CropCommandService/DeliverCommitted": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{free_lot}",
+            "commitmentId": "{nobody}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "newOwnerId": "{manager_id}",
+            "lotCode": "PART-1",
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", ABSENT, *IDS],
+            "commitment_id": ["", ABSENT, *IDS],
+            "new_owner_id": ["", ABSENT, *IDS],
+            "lot_code": ["", ABSENT, "x" * 81],
+        },
+        [
+            Refused("anyone", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("anyone", "NOT_FOUND", "COMMITMENT_NOT_FOUND"),
             Refused("anyone", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
             Refused("anyone", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
         ],
@@ -1378,6 +1404,139 @@ OPERATIONS = {
     "OperationsService/ListOperatorActions": Entry({}, {**PAGE, "subject": ["x" * 701]}),
 }
 
+MARKET = {
+    "MarketService/CreateCollection": Entry(
+        {"requestId": "{request}", "name": "Autumn", "lotIds": ["{sale_lot}"]},
+        {
+            "request_id": REQUEST_IDS,
+            "name": ["", ABSENT, "x" * 201],
+            "description": ["x" * 2001],
+            "lot_ids": [["{lot}", "{lot}"]],
+            "lot_ids[0]": IDS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_ids[0]": "{nobody}"}),
+        ],
+    ),
+    "MarketService/AddLots": Entry(
+        {"collectionId": "{collection}", "lotIds": ["{sale_lot}"]},
+        {
+            "collection_id": ["", ABSENT, *IDS],
+            "lot_ids": [ABSENT, [], ["{lot}", "{lot}"]],
+            "lot_ids[0]": IDS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "COLLECTION_NOT_FOUND", {"collection_id": "{nobody}"}),
+            Refused("grower", "PERMISSION_DENIED", "NOT_OWNER", {"lot_ids[0]": "{lot}"}),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_ids[0]": "{nobody}"}),
+        ],
+    ),
+    "MarketService/RemoveLots": Entry(
+        {"collectionId": "{collection}", "lotIds": ["{nobody}"]},
+        {
+            "collection_id": ["", ABSENT, *IDS],
+            "lot_ids": [ABSENT, [], ["{lot}", "{lot}"]],
+            "lot_ids[0]": IDS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "COLLECTION_NOT_FOUND", {"collection_id": "{nobody}"}),
+        ],
+    ),
+    "MarketService/GetCollection": Entry(
+        {"collectionId": "{collection}"},
+        {"collection_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "COLLECTION_NOT_FOUND", {"collection_id": "{nobody}"})],
+    ),
+    "MarketService/ListCollections": Entry({}, {**PAGE, "owner_id": IDS}),
+    "MarketService/CreateListing": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{sale_lot}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "unitPrice": _PRICE,
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", ABSENT, *IDS],
+            "unit_price": [ABSENT, *_NO_MONEY],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("grower", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
+            Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+            Refused("grower", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"unit_price.nanos": 1}),
+        ],
+    ),
+    "MarketService/CancelListing": Entry(
+        {"requestId": "{request}", "listingId": "{listing}"},
+        {"request_id": REQUEST_IDS, "listing_id": ["", ABSENT, *IDS]},
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LISTING_NOT_FOUND", {"listing_id": "{nobody}"}),
+        ],
+    ),
+    "MarketService/GetListing": Entry(
+        {"listingId": "{listing}"},
+        {"listing_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LISTING_NOT_FOUND", {"listing_id": "{nobody}"})],
+    ),
+    "MarketService/ListListings": Entry(
+        {},
+        {
+            **PAGE,
+            "product_code": ["x" * 81],
+            "lot_id": IDS,
+            "seller_id": IDS,
+            "collection_id": IDS,
+            "state": [99],
+        },
+    ),
+    "MarketService/BuyFromListing": Entry(
+        {
+            "requestId": "{request}",
+            "listingId": "{listing}",
+            "quantity": {"amount": "1", "unitCode": "KGM"},
+            "paymentMethod": "pm_card",
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "listing_id": ["", ABSENT, *IDS],
+            "payment_method": ["", ABSENT, "x" * 101],
+        },
+        [
+            Refused("grower", "FAILED_PRECONDITION", "BUYER_IS_SELLER"),
+            Refused("manager", "NOT_FOUND", "LISTING_NOT_FOUND", {"listing_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "99999999"}),
+            Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"quantity.amount": "0.000001"}),
+            Refused("manager", "FAILED_PRECONDITION", "PAYMENT_DECLINED", {"payment_method": "pm_declined"}),
+            Refused("manager", "INVALID_ARGUMENT", "PAYMENT_METHOD_INVALID", {"payment_method": "cash"}),
+        ],
+    ),
+    "MarketService/GetPurchase": Entry(
+        {"purchaseId": "{purchase}"},
+        {"purchase_id": ["", *IDS]},
+        [
+            Refused("manager", "NOT_FOUND", "PURCHASE_NOT_FOUND", {"purchase_id": "{nobody}"}),
+            Refused("stranger", "NOT_FOUND", "PURCHASE_NOT_FOUND"),
+        ],
+    ),
+    "MarketService/ListPurchases": Entry({}, {**PAGE, "role": [99], "listing_id": IDS}),
+    "MarketService/ListPrices": Entry(
+        {"productCode": "cucumber"}, {**PAGE, "product_code": ["", ABSENT, "x" * 81]}
+    ),
+}
+
 ROWS: Mapping[str, Entry] = {
     **AUTH,
     **USERS,
@@ -1388,5 +1547,6 @@ ROWS: Mapping[str, Entry] = {
     **PAYMENTS,
     **NOTIFICATIONS,
     **TRACE,
+    **MARKET,
     **OPERATIONS,
 }

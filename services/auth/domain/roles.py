@@ -114,7 +114,16 @@ SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
     "inventory": frozenset({"crops.lots.commit"}),
     "orders": frozenset({"inventory.reservations.write", "payments.process", "payments.refund"}),
     "market": frozenset(
-        {"crops.lots.commit", "crops.lots.deliver", "crops.lots.read", "payments.process", "payments.refund"}
+        {
+            "crops.lots.commit",
+            "crops.lots.deliver",
+            "crops.lots.mint",
+            "crops.lots.read",
+            "crops.lots.recall",
+            "notifications.send",
+            "payments.process",
+            "payments.refund",
+        }
     ),
     "notifications": frozenset({"users.read"}),
 }

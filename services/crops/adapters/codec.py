@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from chassis.errors import InvalidArgument, Violation
 from chassis.protobuf import (
     quantity_from_proto,
     quantity_to_proto,
@@ -91,11 +92,18 @@ def commitment_from_proto(request: pb.CommitLotQuantityRequest) -> Commitment:
     """What is to be committed; the contract has refused UNSPECIFIED.
 
     Raises:
-        InvalidArgument: UNIT_UNKNOWN or QUANTITY_INVALID.
+        InvalidArgument: UNIT_UNKNOWN or QUANTITY_INVALID; VALIDATION_FAILED for a receipt without a venue.
     """
+    purpose = _PURPOSES_FROM[request.purpose]
+    if (purpose is Purpose.RECEIPT) != bool(request.venue_id):
+        raise InvalidArgument(
+            "VALIDATION_FAILED",
+            "The request breaks rules of the contract.",
+            violations=[Violation("venue_id", "is needed for a receipt, and for nothing else")],
+        )
     return Commitment(
         quantity=quantity_from_proto(request.quantity),
-        purpose=_PURPOSES_FROM[request.purpose],
+        purpose=purpose,
         venue_id=id_from_proto(request.venue_id),
     )
 

@@ -30,6 +30,7 @@ from services.crops.adapters.codec import (
     transformed_to_proto,
 )
 from services.crops.adapters.metrics import timed
+from services.crops.adapters.on_behalf import acting_for
 from services.crops.adapters.physical_grpc import PhysicalCommands, PhysicalServicer
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
 from services.crops.application.deliver_committed import DeliverCommitted
@@ -90,7 +91,7 @@ class CommandServicer(PhysicalServicer):
 
     @timed("mint")
     async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
-        return lot_to_proto(await self._mint(caller(), harvest_from_proto(request)))
+        return lot_to_proto(await self._mint(acting_for(request.grower_id), harvest_from_proto(request)))
 
     @timed("transfer")
     async def TransferLot(self, request: pb.TransferLotRequest, context: Context) -> pb.Lot:
@@ -161,8 +162,9 @@ class CommandServicer(PhysicalServicer):
     @timed("destroy")
     async def DestroyLot(self, request: pb.DestroyLotRequest, context: Context) -> pb.Lot:
         quantity = quantity_from_proto(request.quantity) if request.HasField("quantity") else None
+        actor = acting_for(request.owner_id)
         return lot_to_proto(
-            await self._destroy(caller(), id_from_proto(request.lot_id), quantity, request.reason)
+            await self._destroy(actor, id_from_proto(request.lot_id), quantity, request.reason)
         )
 
     @timed("offer")

@@ -52,6 +52,7 @@ class DeliverCommitted:
             # Recorded, so that whoever is told may act on it: a late attempt will not deliver after all.
             if tombstone := refused(lot, wanted, refusal, now=now):
                 await self._lots.save([Change(lot_id, lot.version, (tombstone,))])
+                crashpoint(DELIVER_CRASHPOINTS[0])
             return refusal
         if decided is None:
             before = lot.deliveries[wanted.delivery_id]

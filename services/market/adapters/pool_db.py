@@ -44,6 +44,20 @@ class PostgresPools:
         row = await self._database.fetchrow(f"SELECT * FROM pool WHERE pool_id = $1{suffix}", pool_id)
         return _pool(row) if row else None
 
+    async def has_like(self, pool: Pool) -> bool:
+        found = await self._database.fetchval(
+            """
+            SELECT EXISTS (
+                SELECT FROM pool
+                WHERE (product_code, unit, currency) = ($1, $2, $3) AND state <> 'CLOSED'
+            )
+            """,
+            pool.product_code,
+            pool.unit,
+            pool.currency,
+        )
+        return bool(found)
+
     async def save(self, pool: Pool) -> None:
         await self._database.execute(
             "UPDATE pool SET state = $2, goods = $3, money = $4, shares = $5 WHERE pool_id = $1",

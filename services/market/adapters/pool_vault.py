@@ -30,8 +30,8 @@ class PostgresVault:
         await self._database.execute(
             """
             INSERT INTO vault_lot (deposit_id, lot_id, commitment_id, owner_id, product_code, unit, remaining,
-                                   expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                                   expires_at, reserved)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             """,
             lot.deposit_id,
             lot.lot_id,
@@ -41,6 +41,7 @@ class PostgresVault:
             lot.unit,
             lot.remaining,
             lot.expires_at,
+            lot.reserved,
         )
 
     async def take(self, product_code: str, unit: str, amount: int, now: datetime) -> Sequence[Delivery]:
@@ -48,7 +49,7 @@ class PostgresVault:
             rows = await tx.fetch(
                 f"""
                 SELECT * FROM vault_lot
-                WHERE product_code = $1 AND unit = $2 AND remaining > 0 AND {_SOUND}
+                WHERE product_code = $1 AND unit = $2 AND remaining > 0 AND NOT reserved AND {_SOUND}
                 ORDER BY expires_at, deposit_id FOR UPDATE
                 """,
                 product_code,
@@ -74,9 +75,13 @@ class PostgresVault:
             delivery.amount,
         )
 
+    async def free(self, deposit_id: str) -> None:
+        await self._database.execute(
+            "UPDATE vault_lot SET reserved = false WHERE deposit_id = $1", deposit_id
+        )
+
     async def remove(self, deposit_id: str) -> None:
-        """Forget a lot of which nothing was delivered."""
-        await self._database.execute("DELETE FROM vault_lot WHERE deposit_id = $1", deposit_id)
+        await self._database.execute("DELETE FROM vault_lot WHERE deposit_id = $1 AND reserved", deposit_id)
 
     async def require_cover(self, product_code: str, unit: str, now: datetime) -> None:
         missing = await self._database.fetchval(
@@ -151,4 +156,5 @@ def _lot(row: asyncpg.Record) -> VaultLot:
         unit=row["unit"],
         remaining=row["remaining"],
         expires_at=row["expires_at"],
+        reserved=row["reserved"],
     )

@@ -32,6 +32,10 @@ class Pools(Protocol):
 
     async def get(self, pool_id: str, *, lock: bool = False) -> Pool | None: ...
 
+    async def has_like(self, pool: Pool) -> bool:
+        """Whether there is one of its product, unit and currency that is not closed."""
+        ...
+
     async def save(self, pool: Pool) -> None:
         """Store its reserves, shares and state."""
         ...
@@ -83,6 +87,14 @@ class Vault(Protocol):
         ...
 
     async def put_back(self, delivery: Delivery) -> None: ...
+
+    async def free(self, deposit_id: str) -> None:
+        """A reserved lot may be delivered from now on."""
+        ...
+
+    async def remove(self, deposit_id: str) -> None:
+        """Forget a reserved lot."""
+        ...
 
     async def require_cover(self, product_code: str, unit: str, now: datetime) -> None:
         """Refuse where what may be sold is less than the balances add up to.

@@ -16,7 +16,7 @@ from chassis.errors import FailedPrecondition, NotFound, PermissionDenied
 from chassis.money import Money
 from chassis.quantity import Quantity
 from chassis.saga import FOREVER, Retry, Saga, Step, StepContext
-from services.market.application.pool_ports import CropGoods, Deposits, Ledger, PoolPayments, Vault
+from services.market.application.pool_ports import Committed, CropGoods, Deposits, Ledger, PoolPayments, Vault
 from services.market.domain import pool_ledger as ledger
 from services.market.domain.pool import goods, micro
 from services.market.domain.pool_settlement import Delivery, Kind, Settlement, VaultLot
@@ -94,12 +94,7 @@ class GoodsSteps:
         made = await self._crops.commit(ctx.idempotency_key, wanted.subject, wanted.user_id, wanted.goods)
         # Refused here if it is more than fits, before it counts for anything.
         micro(made.quantity, made.quantity.unit)
-        return {
-            "commitment_id": ctx.idempotency_key,
-            "product_code": made.product_code,
-            "committed": [made.quantity.text, made.quantity.unit],
-            "expires_at": made.expires_at.isoformat(),
-        }
+        return committed_to_json(ctx.idempotency_key, made)
 
     async def release(self, ctx: StepContext) -> None:
         try:
@@ -108,7 +103,10 @@ class GoodsSteps:
             return  # of no lot nothing is committed, nor will be
 
     async def credit(self, ctx: StepContext) -> None:
-        await credit_goods(self._ledger, self._vault, ctx.data, ctx.data["settlement_id"])
+        wanted = from_json(ctx.data)
+        await credit_goods(
+            self._ledger, self._vault, wanted.settlement_id, wanted.subject, wanted.user_id, ctx.data
+        )
 
     async def deliver(self, ctx: StepContext) -> dict[str, Any]:
         wanted = from_json(ctx.data)
@@ -213,28 +211,49 @@ class MoneySteps:
         await self._ledger.apply(ledger.given_back(ctx.idempotency_key, holder, asset, wanted.money.minor))
 
 
-async def credit_goods(books: Ledger, vault: Vault, data: Mapping[str, Any], deposit_id: str) -> None:
+async def credit_goods(
+    books: Ledger,
+    vault: Vault,
+    deposit_id: str,
+    lot_id: str,
+    user_id: str,
+    data: Mapping[str, Any],
+    *,
+    reserved: bool = False,
+) -> None:
     """Add committed goods to their depositor's balance and their lot to the vault.
 
     Args:
-        data: a settlement in JSON with what the step `commit` replied.
+        data: has what `committed_to_json` made.
+        reserved: whether they are kept from being delivered. Default False.
     """
-    wanted, committed = from_json(data), Quantity.of(*data["committed"])
+    committed = Quantity.of(*data["committed"])
     amount = micro(committed, committed.unit)
     await vault.add(
         VaultLot(
             deposit_id=deposit_id,
-            lot_id=wanted.subject,
+            lot_id=lot_id,
             commitment_id=data["commitment_id"],
-            owner_id=wanted.user_id,
+            owner_id=user_id,
             product_code=data["product_code"],
             unit=committed.unit,
             remaining=amount,
             expires_at=datetime.fromisoformat(data["expires_at"]),
+            reserved=reserved,
         )
     )
     asset = ledger.goods_asset(data["product_code"], committed.unit)
-    await books.apply(ledger.deposit(deposit_id, ledger.user(wanted.user_id), asset, amount))
+    await books.apply(ledger.deposit(deposit_id, ledger.user(user_id), asset, amount))
+
+
+def committed_to_json(commitment_id: str, made: Committed) -> dict[str, Any]:
+    """What crops committed, for the steps that follow."""
+    return {
+        "commitment_id": commitment_id,
+        "product_code": made.product_code,
+        "committed": [made.quantity.text, made.quantity.unit],
+        "expires_at": made.expires_at.isoformat(),
+    }
 
 
 def deliveries_of(data: Mapping[str, Any]) -> list[Delivery]:

@@ -67,6 +67,13 @@ class Order:
         return default if self.limit is None else micro(self.limit, pool.unit)
 
 
+def pool_exists(pool: Pool) -> AlreadyExists:
+    """The refusal of a second pool."""
+    return AlreadyExists(
+        "POOL_EXISTS", f"there is a pool of {pool.product_code} in {pool.unit} and {pool.currency}"
+    )
+
+
 class PoolCommands:
     """Every change locks the pool's row, so that each decides on the reserves that it changes."""
 
@@ -95,8 +102,6 @@ class PoolCommands:
         unit: str,
         currency: str,
         fee_bps: int,
-        *,
-        state: State = State.OPEN,
     ) -> Pool:
         """An empty pool.
 
@@ -113,11 +118,19 @@ class PoolCommands:
             fee_bps,
             user_id,
             self._clock.now(),
-            state=state,
         )
         if not await self._pools.add(pool):
-            raise AlreadyExists("POOL_EXISTS", f"there is a pool of {product_code} in {unit} and {currency}")
+            raise pool_exists(pool)
         return pool
+
+    async def require_none_like(self, pool: Pool) -> None:
+        """Refuse what there is a pool for.
+
+        Raises:
+            AlreadyExists: POOL_EXISTS.
+        """
+        if await self._pools.has_like(pool):
+            raise pool_exists(pool)
 
     async def get(self, pool_id: str, *, lock: bool = False) -> Pool:
         """One pool.

@@ -52,6 +52,7 @@ class VaultLot:
         deposit_id: the settlement that brought it.
         owner_id: who owned the lot then, and does as long as something of it is committed.
         remaining: millionths of `unit` that were not delivered.
+        reserved: nothing of it is delivered yet, because the launch that brought it may be undone.
     """
 
     deposit_id: str
@@ -62,6 +63,7 @@ class VaultLot:
     unit: str
     remaining: int
     expires_at: datetime
+    reserved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,11 @@ TEMPLATES: Mapping[str, Template] = {
         "Refund for your order $order_id",
         "We have given back $amount for your order $order_id.\n",
     ),
+    "market-news": Template(
+        Category.MARKETING,
+        "News from the market",
+        "Hello $display_name,\n\n$title\n\n$message\n\nYou subscribed to this product or grower.\n",
+    ),
     "recall": Template(
         Category.TRANSACTIONAL,
         "Recall: goods that reached you must not be used",

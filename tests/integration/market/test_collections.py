@@ -35,12 +35,14 @@ async def test_lots_of_others_are_not_put_in(town: Town) -> None:
 async def test_only_its_owner_changes_a_collection(town: Town) -> None:
     made = await town.stub.CreateCollection(creation(), metadata=town.as_(GROWER))
     lot = await town.lot(owner=OTHER)
-    for method, request in (
-        (town.stub.AddLots, pb.AddLotsRequest(collection_id=made.collection_id, lot_ids=[lot])),
-        (town.stub.RemoveLots, pb.RemoveLotsRequest(collection_id=made.collection_id, lot_ids=[lot])),
+    added = pb.AddLotsRequest(collection_id=made.collection_id, lot_ids=[lot])
+    removed = pb.RemoveLotsRequest(collection_id=made.collection_id, lot_ids=[lot])
+    for call in (
+        town.stub.AddLots(added, metadata=town.as_(OTHER)),
+        town.stub.RemoveLots(removed, metadata=town.as_(OTHER)),
     ):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await method(request, metadata=town.as_(OTHER))
+            await call
         assert reason(refused.value) == "NOT_OWNER"
 
 

@@ -14,17 +14,22 @@ from greenledger.payments.v1.events_pb2 import PaymentRefunded
 from services.auth.adapters.kafka import user_deleted
 from services.catalog.adapters.kafka import quarantine_subscriptions
 from services.inventory.adapters.kafka import holds, recalls, released_recalls
+from services.market.adapters.kafka import lot_subscriptions
 from services.notifications.adapters.kafka import RECALL_REFUND, Subscriptions
 from services.notifications.adapters.recalls import recall_subscriptions
 from services.orders.adapters.kafka import affected_orders
 from services.trace.adapters.kafka import subscriptions as trace_subscriptions
 from services.trace.adapters.recall_kafka import with_recalls
 from services.trace.domain.orders import OrderState
+from tests.resilience.fleet import exchange
 from tests.resilience.fleet.recall_invariants import recalls_heard, recalls_seen_to
 
 _NOBODY: Any = None
-ORCHESTRATORS = ("orders", "crops", "users", "inventory")
-PRODUCERS = ("auth", "users", "crops", "catalog", "inventory", "orders", "payments", "notifications")
+ORCHESTRATORS = ("orders", "crops", "users", "inventory", "market")
+PRODUCERS = (
+    *("auth", "users", "crops", "catalog", "inventory", "orders", "payments", "notifications"),
+    "market",
+)
 _CONSUMERS: dict[str, list[Subscription[Any]]] = {
     "auth": [user_deleted(_NOBODY)],
     "catalog": quarantine_subscriptions(_NOBODY),
@@ -32,6 +37,7 @@ _CONSUMERS: dict[str, list[Subscription[Any]]] = {
     "trace": with_recalls(trace_subscriptions(_NOBODY), _NOBODY),
     "inventory": [recalls(_NOBODY), released_recalls(_NOBODY), *holds(_NOBODY)],
     "orders": [affected_orders(_NOBODY)],
+    "market": lot_subscriptions(_NOBODY),
 }
 CONSUMED = {name: {entry.topic for entry in entries} for name, entries in _CONSUMERS.items()}
 """Topics by consumer, from the services' own declarations."""
@@ -68,6 +74,7 @@ async def check(live: LiveFleet) -> None:
     await _goods(live)
     await _people(live)
     await _lots(live)
+    await exchange.check_books(live)
 
 
 async def check_events(live: LiveFleet, timeout_s: float = 40.0) -> None:
@@ -88,7 +95,7 @@ async def _orders(live: LiveFleet) -> dict[str, dict[str, Any]]:
 
 
 async def _money(live: LiveFleet, orders: dict[str, dict[str, Any]]) -> None:
-    """The provider's books, not our own, say what was taken."""
+    """The provider's books, not our own, say what was taken: of purchases, for what was delivered."""
     rows = await live.fetch(
         "payments",
         """
@@ -98,8 +105,10 @@ async def _money(live: LiveFleet, orders: dict[str, dict[str, Any]]) -> None:
     )
     assert all(row["order_id"] for row in rows), "the provider has a charge that we know nothing of"
     kept = {row["order_id"]: row["kept"] for row in rows}
+    orders = orders | await _purchases(live)
     for order_id, order in orders.items():
-        wanted = order["total_minor"] - order["refunded_minor"] if order["state"] == "FULFILLED" else 0
+        kept_of = order["state"] in ("FULFILLED", "COMPLETED")
+        wanted = order["total_minor"] - order.get("refunded_minor", 0) if kept_of else 0
         assert kept.get(order_id, 0) == wanted, (order, kept.get(order_id))
     assert not [dict(row) for row in rows if row["order_id"] in orders and row["state"] == "AUTHORIZED"]
     unsure = ("PENDING", "CAPTURING", "VOIDING")
@@ -135,9 +144,58 @@ async def _stock(live: LiveFleet, orders: dict[str, dict[str, Any]]) -> None:
         assert row["on_hand"] == received[row["stock_item_id"]] - row["gone"], dict(row)
 
 
+async def _purchases(live: LiveFleet) -> dict[str, dict[str, Any]]:
+    """Each has ended; those that are completed, and no others, have a lot of the buyer's."""
+    rows = await live.fetch(
+        "market",
+        """
+        SELECT purchase_id::text, lot_id::text, buyer_id::text, state, amount, total_minor, delivered_lot_id
+        FROM purchase
+        """,
+    )
+    found = {row["purchase_id"]: dict(row) for row in rows}
+    assert {each["state"] for each in found.values()} <= {"COMPLETED", "FAILED"}
+    made = {
+        row["made"]: (row["lot_id"], row["buyer_id"], Decimal(row["amount"]))
+        for row in await live.fetch(
+            "crops",
+            """
+            SELECT substr(stream_id, 5) AS lot_id, data->>'delivered_lot_id' AS made,
+                   data->>'new_owner_id' AS buyer_id, data->'quantity'->>'amount' AS amount
+            FROM event WHERE type = 'LotQuantityDelivered' AND data->>'commitment_id' IN (
+                SELECT data->>'commitment_id' FROM event
+                WHERE type = 'LotQuantityCommitted' AND data->>'purpose' = 'LISTING'
+            )
+            """,
+        )
+    }
+    assert {
+        each["delivered_lot_id"]: (each["lot_id"], each["buyer_id"], each["amount"])
+        for each in found.values()
+        if each["state"] == "COMPLETED"
+    } == made
+    return found
+
+
+async def _for_sale(live: LiveFleet) -> dict[str, Decimal]:
+    """What is left of listings by lot; nothing is taken for a purchase that has not ended."""
+    rows = await live.fetch(
+        "market",
+        """
+        SELECT lot_id::text, sum(remaining) FILTER (WHERE NOT cancelled) AS remaining, sum(taken) AS taken
+        FROM listing GROUP BY lot_id
+        """,
+    )
+    assert not [dict(row) for row in rows if row["taken"]]
+    return {row["lot_id"]: row["remaining"] or Decimal(0) for row in rows}
+
+
 async def _goods(live: LiveFleet) -> None:
-    """What is committed of a lot is what its receipts brought into stock, and never more than there is."""
-    received: dict[str, Decimal] = defaultdict(Decimal)
+    """What is committed of a lot is what its receipts brought into stock and what is left of its
+    listings and behind balances, and never more than there is."""
+    received: dict[str, Decimal] = defaultdict(Decimal, await _for_sale(live))
+    for lot_id, amount in (await exchange.vault(live)).items():
+        received[lot_id] += amount
     rows = await live.fetch("inventory", "SELECT stock_item_id::text, lot_id::text FROM stock_item")
     amounts = await _received(live)
     assert amounts.keys() == {row["stock_item_id"] for row in rows}
@@ -202,6 +260,7 @@ async def _lots(live: LiveFleet) -> None:
         SELECT substr(stream_id, 5) AS lot_id,
                count(*) FILTER (WHERE type = 'LotTransferBegun') AS begun,
                count(*) FILTER (WHERE type = 'LotTransferred') AS done,
+               count(*) FILTER (WHERE type = 'LotTransferred' AND version = 2) AS delivered,
                count(*) FILTER (WHERE type = 'LotTransferCancelled') AS cancelled,
                count(*) FILTER (WHERE type = 'LotRecalled') AS recalled
         FROM event WHERE stream_id LIKE 'lot-%' GROUP BY stream_id
@@ -209,7 +268,9 @@ async def _lots(live: LiveFleet) -> None:
     )
     done = {row["lot_id"]: row["done"] for row in rows}
     assert not [
-        dict(row) for row in rows if row["begun"] != row["done"] + row["cancelled"] and not row["recalled"]
+        dict(row)
+        for row in rows
+        if row["begun"] != row["done"] - row["delivered"] + row["cancelled"] and not row["recalled"]
     ]
     for row in await live.fetch(
         "crops",
@@ -307,8 +368,12 @@ async def _notifications(live: LiveFleet) -> None:
         wanted[template] = len(events)
         if template != "welcome":
             assert {source for source, name in sent if name == template} == {row["id"] for row in events}
-    done = await live.fetchval("crops", "SELECT count(*) FROM outbox WHERE topic = 'crop.transferred'")
+    # Of a delivery, which is a lot's second event, nobody is told: the buyer has asked for it.
+    handed_over = "SELECT count(*) FROM event WHERE type = 'LotTransferred' AND version > 2"
+    done = await live.fetchval("crops", handed_over)
     wanted["lot-transferred"] = 2 * done
+    told = "SELECT count(*) FROM campaign_recipient WHERE state = 'TOLD'"
+    wanted["market-news"] = await live.fetchval("market", told)
     assert by_template == +wanted
 
 

@@ -244,7 +244,7 @@ class Market:
         WHERE s.state NOT IN ('COMPLETED', 'COMPENSATED') ORDER BY p.started_at
         """
         found: list[dict[str, Any]] = []
-        for service in ("orders", "crops", "users", "inventory"):
+        for service in ("orders", "crops", "users", "inventory", "market"):
             found += [dict(row) for row in await self.live.fetch(service, sql)]
         return found
 

@@ -11,6 +11,7 @@ from chassis.testing import eventually
 from fleet.testing.live import LiveFleet
 from greenledger.crops.v1 import crops_pb2
 from services.crops.application.commitments import COMMIT_CRASHPOINTS, RELEASE_CRASHPOINTS
+from services.crops.application.deliver_committed import DELIVER_CRASHPOINTS
 from services.inventory.application.receipt_saga import ReceiptSteps
 from tests.resilience.fleet import invariants
 from tests.resilience.fleet.crashes import (
@@ -33,7 +34,7 @@ KILOGRAMS = 10
 
 
 async def test_every_crash_point_of_crops_has_its_case() -> None:
-    tried = {*COMMIT_CRASHPOINTS, *RELEASE_CRASHPOINTS}
+    tried = {*COMMIT_CRASHPOINTS, *RELEASE_CRASHPOINTS, *DELIVER_CRASHPOINTS}
     assert tried == {point for point in crashpoints.declared() if point.startswith("crops.")}
 
 

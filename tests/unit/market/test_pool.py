@@ -118,7 +118,7 @@ def test_dust_gets_nothing_and_is_refused_rather_than_taken() -> None:
         sell(FULL, 1, 1)
     assert refusal.value.reason == "SLIPPAGE_EXCEEDED"
     with pytest.raises(FailedPrecondition) as too_small:
-        add_liquidity(replace(FULL, goods=10**15, money=10**15), 1, 1)
+        add_liquidity(replace(FULL, goods=10**15, money=10**14), 1, 1)
     assert too_small.value.reason == "LIQUIDITY_TOO_SMALL"
 
 

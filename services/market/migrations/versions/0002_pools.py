@@ -75,7 +75,8 @@ CREATE TABLE vault_lot (
     product_code text NOT NULL,
     unit text NOT NULL,
     remaining bigint NOT NULL CHECK (remaining >= 0),
-    expires_at timestamptz NOT NULL
+    expires_at timestamptz NOT NULL,
+    reserved boolean NOT NULL
 );
 CREATE INDEX vault_lot_product_idx ON vault_lot (product_code, unit, expires_at, deposit_id)
     WHERE remaining > 0;
@@ -99,7 +100,7 @@ CREATE INDEX subscription_topic_idx ON subscription (topic, user_id);
 CREATE TABLE campaign (
     campaign_id uuid PRIMARY KEY,
     owner_id uuid NOT NULL,
-    topics text[] NOT NULL,
+    product_code text NOT NULL,
     title text NOT NULL,
     message text NOT NULL,
     state text NOT NULL,

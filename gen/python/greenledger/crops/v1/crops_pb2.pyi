@@ -792,6 +792,7 @@ class MintLotRequest(_message.Message):
     HARVEST_TIME_FIELD_NUMBER: _builtins.int
     HARVEST_UTC_OFFSET_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    GROWER_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     lot_code: _builtins.str
     product_code: _builtins.str
@@ -799,6 +800,8 @@ class MintLotRequest(_message.Message):
     variety: _builtins.str
     harvest_utc_offset: _builtins.str
     """Local offset from UTC where it was harvested, e.g. "-07:00"."""
+    grower_id: _builtins.str
+    """Whose harvest it is, where a service records it on their behalf; default the caller. People name only themselves."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -820,10 +823,11 @@ class MintLotRequest(_message.Message):
         harvest_time: _timestamp_pb2.Timestamp | None = ...,
         harvest_utc_offset: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        grower_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "harvest_time", b"harvest_time", "origin", b"origin", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "harvest_utc_offset", b"harvest_utc_offset", "lot_code", b"lot_code", "origin", b"origin", "product_code", b"product_code", "quantity", b"quantity", "request_id", b"request_id", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "harvest_utc_offset", b"harvest_utc_offset", "lot_code", b"lot_code", "origin", b"origin", "product_code", b"product_code", "quantity", b"quantity", "request_id", b"request_id", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1350,9 +1354,12 @@ class DestroyLotRequest(_message.Message):
     LOT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     lot_id: _builtins.str
     reason: _builtins.str
+    owner_id: _builtins.str
+    """On whose behalf a service asks; default the caller. People name only themselves."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """Default all that is not committed."""
@@ -1364,10 +1371,11 @@ class DestroyLotRequest(_message.Message):
         lot_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
+        owner_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "owner_id", b"owner_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1956,7 +1964,7 @@ class CommitLotQuantityRequest(_message.Message):
     """On whose behalf; refused when the lot belongs to someone else."""
     purpose: Global___CommitmentPurpose.ValueType
     venue_id: _builtins.str
-    """Where the goods are used; of a receipt only."""
+    """Where the goods are used: needed for a receipt, and for nothing else."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """Committed in the lot's own unit."""

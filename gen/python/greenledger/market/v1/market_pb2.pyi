@@ -148,6 +148,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_LISTING_FAILED: _ErrorReason.ValueType  # 25
     ERROR_REASON_LISTING_UNDER_WAY: _ErrorReason.ValueType  # 26
     ERROR_REASON_UNIT_UNKNOWN: _ErrorReason.ValueType  # 27
+    ERROR_REASON_PURCHASES_UNDER_WAY: _ErrorReason.ValueType  # 28
+    """What is left of a cancelled listing is released when they have ended."""
     ERROR_REASON_POOL_NOT_FOUND: _ErrorReason.ValueType  # 40
     ERROR_REASON_POOL_EXISTS: _ErrorReason.ValueType  # 41
     """There is a pool for this product, unit and currency."""
@@ -174,6 +176,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """It came to nothing for a reason that is not the caller's; balances are as they were."""
     ERROR_REASON_SETTLEMENT_UNDER_WAY: _ErrorReason.ValueType  # 55
     """The outcome is not known yet; ask again with the same request_id."""
+    ERROR_REASON_CAMPAIGN_NOT_FOUND: _ErrorReason.ValueType  # 60
+    ERROR_REASON_LAUNCH_FAILED: _ErrorReason.ValueType  # 61
+    """It came to nothing for a reason that is not the caller's; what was done is undone."""
+    ERROR_REASON_LAUNCH_UNDER_WAY: _ErrorReason.ValueType  # 62
+    """The outcome is not known yet; ask again with the same request_id."""
+    ERROR_REASON_LOT_CODE_TAKEN: _ErrorReason.ValueType  # 63
+    ERROR_REASON_TIMES_INVALID: _ErrorReason.ValueType  # 64
+    ERROR_REASON_LOT_NOT_SHOWN: _ErrorReason.ValueType  # 65
+    """Crops does not show the lot yet."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -212,6 +223,8 @@ ERROR_REASON_PURCHASE_UNDER_WAY: ErrorReason.ValueType  # 24
 ERROR_REASON_LISTING_FAILED: ErrorReason.ValueType  # 25
 ERROR_REASON_LISTING_UNDER_WAY: ErrorReason.ValueType  # 26
 ERROR_REASON_UNIT_UNKNOWN: ErrorReason.ValueType  # 27
+ERROR_REASON_PURCHASES_UNDER_WAY: ErrorReason.ValueType  # 28
+"""What is left of a cancelled listing is released when they have ended."""
 ERROR_REASON_POOL_NOT_FOUND: ErrorReason.ValueType  # 40
 ERROR_REASON_POOL_EXISTS: ErrorReason.ValueType  # 41
 """There is a pool for this product, unit and currency."""
@@ -238,6 +251,15 @@ ERROR_REASON_SETTLEMENT_FAILED: ErrorReason.ValueType  # 54
 """It came to nothing for a reason that is not the caller's; balances are as they were."""
 ERROR_REASON_SETTLEMENT_UNDER_WAY: ErrorReason.ValueType  # 55
 """The outcome is not known yet; ask again with the same request_id."""
+ERROR_REASON_CAMPAIGN_NOT_FOUND: ErrorReason.ValueType  # 60
+ERROR_REASON_LAUNCH_FAILED: ErrorReason.ValueType  # 61
+"""It came to nothing for a reason that is not the caller's; what was done is undone."""
+ERROR_REASON_LAUNCH_UNDER_WAY: ErrorReason.ValueType  # 62
+"""The outcome is not known yet; ask again with the same request_id."""
+ERROR_REASON_LOT_CODE_TAKEN: ErrorReason.ValueType  # 63
+ERROR_REASON_TIMES_INVALID: ErrorReason.ValueType  # 64
+ERROR_REASON_LOT_NOT_SHOWN: ErrorReason.ValueType  # 65
+"""Crops does not show the lot yet."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

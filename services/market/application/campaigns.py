@@ -1,0 +1,144 @@
+"""Subscribe to news, make campaigns, and tell those who subscribed."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid5
+
+import structlog
+
+from chassis.clock import Clock
+from chassis.crashpoints import crashpoint, declare
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from chassis.ids import IdSource
+from chassis.transactions import Transactions
+from services.market.application.campaign_ports import Campaigns, Due, News, Subscription, Subscriptions
+from services.market.domain.campaign import Campaign, State, Told, Topic
+
+BATCH = 50
+"""How many are told before the pause between two batches."""
+
+TELL_CRASHPOINTS = ("market.campaign.sent", "market.campaign.recorded")
+"""Crash points: somebody's message is handed over, and that is not recorded; it is."""
+declare(*TELL_CRASHPOINTS)
+
+_MESSAGES = UUID("b6a4d6f6-0a43-5fb0-8f0e-2f7b7d1c9c55")
+_log = structlog.get_logger(__name__)
+
+
+class SubscriptionCommands:
+    """What somebody wants to hear of."""
+
+    def __init__(self, subscriptions: Subscriptions, clock: Clock) -> None:
+        self._subscriptions = subscriptions
+        self._clock = clock
+
+    async def subscribe(self, user_id: str, topic: Topic) -> Subscription:
+        """The subscription, be it new or old."""
+        return await self._subscriptions.add(user_id, topic, self._clock.now())
+
+    async def unsubscribe(self, user_id: str, topic: Topic) -> None:
+        """End one; there need not be one."""
+        await self._subscriptions.remove(user_id, topic)
+
+    async def page(self, user_id: str, after: str | None, limit: int) -> Sequence[Subscription]:
+        """Subscriptions with topics after the text `after`, at most `limit`."""
+        return await self._subscriptions.page(user_id, after, limit)
+
+
+class CampaignCommands:
+    """A campaign is its owner's."""
+
+    def __init__(self, transactions: Transactions, campaigns: Campaigns, clock: Clock, ids: IdSource) -> None:
+        self._transactions = transactions
+        self._campaigns = campaigns
+        self._clock = clock
+        self._ids = ids
+
+    async def create(
+        self, owner_id: str, product_code: str, title: str, message: str, campaign_id: str = ""
+    ) -> Campaign:
+        """A draft; with an id that is taken, what that names."""
+        now = self._clock.now()
+        draft = Campaign(
+            campaign_id or self._ids.uuid7(), owner_id, product_code, title, message, State.DRAFT, now, now
+        )
+        return draft if await self._campaigns.add(draft) else await self.get(owner_id, draft.campaign_id)
+
+    async def activate(self, owner_id: str, campaign_id: str) -> Campaign:
+        """Begin to tell those who are subscribed at the first activation, or go on with it.
+
+        Raises:
+            NotFound: CAMPAIGN_NOT_FOUND.
+            PermissionDenied: NOT_OWNER.
+        """
+        async with self._transactions.transaction():
+            present = await self.get(owner_id, campaign_id, lock=True)
+            if not present.begun:
+                await self._campaigns.settle_recipients(present)
+            await self._campaigns.save(present.activated(self._clock.now()))
+            return await self.get(owner_id, campaign_id)
+
+    async def deactivate(self, owner_id: str, campaign_id: str) -> Campaign:
+        """Stop telling. Raises as `activate`."""
+        async with self._transactions.transaction():
+            present = await self.get(owner_id, campaign_id, lock=True)
+            stopped = present.deactivated(self._clock.now())
+            await self._campaigns.save(stopped)
+            return stopped
+
+    async def get(self, owner_id: str, campaign_id: str, *, lock: bool = False) -> Campaign:
+        """One of somebody's campaigns. Raises as `activate`."""
+        found = await self._campaigns.get(campaign_id, lock=lock)
+        if found is None:
+            resource = ("campaign", campaign_id)
+            raise NotFound("CAMPAIGN_NOT_FOUND", "there is no such campaign", resource=resource)
+        found.require_owner(owner_id)
+        return found
+
+    async def page(self, owner_id: str, before: str | None, limit: int) -> Sequence[Campaign]:
+        """Somebody's campaigns older than the id `before`, newest first, at most `limit`."""
+        return await self._campaigns.page(owner_id, before, limit)
+
+
+class TellSubscribers:
+    """Tells a batch. Each message is named after campaign and person, so that a repeat after a crash, or by
+    another replica, is the same message."""
+
+    def __init__(self, campaigns: Campaigns, news: News, clock: Clock, batch: int = BATCH) -> None:
+        self._campaigns = campaigns
+        self._news = news
+        self._clock = clock
+        self._batch = batch
+
+    async def __call__(self) -> None:
+        """Tell the next ones.
+
+        Raises:
+            DomainError: the message could not be handed over now; the next time goes on with it.
+        """
+        for due in await self._campaigns.due(self._batch):
+            await self._tell(due)
+        await self._campaigns.complete(self._clock.now())
+
+    async def _tell(self, due: Due) -> None:
+        campaign = await self._campaigns.still_due(due)
+        told = Told.SKIPPED
+        if campaign is not None:
+            told = await self._send(campaign, due)
+        elif not await self._active(due.campaign_id):
+            return  # deactivated meanwhile: they are told when it goes on
+        await self._campaigns.record(due, told)
+        crashpoint("market.campaign.recorded")
+
+    async def _active(self, campaign_id: str) -> bool:
+        present = await self._campaigns.get(campaign_id)
+        return present is not None and present.state is State.ACTIVE
+
+    async def _send(self, campaign: Campaign, due: Due) -> Told:
+        request_id = str(uuid5(_MESSAGES, f"{campaign.campaign_id}/{due.user_id}"))
+        try:
+            await self._news.send(request_id, due.user_id, campaign.title, campaign.message)
+        except (FailedPrecondition, InvalidArgument, NotFound, PermissionDenied) as refusal:
+            _log.warning("campaign.refused", campaign=campaign.campaign_id, reason=refusal.reason)
+            return Told.SKIPPED
+        crashpoint("market.campaign.sent")
+        return Told.TOLD

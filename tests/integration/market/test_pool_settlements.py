@@ -1,0 +1,169 @@
+"""Goods and money come into balances once and go out once, whatever is asked again or refused."""
+
+import asyncio
+
+import pytest
+import pytest_asyncio
+
+from greenledger.crops.v1 import crops_pb2
+from greenledger.market.v1 import pools_pb2 as pb
+from greenledger.payments.v1 import payments_pb2
+from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
+from tests.integration.market.conftest import GROWER, OTHER, VENUE, Town
+from tests.integration.market.pool_exchange import Exchange, euros, fresh, kg, open_exchange, refused
+
+
+@pytest_asyncio.fixture
+async def exchange(town: Town) -> Exchange:
+    return await open_exchange(town)
+
+
+async def take_goods(exchange: Exchange, subject: str, amount: str, request_id: str = "") -> pb.Settlement:
+    request = pb.WithdrawGoodsRequest(
+        request_id=request_id or fresh(), product_code="leek", quantity=kg(amount)
+    )
+    return await exchange.stub.WithdrawGoods(request, metadata=exchange.town.as_(subject))
+
+
+async def take_money(
+    exchange: Exchange, subject: str, deposit_id: str, units: int, request_id: str = ""
+) -> pb.Settlement:
+    request = pb.WithdrawMoneyRequest(
+        request_id=request_id or fresh(), deposit_id=deposit_id, amount=euros(units)
+    )
+    return await exchange.stub.WithdrawMoney(request, metadata=exchange.town.as_(subject))
+
+
+async def recall(exchange: Exchange, lot_id: str) -> None:
+    """Without telling the market."""
+    await exchange.town.commands.RecallLot(
+        crops_pb2.RecallLotRequest(
+            request_id=fresh(), lot_id=lot_id, reason="listeria", recall_class=crops_pb2.RECALL_CLASS_I
+        ),
+        metadata=exchange.town.as_(GROWER),
+    )
+
+
+async def paid(exchange: Exchange, deposit_id: str) -> payments_pb2.Payment:
+    auditor = exchange.town.as_(OTHER, "auditor")
+    stub = PaymentServiceStub(exchange.town.payments.channel)
+    return await stub.GetPayment(payments_pb2.GetPaymentRequest(order_id=deposit_id), metadata=auditor)
+
+
+async def test_deposited_goods_are_committed_in_their_lot(exchange: Exchange) -> None:
+    lot = await exchange.town.look(exchange.lot_id)
+    assert lot.committed_quantity == kg("100")
+    request_id = fresh()
+    first, again = [await exchange.bring(GROWER, exchange.lot_id, "50", request_id) for _ in range(2)]
+    assert first == again
+    assert (first.kind, first.goods, first.lot_ids) == (
+        pb.SETTLEMENT_KIND_GOODS_DEPOSIT,
+        kg("50"),
+        [exchange.lot_id],
+    )
+    assert await refused(exchange.bring(GROWER, exchange.lot_id, "49", request_id)) == "REQUEST_ID_REUSED"
+    assert await refused(exchange.bring(GROWER, exchange.lot_id, "1")) == "QUANTITY_EXCEEDED"
+    assert await refused(exchange.bring(VENUE, exchange.lot_id, "1")) == "NOT_OWNER"
+    assert await refused(exchange.bring(GROWER, fresh(), "1")) == "LOT_NOT_FOUND"
+    assert await refused(exchange.bring(GROWER, exchange.lot_id, "0")) == "QUANTITY_ZERO"
+    await exchange.check_books()
+
+
+async def test_bought_goods_leave_as_a_lot_of_the_buyers(exchange: Exchange) -> None:
+    await exchange.pay_in(VENUE, euros(200))
+    await exchange.swap(VENUE, pb.SWAP_SIDE_BUY, goods=kg("10"), limit_money=euros(200))
+    request_id = fresh()
+    done, again = [await take_goods(exchange, VENUE, "7.5", request_id) for _ in range(2)]
+    assert done == again
+    assert done.goods == kg("7.5")
+    [lot_id] = done.lot_ids
+    lot = await exchange.town.look(lot_id)
+    assert (lot.owner_id, lot.quantity, lot.product_code) == (VENUE, kg("7.5"), "leek")
+    assert (await exchange.town.look(exchange.lot_id)).committed_quantity == kg("92.5")
+    assert await refused(take_goods(exchange, VENUE, "2.500001")) == "BALANCE_EXCEEDED"
+    await exchange.check_books()
+
+
+async def test_goods_go_back_to_who_brought_them(exchange: Exchange) -> None:
+    await exchange.bring(GROWER, exchange.lot_id, "50")
+    [lot_id] = (await take_goods(exchange, GROWER, "50")).lot_ids
+    lot = await exchange.town.look(lot_id)
+    assert (lot.owner_id, lot.quantity, lot.transfer_count) == (GROWER, kg("50"), 0)
+    await exchange.check_books()
+
+
+async def test_several_lots_are_delivered_where_one_does_not_hold_enough(exchange: Exchange) -> None:
+    other = await exchange.town.lot("5", owner=OTHER)
+    await exchange.bring(OTHER, other, "5")
+    await exchange.bring(GROWER, exchange.lot_id, "50")
+    done = await take_goods(exchange, GROWER, "50")
+    assert done.goods == kg("50")
+    lots = [await exchange.town.look(lot_id) for lot_id in done.lot_ids]
+    assert {lot.owner_id for lot in lots} == {GROWER}
+    assert sum(float(lot.quantity.amount) for lot in lots) == 50
+    await exchange.check_books()
+
+
+async def test_what_crops_does_not_deliver_is_in_the_balance_again(exchange: Exchange) -> None:
+    sound = await exchange.town.lot("5", owner=OTHER)
+    await exchange.bring(OTHER, sound, "5")
+    await exchange.bring(GROWER, exchange.lot_id, "50")
+    await recall(exchange, exchange.lot_id)
+    assert await refused(take_goods(exchange, GROWER, "2")) == "LOT_RECALLED"
+    assert (await exchange.balances(GROWER))["leek"] == "50"
+    await exchange.check_books()
+
+
+async def test_money_comes_in_by_a_payment_and_goes_out_by_its_refund(exchange: Exchange) -> None:
+    request_id = fresh()
+    deposit_id = await exchange.pay_in(VENUE, euros(50), request_id)
+    assert await exchange.pay_in(VENUE, euros(50), request_id) == deposit_id
+    assert (await paid(exchange, deposit_id)).captured_amount == euros(50)
+    again = fresh()
+    for _ in range(2):
+        await take_money(exchange, VENUE, deposit_id, 20, again)
+    assert (await paid(exchange, deposit_id)).refunded_amount == euros(20)
+    assert await exchange.balances(VENUE) == {"EUR": "30.00"}
+    assert await refused(take_money(exchange, VENUE, deposit_id, 31)) == "BALANCE_EXCEEDED"
+    await exchange.pay_in(VENUE, euros(50))
+    assert await refused(take_money(exchange, VENUE, deposit_id, 31)) == "DEPOSIT_EXCEEDED"
+    assert await refused(take_money(exchange, OTHER, deposit_id, 1)) == "BALANCE_EXCEEDED"
+    await exchange.pay_in(OTHER, euros(50))
+    assert await refused(take_money(exchange, OTHER, deposit_id, 1)) == "DEPOSIT_NOT_FOUND"
+    await exchange.check_books()
+
+
+async def test_a_declined_payment_brings_nothing_and_may_be_tried_again(exchange: Exchange) -> None:
+    request = pb.DepositMoneyRequest(request_id=fresh(), amount=euros(5), payment_method="pm_declined")
+    metadata = exchange.town.as_(VENUE)
+    assert await refused(exchange.stub.DepositMoney(request, metadata=metadata)) == "PAYMENT_DECLINED"
+    assert await exchange.balances(VENUE) == {}
+    request.payment_method = "pm_card"
+    await exchange.stub.DepositMoney(request, metadata=metadata)
+    assert await exchange.balances(VENUE) == {"EUR": "5.00"}
+
+
+async def test_the_same_withdrawal_asked_at_once_happens_once(exchange: Exchange) -> None:
+    deposit_id, request_id = await exchange.pay_in(VENUE, euros(50)), fresh()
+    asked = [take_money(exchange, VENUE, deposit_id, 10, request_id) for _ in range(5)]
+    done = await asyncio.gather(*asked)
+    assert len({each.settlement_id for each in done}) == 1
+    assert await exchange.balances(VENUE) == {"EUR": "40.00"}
+    await exchange.check_books()
+
+
+async def test_withdrawals_at_once_never_take_more_than_there_is(exchange: Exchange) -> None:
+    deposit_id = await exchange.pay_in(VENUE, euros(50))
+    asked = [take_money(exchange, VENUE, deposit_id, 20) for _ in range(5)]
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(each, pb.Settlement) for each in done) == 2
+    assert await exchange.balances(VENUE) == {"EUR": "10.00"}
+    assert (await paid(exchange, deposit_id)).refunded_amount == euros(40)
+    await exchange.check_books()
+
+
+@pytest.mark.parametrize("cents", [88_88, 99_99], ids=["late authorization", "late capture"])
+async def test_a_payment_that_is_answered_too_late_is_credited_once(exchange: Exchange, cents: int) -> None:
+    await exchange.pay_in(VENUE, euros(cents // 100, cents % 100))
+    assert await exchange.balances(VENUE) == {"EUR": f"{cents // 100}.{cents % 100}"}
+    await exchange.check_books()
