@@ -10,7 +10,7 @@ from chassis.projection import ProjectionRunner
 from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from greenledger.crops.v1 import crops_pb2_grpc, epcis_pb2_grpc, ledger_pb2_grpc
-from services.crops.adapters.clients import NotificationsClient, UsersClient
+from services.crops.adapters.clients import InventoryClient, NotificationsClient, UsersClient
 from services.crops.adapters.db import ProjectedLots
 from services.crops.adapters.epcis_grpc import EpcisServicer
 from services.crops.adapters.epcis_jobs import StoredJobs
@@ -22,6 +22,7 @@ from services.crops.adapters.ledger_grpc import LedgerServicer
 from services.crops.adapters.lot_histories import StoredLotHistories
 from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
+from services.crops.adapters.recall_saga import EngineRecalls, recall_saga
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.capture_document import CaptureDocument, ReadJobs
 from services.crops.application.capture_events import CaptureEvent, Recorder
@@ -39,6 +40,7 @@ from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_epcis import ReadEpcis
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
+from services.crops.application.recall_steps import RecallSteps
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
@@ -59,14 +61,16 @@ def wire(runtime: Runtime) -> Service:
     notifications = NotificationsClient(runtime.channels.get("notifications"))
     announcements = Announcements()
     steps = TransferSteps(lots, queries, users, notifications, clock)
-    engine = runtime.saga_engine([transfer_saga(steps, announcements)])
+    inventory = InventoryClient(runtime.channels.get("inventory"))
+    recall_steps = RecallSteps(database, lots, inventory, clock)
+    engine = runtime.saga_engine([transfer_saga(steps, announcements), recall_saga(recall_steps)])
     transfers = EngineTransfers(database, engine, announcements, clock)
     transfer = TransferLot(database, transfers, lots, clock)
     commands = CommandServicer(
         MintLot(database, lots, clock, ids),
         transfer,
         SplitLot(database, lots, clock, ids),
-        RecallLot(database, lots, clock),
+        RecallLot(database, EngineRecalls(database, engine), lots, clock),
         CommitQuantity(database, lots, clock),
         ReleaseQuantity(database, lots, clock),
         MergeLots(database, lots, clock, ids),

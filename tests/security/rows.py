@@ -788,6 +788,16 @@ INVENTORY = {
         {"request_id": REQUEST_IDS, "order_id": ["", *IDS]},
         [Refused("anyone", "NOT_FOUND", "RESERVATION_NOT_FOUND")],
     ),
+    "InventoryService/QuarantineLots": Entry(
+        {"requestId": "{request}", "recallId": "{nobody}", "lotIds": ["{nobody}"], "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "recall_id": ["", ABSENT, *IDS],
+            "lot_ids": [[], ABSENT],
+            "lot_ids[0]": IDS,
+            "reason": ["", ABSENT, "x" * 501],
+        },
+    ),
     "InventoryService/GetReservation": Entry(
         {"orderId": "{nobody}"},
         {"order_id": ["", *IDS]},

@@ -58,6 +58,7 @@ _OPERATORS_ONLY = frozenset(
         "crops.lots.commit",
         "crops.recall",
         "inventory.reservations.write",
+        "inventory.stock.quarantine",
         "notifications.mailbox.read",
         "notifications.read",
         "notifications.send",
@@ -100,7 +101,7 @@ ROLES: Mapping[str, Role] = {
 
 SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
     "users": frozenset({"auth.credentials.write", "notifications.send"}),
-    "crops": frozenset({"users.read", "notifications.send"}),
+    "crops": frozenset({"inventory.stock.quarantine", "notifications.send", "users.read"}),
     "inventory": frozenset({"crops.lots.commit"}),
     "orders": frozenset({"inventory.reservations.write", "payments.process", "payments.refund"}),
     "notifications": frozenset({"users.read"}),

@@ -35,7 +35,13 @@ from services.crops.domain.events import (
     TransformOutput,
 )
 
-SCHEMA_VERSIONS = {"LotMinted": 2, "LotTransferBegun": 2, "LotTransferred": 2}
+SCHEMA_VERSIONS = {
+    "LotMinted": 2,
+    "LotTransferBegun": 2,
+    "LotTransferred": 2,
+    "LotRecalled": 2,
+    "LotRecallReleased": 2,
+}
 """Of the types that no longer have their first shape; see `UPCASTERS`."""
 
 STREAM_PREFIX = "lot-"
@@ -55,6 +61,13 @@ UPCASTERS.register("LotMinted", 1, _minted_v1)
 # Before custody was apart from ownership the goods went along with it.
 UPCASTERS.register("LotTransferBegun", 1, lambda data: {**data, "custody": True})
 UPCASTERS.register("LotTransferred", 1, lambda data: {**data, "custodian_id": data["new_owner_id"]})
+# Before recalls had names a lot's recall went by the lot itself; code and grower were not told along.
+UPCASTERS.register(
+    "LotRecalled",
+    1,
+    lambda data: {**data, "recall_id": data["root_lot_id"], "lot_code": "", "grower_id": ""},
+)
+UPCASTERS.register("LotRecallReleased", 1, lambda data: {**data, "recall_id": data["root_lot_id"]})
 
 
 def stream_of(lot_id: str) -> str:
@@ -206,13 +219,20 @@ def _recalled(lot_id: str, data: Data) -> LotRecalled:
         reason=data["reason"],
         recall_class=RecallClass(data["recall_class"]),
         owner_id=data["owner_id"],
+        recall_id=data["recall_id"],
+        lot_code=data["lot_code"],
+        grower_id=data["grower_id"],
         at=_at(data),
     )
 
 
 def _recall_released(lot_id: str, data: Data) -> LotRecallReleased:
     return LotRecallReleased(
-        lot_id=lot_id, root_lot_id=data["root_lot_id"], reason=data["reason"], at=_at(data)
+        lot_id=lot_id,
+        root_lot_id=data["root_lot_id"],
+        reason=data["reason"],
+        recall_id=data["recall_id"],
+        at=_at(data),
     )
 
 

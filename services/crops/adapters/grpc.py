@@ -123,10 +123,14 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
     @timed("recall")
     async def RecallLot(self, request: pb.RecallLotRequest, context: Context) -> pb.RecallLotResponse:
         recall_class = recall_class_from_proto(request.recall_class)
-        lot, recalled = await self._recall(
-            caller(), id_from_proto(request.lot_id), request.reason, recall_class
+        recall_id, lot, recalled = await self._recall(
+            caller(),
+            id_from_proto(request.request_id),
+            id_from_proto(request.lot_id),
+            request.reason,
+            recall_class,
         )
-        return pb.RecallLotResponse(lot=lot_to_proto(lot), recalled_lot_ids=recalled)
+        return pb.RecallLotResponse(lot=lot_to_proto(lot), recalled_lot_ids=recalled, recall_id=recall_id)
 
     @timed("release_recall")
     async def ReleaseRecall(

@@ -83,10 +83,16 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PL
                 reason=event.reason,
                 recall_class=crops_pb2.RecallClass.Value(f"RECALL_CLASS_{event.recall_class.value}"),
                 owner_id=event.owner_id,
+                recall_id=event.recall_id,
+                lot_code=event.lot_code,
+                grower_id=event.grower_id,
             )
         case LotRecallReleased():
             return "crop.recall-released", events_pb2.LotRecallReleased(
-                lot_id=event.lot_id, root_lot_id=event.root_lot_id, reason=event.reason
+                lot_id=event.lot_id,
+                root_lot_id=event.root_lot_id,
+                reason=event.reason,
+                recall_id=event.recall_id,
             )
         case LotOffered():
             return "crop.offered", events_pb2.LotOffered(

@@ -13,7 +13,7 @@ from services.crops.adapters.events import decode, encode
 from services.crops.domain.events import LotEvent, OfferKind, OfferOutcome, Origin, Purpose
 from services.crops.domain.lot import Commitment, Hold, Lot, Offer, PendingTransfer, evolve
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EVERY = 50
 
 _PARTS = (Origin, PendingTransfer, Commitment, Hold, Offer)

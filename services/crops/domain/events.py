@@ -206,13 +206,20 @@ class LotQuantityReleased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecalled:
-    """The lot must not be used, because `root_lot_id`, itself or a lot that it came from, was recalled."""
+    """The lot must not be used, because `root_lot_id`, itself or a lot that it came from, was recalled.
+
+    Args:
+        recall_id: names the recall, the same for all lots that it reached.
+    """
 
     lot_id: str
     root_lot_id: str
     reason: str
     recall_class: RecallClass
     owner_id: str
+    recall_id: str
+    lot_code: str
+    grower_id: str
     at: datetime
 
 
@@ -249,11 +256,16 @@ class LotDestroyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecallReleased:
-    """The lot may be used again, because the recall of `root_lot_id` was ended."""
+    """The lot may be used again, because the recall of `root_lot_id` was ended.
+
+    Args:
+        recall_id: the recall that held this lot; where several met it is not that of `root_lot_id`.
+    """
 
     lot_id: str
     root_lot_id: str
     reason: str
+    recall_id: str
     at: datetime
 
 

@@ -125,7 +125,12 @@ def release_recall(
         stays[lot.lot_id] = lot.recalled and (held_back or lot.recall_root_id == lot.lot_id)
     freed = [root, *(lot for lot in descendants if lot.recalled and not stays[lot.lot_id])]
     return [
-        (lot, LotRecallReleased(lot_id=lot.lot_id, root_lot_id=root.lot_id, reason=reason, at=now))
+        (
+            lot,
+            LotRecallReleased(
+                lot_id=lot.lot_id, root_lot_id=root.lot_id, reason=reason, recall_id=lot.recall_id, at=now
+            ),
+        )
         for lot in freed
     ]
 

@@ -90,6 +90,7 @@ class Lot:
     Args:
         quantity: what was not taken out, committed or not.
         recall_root_id: the lot for whose recall this one is recalled; empty unless it is.
+        recall_id: that recall; empty unless it is recalled.
         offers: by id, open or ended; `offer` is the open one.
         destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
@@ -118,6 +119,7 @@ class Lot:
     commitments: Mapping[str, Commitment | None] = field(default_factory=dict)
     parent_lot_ids: tuple[str, ...] = ()
     recall_root_id: str = ""
+    recall_id: str = ""
     hold: Hold | None = None
     destroyed: bool = False
     custodian_id: str = ""
@@ -199,11 +201,12 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             return replace(
                 _without_offer(lot, OfferOutcome.WITHDRAWN),
                 recall_root_id=event.root_lot_id,
+                recall_id=event.recall_id,
                 recall_reason=event.reason,
                 pending=None,
             )
         case LotRecallReleased():
-            return replace(lot, recall_root_id="", recall_reason="")
+            return replace(lot, recall_root_id="", recall_id="", recall_reason="")
         case LotHeld():
             hold = Hold(event.reason, event.official)
             return replace(_without_offer(lot, OfferOutcome.WITHDRAWN), hold=hold, pending=None)

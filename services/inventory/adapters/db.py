@@ -7,8 +7,9 @@ import asyncpg
 
 from chassis.database import Database
 from chassis.quantity import Quantity
+from services.inventory.domain.events import OrderAffected
 from services.inventory.domain.reservation import Reservation, State
-from services.inventory.domain.stock import Allocation, Need, StockItem
+from services.inventory.domain.stock import Allocation, Block, Need, StockItem
 
 # Whoever locks several stock items locks them in this order, so that nobody waits in a circle.
 _LOCK_ORDER = "ORDER BY stock_item_id FOR UPDATE"
@@ -25,8 +26,8 @@ class PostgresStock:
         await self._database.execute(
             """
             INSERT INTO stock_item (stock_item_id, venue_id, lot_id, product_code, on_hand, reserved, unit,
-                                    expires_at, received_at, quarantined)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                    expires_at, received_at, quarantined, held)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """,
             item.stock_item_id,
             item.venue_id,
@@ -38,6 +39,7 @@ class PostgresStock:
             item.expires_at,
             item.received_at,
             item.quarantined,
+            item.held,
         )
 
     async def get(self, stock_item_id: str) -> StockItem | None:
@@ -87,33 +89,93 @@ class PostgresStock:
         )
         return [_item(row) for row in rows]
 
-    async def quarantine(self, lot_id: str, reason: str) -> Sequence[StockItem]:
-        await self._database.execute(
-            "INSERT INTO quarantined_lot (lot_id, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            lot_id,
+    async def block(self, recall_id: str, lot_ids: Sequence[str], reason: str) -> Sequence[StockItem]:
+        added = await self._database.fetch(
+            """
+            INSERT INTO quarantined_lot (lot_id, recall_id, reason)
+            SELECT DISTINCT lot_id, $1, $3 FROM unnest($2::uuid[]) AS lot_id
+            ON CONFLICT DO NOTHING RETURNING lot_id
+            """,
+            recall_id,
+            lot_ids,
             reason,
         )
+        return await self._mark([row["lot_id"] for row in added], quarantined=True)
+
+    async def lift(self, recall_id: str, lot_id: str) -> Sequence[StockItem]:
+        left = await self._database.fetchval(
+            """
+            WITH ended AS (
+                INSERT INTO quarantined_lot (lot_id, recall_id, reason, lifted) VALUES ($1, $2, '', true)
+                ON CONFLICT (lot_id, recall_id) DO UPDATE SET lifted = true
+            ), nameless AS (
+                -- Of one lot crops ends whatever recall holds it, also one from before they had names.
+                UPDATE quarantined_lot SET lifted = true WHERE lot_id = $1 AND recall_id = ''
+            )
+            SELECT EXISTS (
+                SELECT 1 FROM quarantined_lot WHERE lot_id = $1 AND NOT lifted AND recall_id NOT IN ($2, '')
+            )
+            """,
+            lot_id,
+            recall_id,
+        )
+        return [] if left else await self._mark([lot_id], quarantined=False)
+
+    async def _mark(self, lot_ids: Sequence[object], *, quarantined: bool) -> Sequence[StockItem]:
+        """Lock the stock of lots and give it; of what is set free only what was blocked."""
         rows = await self._database.fetch(
             f"""
             WITH affected AS (
-                SELECT stock_item_id FROM stock_item WHERE lot_id = $1 AND NOT quarantined {_LOCK_ORDER}
+                SELECT stock_item_id FROM stock_item
+                WHERE lot_id = ANY($1::uuid[]) AND (quarantined OR $2) {_LOCK_ORDER}
             )
-            UPDATE stock_item SET quarantined = true
+            UPDATE stock_item SET quarantined = $2
             WHERE stock_item_id IN (SELECT stock_item_id FROM affected) RETURNING *
             """,
-            lot_id,
+            lot_ids,
+            quarantined,
         )
         return [_item(row) for row in rows]
 
-    async def is_quarantined(self, lot_id: str) -> bool:
-        return bool(
-            await self._database.fetchval(
-                "SELECT EXISTS (SELECT 1 FROM quarantined_lot WHERE lot_id = $1)", lot_id
+    async def hold(self, lot_id: str, *, ended: bool) -> None:
+        await self._database.execute(
+            f"""
+            WITH counted AS (
+                INSERT INTO lot_hold (lot_id, begun, ended) VALUES ($1, 1 - $2::int, $2::int)
+                ON CONFLICT (lot_id) DO UPDATE
+                    SET begun = lot_hold.begun + excluded.begun, ended = lot_hold.ended + excluded.ended
+                RETURNING begun > ended AS held
+            ), affected AS (
+                SELECT stock_item_id FROM stock_item WHERE lot_id = $1 {_LOCK_ORDER}
             )
+            UPDATE stock_item SET held = counted.held FROM counted
+            WHERE stock_item_id IN (SELECT stock_item_id FROM affected)
+            """,
+            lot_id,
+            int(ended),
         )
 
-    async def lock_lot(self, lot_id: str) -> None:
-        await self._database.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", _LOT_LOCKS, lot_id)
+    async def block_of(self, lot_id: str) -> Block | None:
+        row = await self._database.fetchrow(
+            """
+            SELECT EXISTS (SELECT 1 FROM quarantined_lot WHERE lot_id = $1 AND NOT lifted) AS recalled,
+                   EXISTS (SELECT 1 FROM lot_hold WHERE lot_id = $1 AND begun > ended) AS held
+            """,
+            lot_id,
+        )
+        if row and row["recalled"]:
+            return Block.RECALL
+        return Block.HOLD if row and row["held"] else None
+
+    async def lock_lots(self, lot_ids: Sequence[str]) -> None:
+        await self._database.execute(
+            """
+            SELECT pg_advisory_xact_lock($1, lot)
+            FROM (SELECT DISTINCT hashtext(id) AS lot FROM unnest($2::text[]) AS id ORDER BY lot) AS wanted
+            """,
+            _LOT_LOCKS,
+            lot_ids,
+        )
 
 
 class PostgresReservations:
@@ -191,15 +253,37 @@ class PostgresReservations:
         )
         return await self._with_allocations(row) if row else None
 
-    async def lock_stock(self, reservation: Reservation) -> bool:
+    async def lock_stock(self, reservation: Reservation) -> Block | None:
         rows = await self._database.fetch(
             f"""
-            SELECT quarantined FROM stock_item
+            SELECT * FROM stock_item
             WHERE stock_item_id IN (SELECT stock_item_id FROM allocation WHERE order_id = $1) {_LOCK_ORDER}
             """,
             reservation.order_id,
         )
-        return any(row["quarantined"] for row in rows)
+        blocks = {_item(row).block for row in rows}
+        return next((block for block in Block if block in blocks), None)
+
+    async def affected(self, recall_id: str, stock_item_ids: Sequence[str]) -> Sequence[OrderAffected]:
+        rows = await self._database.fetch(
+            """
+            WITH served AS (
+                SELECT r.order_id, r.venue_id, r.state = 'CONSUMED' AS consumed,
+                       array_agg(DISTINCT a.lot_id) AS lot_ids
+                FROM allocation a JOIN reservation r USING (order_id)
+                WHERE a.stock_item_id = ANY($2::uuid[]) AND r.state IN ('HELD', 'CONFIRMED', 'CONSUMED')
+                GROUP BY r.order_id
+            ), told AS (
+                INSERT INTO affected_order (recall_id, order_id, consumed)
+                SELECT $1, order_id, consumed FROM served ORDER BY order_id
+                ON CONFLICT DO NOTHING RETURNING order_id
+            )
+            SELECT served.* FROM served JOIN told USING (order_id) ORDER BY order_id
+            """,
+            recall_id,
+            stock_item_ids,
+        )
+        return [_affected(recall_id, row) for row in rows]
 
     async def _change_stock(self, reservation: Reservation, change: str) -> None:
         # The caller has locked the stock.
@@ -233,6 +317,16 @@ class PostgresReservations:
         )
 
 
+def _affected(recall_id: str, row: asyncpg.Record) -> OrderAffected:
+    return OrderAffected(
+        recall_id=recall_id,
+        order_id=str(row["order_id"]),
+        venue_id=str(row["venue_id"]),
+        lot_ids=tuple(map(str, row["lot_ids"])),
+        consumed=row["consumed"],
+    )
+
+
 def _allocation(row: asyncpg.Record) -> Allocation:
     quantity = Quantity(row["amount"], row["unit"])
     return Allocation(str(row["menu_item_id"]), str(row["stock_item_id"]), str(row["lot_id"]), quantity)
@@ -249,4 +343,5 @@ def _item(row: asyncpg.Record) -> StockItem:
         expires_at=row["expires_at"],
         received_at=row["received_at"],
         quarantined=row["quarantined"],
+        held=row["held"],
     )

@@ -91,12 +91,12 @@ class ReceiptSteps:
     async def store(self, ctx: StepContext) -> None:
         data, receipt = ReceiptData.from_json(ctx.data), ReceiptData.from_json(ctx.data).receipt
         # A recall that is being applied now either sees the stock and blocks it, or is seen here.
-        await self._stock.lock_lot(receipt.lot_id)
+        await self._stock.lock_lots([receipt.lot_id])
         item = received(
             receipt,
             _goods(ctx.data["goods"]),
             stock_item_id=data.stock_item_id,
-            quarantined=await self._stock.is_quarantined(receipt.lot_id),
+            block=await self._stock.block_of(receipt.lot_id),
             at=self._clock.now(),
         )
         await self._stock.add(item)

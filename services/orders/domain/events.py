@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chassis.money import Money
 from services.orders.domain.order import Order
 
 
@@ -33,4 +34,20 @@ class Failed:
     order: Order
 
 
-OrderEvent = Placed | Confirmed | Fulfilled | Failed
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A recall reached it, and what was to be done for it is done.
+
+    Args:
+        served: the goods had left the stock.
+        refunded: what the guest has back in all; may be nothing.
+    """
+
+    order: Order
+    recall_id: str
+    lot_ids: tuple[str, ...]
+    served: bool
+    refunded: Money
+
+
+OrderEvent = Placed | Confirmed | Fulfilled | Failed | Recalled

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest_asyncio
 
@@ -25,6 +26,7 @@ from services.crops.adapters.db import ProjectedLots
 from services.crops.adapters.events import UPCASTERS
 from services.crops.adapters.lots import EventSourcedLots
 from services.crops.adapters.projection import LOTS
+from services.crops.adapters.recall_saga import EngineRecalls, recall_saga
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
 from services.crops.application.handover import (
@@ -38,12 +40,14 @@ from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
+from services.crops.application.recall_steps import RecallSteps
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transfer_steps import TransferSteps
 from services.crops.application.transform_lots import MergeLots, TransformLots
 from services.crops.application.views import LotView
-from tests.integration.crops.fakes import FakeDirectory, FakeNotifier
+from services.crops.domain.events import RecallClass
+from tests.integration.crops.fakes import FakeDirectory, FakeNotifier, FakeQuarantine
 from tests.unit.crops.lots import BUYER, GROWER, harvest
 
 OPERATOR = Principal("99999999-9999-4999-8999-999999999999", "user", permissions=frozenset({"crops.recall"}))
@@ -65,14 +69,19 @@ class Crops:
         self.lots = EventSourcedLots(database, self.store, Outbox("crops"))
         self.queries = ProjectedLots(database, clock, patience_s=5)
         self.directory, self.notifier = FakeDirectory(), FakeNotifier()
+        self.quarantine = FakeQuarantine()
         for subject, name in ((GROWER, "Green Acres"), (BUYER, "Bistro")):
             self.directory.add(subject, name)
             self.notifier.known.add(subject)
         announcements = Announcements()
+        self.recall_steps = RecallSteps(database, self.lots, self.quarantine, clock)
         steps = TransferSteps(self.lots, self.queries, self.directory, self.notifier, clock)
         self.engine = SagaEngine(
             database,
-            [transfer_saga(steps, announcements)],
+            [
+                transfer_saga(steps, announcements),
+                recall_saga(self.recall_steps),
+            ],
             lease=timedelta(milliseconds=900),
             poll=timedelta(milliseconds=50),
         )
@@ -81,7 +90,7 @@ class Crops:
         transfers = EngineTransfers(database, self.engine, announcements, clock)
         self.transfer = TransferLot(database, transfers, self.lots, clock)
         self.split = SplitLot(database, self.lots, clock, ids)
-        self.recall = RecallLot(database, self.lots, clock)
+        self.recall_lot = RecallLot(database, EngineRecalls(database, self.engine), self.lots, clock)
         self.commit = CommitQuantity(database, self.lots, clock)
         self.release = ReleaseQuantity(database, self.lots, clock)
         self.merge = MergeLots(database, self.lots, clock, ids)
@@ -102,6 +111,14 @@ class Crops:
         now = SystemClock().now()
         changes = {"harvest_time": now - timedelta(days=1), "expire_time": now + timedelta(days=9), **changes}
         return await self.mint(user(GROWER), harvest(lot_code=code, **changes))
+
+    async def recall(
+        self, actor: Principal, lot_id: str, reason: str, recall_class: RecallClass, request_id: str = ""
+    ) -> tuple[LotView, list[str]]:
+        """One recall, by default a new one."""
+        request_id = request_id or str(uuid4())
+        _, lot, recalled = await self.recall_lot(actor, request_id, lot_id, reason, recall_class)
+        return lot, recalled
 
     async def published(self, topic: str) -> list[Event]:
         """What went into the outbox, oldest first."""

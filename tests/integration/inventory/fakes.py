@@ -58,6 +58,9 @@ class FakeCrops:
             reason="listeria",
             recall_class=RecallClass.I,
             owner_id=lot.owner_id,
+            recall_id=lot_id,
+            lot_code=lot.lot_code,
+            grower_id=lot.grower_id,
             at=self.clock.now(),
         )
         self.lots[lot_id] = evolve(lot, told)

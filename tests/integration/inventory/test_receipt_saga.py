@@ -82,7 +82,7 @@ async def test_a_recall_between_commitment_and_storage_refuses_and_releases(inve
     lot_id = inventory.lot(10)
 
     async def recalled() -> None:
-        await inventory.quarantine(lot_id, "salmonella")
+        await inventory.quarantine(lot_id)
 
     inventory.crops.after = recalled
     with pytest.raises(FailedPrecondition) as refused:

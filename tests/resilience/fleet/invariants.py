@@ -13,12 +13,14 @@ from greenledger.orders.v1.events_pb2 import OrderFailed
 from greenledger.payments.v1.events_pb2 import PaymentRefunded
 from services.auth.adapters.kafka import user_deleted
 from services.catalog.adapters.kafka import quarantine_subscriptions
-from services.inventory.adapters.kafka import recalls
+from services.inventory.adapters.kafka import holds, recalls, released_recalls
 from services.notifications.adapters.kafka import RECALL_REFUND, Subscriptions
 from services.notifications.adapters.recalls import recall_subscriptions
+from services.orders.adapters.kafka import affected_orders
 from services.trace.adapters.kafka import subscriptions as trace_subscriptions
 from services.trace.adapters.recall_kafka import with_recalls
 from services.trace.domain.orders import OrderState
+from tests.resilience.fleet.recall_invariants import recalls_heard, recalls_seen_to
 
 _NOBODY: Any = None
 ORCHESTRATORS = ("orders", "crops", "users", "inventory")
@@ -26,7 +28,8 @@ PRODUCERS = ("auth", "users", "crops", "catalog", "inventory", "orders", "paymen
 _CONSUMERS: dict[str, list[Subscription[Any]]] = {
     "auth": [user_deleted(_NOBODY)],
     "catalog": quarantine_subscriptions(_NOBODY),
-    "inventory": [recalls(_NOBODY)],
+    "inventory": [recalls(_NOBODY), released_recalls(_NOBODY), *holds(_NOBODY)],
+    "orders": [affected_orders(_NOBODY)],
     "notifications": [*Subscriptions(_NOBODY, _NOBODY).all(), *recall_subscriptions(_NOBODY)],
     "trace": with_recalls(trace_subscriptions(_NOBODY), _NOBODY),
 }
@@ -56,8 +59,11 @@ async def everything_ended(live: LiveFleet, timeout_s: float = 40.0) -> None:
 async def check(live: LiveFleet) -> None:
     """Wait for the end of all sagas, then look at money, stock, people and lots."""
     await everything_ended(live)
+    await eventually(lambda: recalls_heard(live), 40)
+    await everything_ended(live)
     orders = await _orders(live)
     await _money(live, orders)
+    await recalls_seen_to(live, orders)
     await _stock(live, orders)
     await _goods(live)
     await _people(live)
@@ -72,7 +78,10 @@ async def check_events(live: LiveFleet, timeout_s: float = 40.0) -> None:
 
 
 async def _orders(live: LiveFleet) -> dict[str, dict[str, Any]]:
-    rows = await live.fetch("orders", "SELECT order_id::text, state, total_minor FROM customer_order")
+    rows = await live.fetch(
+        "orders",
+        "SELECT order_id::text, state, total_minor, refunded_minor, recall_ids FROM customer_order",
+    )
     found = {row["order_id"]: dict(row) for row in rows}
     assert {entry["state"] for entry in found.values()} <= {"FULFILLED", "FAILED"}
     return found
@@ -90,7 +99,7 @@ async def _money(live: LiveFleet, orders: dict[str, dict[str, Any]]) -> None:
     assert all(row["order_id"] for row in rows), "the provider has a charge that we know nothing of"
     kept = {row["order_id"]: row["kept"] for row in rows}
     for order_id, order in orders.items():
-        wanted = order["total_minor"] if order["state"] == "FULFILLED" else 0
+        wanted = order["total_minor"] - order["refunded_minor"] if order["state"] == "FULFILLED" else 0
         assert kept.get(order_id, 0) == wanted, (order, kept.get(order_id))
     assert not [dict(row) for row in rows if row["order_id"] in orders and row["state"] == "AUTHORIZED"]
     unsure = ("PENDING", "CAPTURING", "VOIDING")

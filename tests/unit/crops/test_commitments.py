@@ -13,7 +13,7 @@ from services.crops.domain.lot import Commitment, Lot, LotState, evolve
 from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer
-from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, NOW, RECALL_ID, STRANGER, lot
 
 FIRST, SECOND = "55555555-5555-4555-8555-555555555551", "55555555-5555-4555-8555-555555555552"
 VENUE = "66666666-6666-4666-8666-666666666666"
@@ -44,7 +44,14 @@ def released(state: Lot, commitment_id: str = FIRST) -> Lot:
 
 def recalled(state: Lot) -> Lot:
     [(_, event)] = recall(
-        state, [], actor=GROWER, is_operator=False, reason="glass", recall_class=RecallClass.I, now=NOW
+        state,
+        [],
+        recall_id=RECALL_ID,
+        actor=GROWER,
+        is_operator=False,
+        reason="glass",
+        recall_class=RecallClass.I,
+        now=NOW,
     )
     return evolve(state, event)
 

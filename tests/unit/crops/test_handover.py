@@ -21,7 +21,7 @@ from services.crops.domain.lot import Lot, evolve, replay_from
 from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, complete_transfer
-from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, NOW, RECALL_ID, STRANGER, lot
 
 UNTIL = NOW + timedelta(days=1)
 PART = Part("p", "A", Quantity.of("1", "KGM"))
@@ -62,7 +62,14 @@ def held(state: Lot) -> Lot:
 
 def recalled(state: Lot) -> Lot:
     [(_, event)] = recall(
-        state, [], actor=GROWER, is_operator=False, reason="r", recall_class=RecallClass.I, now=NOW
+        state,
+        [],
+        recall_id=RECALL_ID,
+        actor=GROWER,
+        is_operator=False,
+        reason="r",
+        recall_class=RecallClass.I,
+        now=NOW,
     )
     return evolve(state, event)
 

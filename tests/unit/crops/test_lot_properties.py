@@ -18,6 +18,8 @@ from services.crops.domain.events import (
     LotEvent,
     LotQuantityCommitted,
     LotQuantityReleased,
+    LotRecalled,
+    LotRecallReleased,
     OfferKind,
     Purpose,
     RecallClass,
@@ -75,6 +77,7 @@ class World:
     lots: dict[str, Lot] = field(default_factory=dict)
     lost: Decimal = Decimal(0)
     standing: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    blocks: set[tuple[str, str]] = field(default_factory=set)
 
     def record(self, event: LotEvent) -> None:
         match event:
@@ -83,6 +86,10 @@ class World:
                 self.standing[event.lot_id, event.commitment_id] = event.quantity.amount
             case LotQuantityReleased():
                 assert self.standing.pop((event.lot_id, event.commitment_id), 0) == event.quantity.amount
+            case LotRecalled():
+                self.blocks.add((event.lot_id, event.recall_id))
+            case LotRecallReleased():
+                self.blocks.remove((event.lot_id, event.recall_id))
         self.histories.setdefault(event.lot_id, []).append(event)
         self.lots[event.lot_id] = evolve(self.lots.get(event.lot_id), event)
 
@@ -221,6 +228,7 @@ class World:
                 for _, fact in recall(
                     lot,
                     descendants,
+                    recall_id=f"R{self.count}",
                     actor=lot.owner_id,
                     is_operator=False,
                     reason="r",
@@ -327,3 +335,12 @@ def through_the_store(event: LotEvent) -> LotEvent:
         recorded_at=NOW,
     )
     return decode(recorded)
+
+
+@settings(deadline=None)
+@given(commands, totals)
+def test_who_blocks_and_frees_lots_by_the_recalls_told_of_them_blocks_just_the_recalled_ones(
+    history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity
+) -> None:
+    world = lived(history, total)
+    assert world.blocks == {(lot.lot_id, lot.recall_id) for lot in world.lots.values() if lot.recalled}

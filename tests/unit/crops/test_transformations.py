@@ -12,7 +12,7 @@ from services.crops.domain.lot import Lot, LotState, evolve
 from services.crops.domain.recall import recall
 from services.crops.domain.transfer import begin_transfer
 from services.crops.domain.transform import Input, Output, Transformation, merge, transform
-from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, NOW, RECALL_ID, STRANGER, lot
 
 OTHER_ID = "00000000-0000-7000-8000-000000000002"
 LATER = NOW + timedelta(days=30)
@@ -42,7 +42,14 @@ def merged(*inputs: Input, actor: str = GROWER) -> Transformation:
 
 def recalled(state: Lot) -> Lot:
     [(_, event)] = recall(
-        state, [], actor=GROWER, is_operator=False, reason="glass", recall_class=RecallClass.I, now=NOW
+        state,
+        [],
+        recall_id=RECALL_ID,
+        actor=GROWER,
+        is_operator=False,
+        reason="glass",
+        recall_class=RecallClass.I,
+        now=NOW,
     )
     return evolve(state, event)
 

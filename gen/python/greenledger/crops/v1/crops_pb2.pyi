@@ -284,6 +284,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Someone else has the goods."""
     ERROR_REASON_LOT_STATE_NOT_FOUND: _ErrorReason.ValueType  # 34
     """The lot has no such version, or was not there yet at that time."""
+    ERROR_REASON_RECALL_UNDER_WAY: _ErrorReason.ValueType  # 50
+    """The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
+    ERROR_REASON_RECALL_FAILED: _ErrorReason.ValueType  # 51
+    """The recall could not be recorded in time; nothing has changed."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -354,6 +358,10 @@ ERROR_REASON_NOT_CUSTODIAN: ErrorReason.ValueType  # 33
 """Someone else has the goods."""
 ERROR_REASON_LOT_STATE_NOT_FOUND: ErrorReason.ValueType  # 34
 """The lot has no such version, or was not there yet at that time."""
+ERROR_REASON_RECALL_UNDER_WAY: ErrorReason.ValueType  # 50
+"""The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
+ERROR_REASON_RECALL_FAILED: ErrorReason.ValueType  # 51
+"""The recall could not be recorded in time; nothing has changed."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61

@@ -158,7 +158,8 @@ class CropCommandServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecallLot(self, request, context):
-        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may.
+        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may. The answer means that
+        the stock of all of them is blocked: from then on no order is served from it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,7 +167,7 @@ class CropCommandServiceServicer:
 
     def ReleaseRecall(self, request, context):
         """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
-        another lot that is recalled. Quarantined stock stays quarantined.
+        another lot that is recalled. Stock of lots that are free by it may be used again soon after.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -29,10 +29,12 @@ class CropCommandServiceStub:
     is what comes out and the stated loss.
     """
     RecallLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.RecallLotRequest, _crops_pb2.RecallLotResponse]
-    """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
+    """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may. The answer means that
+    the stock of all of them is blocked: from then on no order is served from it.
+    """
     ReleaseRecall: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseRecallRequest, _crops_pb2.ReleaseRecallResponse]
     """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
-    another lot that is recalled. Quarantined stock stays quarantined.
+    another lot that is recalled. Stock of lots that are free by it may be used again soon after.
     """
     HoldLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.HoldLotRequest, _crops_pb2.Lot]
     """Keeps a lot from being split, transferred, transformed or committed. Its owner or an operator may."""
@@ -111,7 +113,9 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _crops_pb2.RecallLotRequest,
         context: _aio.ServicerContext[_crops_pb2.RecallLotRequest, _abc.Awaitable[_crops_pb2.RecallLotResponse]],
     ) -> _abc.Awaitable[_crops_pb2.RecallLotResponse]:
-        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
+        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may. The answer means that
+        the stock of all of them is blocked: from then on no order is served from it.
+        """
 
     @_abc_1.abstractmethod
     def ReleaseRecall(
@@ -120,7 +124,7 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.ReleaseRecallRequest, _abc.Awaitable[_crops_pb2.ReleaseRecallResponse]],
     ) -> _abc.Awaitable[_crops_pb2.ReleaseRecallResponse]:
         """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
-        another lot that is recalled. Quarantined stock stays quarantined.
+        another lot that is recalled. Stock of lots that are free by it may be used again soon after.
         """
 
     @_abc_1.abstractmethod

@@ -316,7 +316,7 @@ class LotRecallReleased(_message.Message):
     """The lot whose recall was ended."""
     reason: _builtins.str
     recall_id: _builtins.str
-    """The recall that was ended; of it this lot is free."""
+    """The recall that had reached this lot and no longer holds it."""
     def __init__(
         self,
         *,

@@ -166,7 +166,7 @@ class OrderRecalled(_message.Message):
     def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def refunded(self) -> _money_pb2.Money:
-        """What was given back because of recalls; zero when nothing had been paid."""
+        """What the guest has back of what was paid, in all; zero when nothing had been paid."""
 
     def __init__(
         self,
