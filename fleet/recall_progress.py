@@ -11,7 +11,7 @@ from fleet.client import CallFailed, RpcEdge, Session
 from greenledger.trace.v1 import recall_pb2
 
 _PAUSE_S = 0.1
-_KINDS = {
+WORDS = {
     recall_pb2.RECALL_ENTRY_KIND_LOT: "lots recalled",
     recall_pb2.RECALL_ENTRY_KIND_STOCK: "stock items in quarantine",
     recall_pb2.RECALL_ENTRY_KIND_MENU_ITEM: "menu items taken off",
@@ -21,6 +21,7 @@ _KINDS = {
     recall_pb2.RECALL_ENTRY_KIND_VENUE: "venues told",
     recall_pb2.RECALL_ENTRY_KIND_HOLDER: "owners and growers told",
 }
+"""What has become of the entries of a kind that are done."""
 _STATES = {
     recall_pb2.RECALL_STATE_RUNNING: ("goes on", "yellow"),
     recall_pb2.RECALL_STATE_COMPLETE: ("has reached everything", "green"),
@@ -89,6 +90,6 @@ def progress_view(recall: recall_pb2.Recall) -> RenderableType:
             late = "  late" if each.stalled else ""
             numbers = (each.expected, each.done, each.failed, each.outstanding)
             table.add_row(
-                _KINDS[each.kind], *(f"{number:,}" for number in numbers[:3]), f"{numbers[3]:,}{late}"
+                WORDS[each.kind], *(f"{number:,}" for number in numbers[:3]), f"{numbers[3]:,}{late}"
             )
     return Group(Text.assemble("The recall ", (words, style), ".", stalls), table)

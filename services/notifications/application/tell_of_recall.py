@@ -10,7 +10,7 @@ from services.notifications.domain import recall
 from services.notifications.domain.notification import Notification
 from services.notifications.domain.template import template
 
-GATHERING = timedelta(seconds=1)
+GATHERING = timedelta(seconds=3)
 """How long a message waits for further news of its recall for the same person."""
 
 

@@ -94,7 +94,8 @@ TEMPLATES: Mapping[str, Template] = {
     "recall": Template(
         Category.TRANSACTIONAL,
         "Recall: goods that reached you must not be used",
-        "Hello $display_name,\n\ngoods that reached you are recalled.\n\n$lines\n",
+        "Hello $display_name,\n\ngoods that reached you are recalled.\n\n$lines\n\n"
+        "Whatever else of yours it reaches is dealt with in the same way; GreenLedger shows it.\n",
     ),
 }
 

@@ -148,7 +148,7 @@ class Recall(_message.Message):
 
     @_builtins.property
     def refunded(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
-        """What guests were given back, by currency."""
+        """What the guests of its orders have back, by currency; an order that several recalls reached counts for each."""
 
     @_builtins.property
     def begin_time(self) -> _timestamp_pb2.Timestamp: ...
