@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
 import structlog
@@ -11,14 +10,21 @@ from prometheus_client import Counter
 from chassis import audit
 from chassis.clock import Clock
 from chassis.database import Database
+from chassis.merklelog.answers import (
+    ForkedLogError,
+    Inclusion,
+    SignedCheckpoint,
+    UnknownCheckpointError,
+    UnknownEventError,
+    canonical,
+)
 from chassis.merklelog.checkpoint import Checkpoint, open_checkpoint
 from chassis.merklelog.documents import Consistency, Receipt
 from chassis.merklelog.handover import Handover
 from chassis.merklelog.keys import KeyFolder
-from chassis.merklelog.leaf import event_leaf
 from chassis.merklelog.note import Note, NoteError, SigningKey, VerifierKey
 from chassis.merklelog.rotation import LogKeys
-from chassis.merklelog.store import DamagedLogError, LoggedEvent, MerkleLog
+from chassis.merklelog.store import DamagedLogError, MerkleLog
 from chassis.merklelog.tree import ProofError, leaf_hash, verify_consistency, verify_inclusion
 
 _log = structlog.get_logger(__name__)
@@ -35,38 +41,6 @@ _KEEP = """
 INSERT INTO log_checkpoint (size, root, note, signed_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (size) DO NOTHING RETURNING true
 """
-
-
-class UnknownEventError(LookupError):
-    """The log has no such event."""
-
-
-class UnknownCheckpointError(LookupError):
-    """No checkpoint was signed for this size."""
-
-
-class ForkedLogError(RuntimeError):
-    """The log does not continue what was signed before, so nothing more is signed; the audit says more."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedCheckpoint:
-    """A checkpoint, the note that it was signed as, and the key that signed."""
-
-    checkpoint: Checkpoint
-    note: str
-    key: VerifierKey
-
-
-@dataclass(frozen=True, slots=True)
-class Inclusion:
-    """A leaf, a tree, and the hashes that show the one to be in the other."""
-
-    index: int
-    leaf_hash: bytes
-    size: int
-    root: bytes
-    proof: tuple[bytes, ...]
 
 
 class Ledger:
@@ -335,17 +309,3 @@ class Ledger:
         _REFUSED.labels(self.verifier.name).inc()
         _log.critical("log.checkpoint_refused", origin=self.verifier.name, reason=reason)
         raise ForkedLogError(f"The log cannot be vouched for: {reason}.")
-
-
-def canonical(logged: LoggedEvent) -> bytes:
-    """The canonical bytes of a logged event, which are known to be those of its leaf.
-
-    Raises:
-        DamagedLogError: the event is gone or has other bytes.
-    """
-    if logged.event is None:
-        raise DamagedLogError(f"event {logged.event_id} of leaf {logged.index} is gone")
-    leaf = event_leaf(logged.event)
-    if leaf_hash(leaf) != logged.hash:
-        raise DamagedLogError(f"event {logged.event_id} is not what leaf {logged.index} says")
-    return leaf

@@ -9,15 +9,15 @@ import grpc.aio
 from chassis.audit import Order
 from chassis.context import caller
 from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
-from chassis.merklelog.audit import Audit, AuditProgress, AuditReport, Kind
-from chassis.merklelog.documents import CONSISTENCY_FORMAT, EXPORT_FORMAT, KEYS_FORMAT, RECEIPT_FORMAT
-from chassis.merklelog.ledger import (
+from chassis.merklelog.answers import (
     ForkedLogError,
-    Ledger,
     SignedCheckpoint,
     UnknownCheckpointError,
     UnknownEventError,
 )
+from chassis.merklelog.audit import Audit, AuditProgress, AuditReport, Kind
+from chassis.merklelog.documents import CONSISTENCY_FORMAT, EXPORT_FORMAT, KEYS_FORMAT, RECEIPT_FORMAT
+from chassis.merklelog.ledger import Ledger
 from chassis.merklelog.store import DamagedLogError
 from chassis.merklelog.tree import ProofError
 from greenledger.crops.v1 import ledger_pb2 as pb

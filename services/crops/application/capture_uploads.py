@@ -22,6 +22,7 @@ _log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 5
 """So often in a row a document may fail, or kill the process, before it has got on by one batch."""
 ABANDONED_AFTER = timedelta(hours=24)
+_PIECE = 65_536
 
 UPLOAD_CRASHPOINTS = ("epcis.upload.claimed", "epcis.upload.captured")
 """Crash points: a document was claimed and nothing is captured; it was captured and nothing came after."""
@@ -75,7 +76,7 @@ class CaptureUploads:
         await self._every.run()
 
     async def stop(self) -> None:
-        """Ask `run` to end; a document is left after the part in hand."""
+        """Ask `run` to end; a document is left where it is."""
         self._stopping = True
         await self._every.stop()
 
@@ -126,9 +127,10 @@ class CaptureUploads:
 
     async def _chunks(self, claim: Claim) -> AsyncIterator[bytes]:
         async for chunk in self._uploads.chunks(claim.job_id):
-            if self._stopping:
-                raise _Paused
-            yield chunk
+            for at in range(0, len(chunk), _PIECE):
+                if self._stopping:
+                    raise _Paused
+                yield chunk[at : at + _PIECE]
 
     async def _fail(self, claim: Claim, job: CaptureJob, failure: str) -> None:
         async with self._transactions.transaction():

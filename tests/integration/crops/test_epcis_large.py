@@ -97,6 +97,40 @@ async def test_a_document_of_many_megabytes_is_held_a_batch_at_a_time(capture: C
     assert capture.watching.most_characters < BATCH_CHARACTERS + 2 * filling
 
 
+async def test_hostile_events_are_refused_by_field_or_flagged_and_the_honest_ones_are_captured(
+    capture: Capture, idle_crops: Crops
+) -> None:
+    def counted(written: str) -> str:
+        goods = [{"epcClass": "urn:epc:class:lgtin:4012345.012345.A", "quantity": 777777, "uom": "KGM"}]
+        return json.dumps(corpus.event(quantityList=goods)).replace("777777", written)
+
+    lot = "https://example.com/lot/ouroboros"
+    circle = corpus.event(
+        type="TransformationEvent", action=None, epcList=None, inputEPCList=[lot], outputEPCList=[lot]
+    )
+    hostile = {
+        "/quantityList/0/quantity": [counted(each) for each in ("NaN", "Infinity", "-1", "9007199254740993")],
+        "nested deeper": [
+            json.dumps(corpus.event(**{"ex:deep": 777777})).replace("777777", "[" * 99 + "]" * 99)
+        ],
+        "a context has at most": [json.dumps(corpus.event() | {"@context": {"p": ["x" * 20_000]}})],
+        "has more than": [json.dumps(corpus.event(**{"ex:long": "x" * (10 << 20)}))],
+    }
+    refused = [(told, event) for told, events in hostile.items() for event in events]
+    events = [*(event for _, event in refused), json.dumps(circle), json.dumps(_event(1, 0))]
+    whole = {**corpus.document(), "epcisBody": {"eventList": ["HERE"]}}
+    document = json.dumps(whole).replace('"HERE"', ",".join(events)).encode()
+    pieces = (document[at : at + PIECE] for at in range(0, len(document), PIECE))
+    job = await capture.document(PARTNER, str(uuid4()), _arriving(pieces))
+    assert (job.state, job.captured, job.refused) == (JobState.SUCCEEDED, 2, len(refused))
+    errors = await StoredJobs(idle_crops.database).errors(job.job_id, -1, 100)
+    for (told, _), error in zip(refused, errors, strict=True):
+        assert error.reason == "EPCIS_INVALID"
+        assert told in error.message
+    codes = [row["code"] for row in await idle_crops.dump("epcis_finding")]
+    assert "TRANSFORMATION_CYCLE" in codes
+
+
 @pytest.mark.slow
 async def test_a_document_of_a_hundred_thousand_events_is_captured_in_bounded_memory(
     capture: Capture,

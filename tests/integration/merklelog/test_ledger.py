@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from chassis.clock import SystemClock
+from chassis.merklelog.answers import ForkedLogError, UnknownCheckpointError, UnknownEventError
 from chassis.merklelog.documents import export_end, export_header, export_leaf, verify_export
 from chassis.merklelog.keys import KeyFolder
-from chassis.merklelog.ledger import ForkedLogError, Ledger, UnknownCheckpointError, UnknownEventError
+from chassis.merklelog.ledger import Ledger
 from chassis.merklelog.note import SigningKey
 from chassis.merklelog.store import DamagedLogError
 from chassis.merklelog.tree import EMPTY_ROOT, ProofError, verify_inclusion

@@ -9,9 +9,10 @@ import pytest
 
 from chassis.audit import Order, actions
 from chassis.clock import SystemClock
+from chassis.merklelog.answers import ForkedLogError
 from chassis.merklelog.audit import Audit, AuditReport, Kind
 from chassis.merklelog.keys import KeyFolder
-from chassis.merklelog.ledger import ForkedLogError, Ledger
+from chassis.merklelog.ledger import Ledger
 from chassis.merklelog.note import Note, VerifierKey
 from chassis.merklelog.verify import HOLDS, UNCONFIRMED, verify_file
 from chassis.schema import AUDIT_V1

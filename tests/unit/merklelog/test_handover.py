@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from chassis.merklelog.checkpoint import Checkpoint, open_checkpoint
 from chassis.merklelog.documents import Keys
@@ -50,6 +52,16 @@ def test_a_thief_cannot_take_over_by_signing_below_what_the_log_has_signed() -> 
     named = CHAIN[0].note.replace(str(SECOND.verifier), str(THIEF.verifier))
     with pytest.raises(NoteError):
         open_handover(THIEF.cosign(named))
+
+
+@given(at=st.integers(min_value=0), put=st.characters(codec="utf-8"))
+def test_no_altered_handover_opens(at: int, put: str) -> None:
+    note = CHAIN[0].note
+    place = at % len(note)
+    altered = note[:place] + put + note[place + 1 :]
+    assume(altered != note)
+    with pytest.raises(NoteError):
+        open_handover(altered)
 
 
 def test_handovers_that_do_not_follow_one_another_are_refused() -> None:
