@@ -6,7 +6,7 @@ from typing import Protocol
 
 from services.trace.domain.answers import LotTrace, OrderTrace
 from services.trace.domain.facts import Fact
-from services.trace.domain.gaps import Descent
+from services.trace.domain.gaps import Origins
 from services.trace.domain.journal import Entry, Reading
 from services.trace.domain.records import Record, Selection
 from services.trace.domain.scope import Place, RecallScope, ScopeEntry, ScopeKind
@@ -45,7 +45,7 @@ class JournalReader(Protocol):
         """What went into and came out of each."""
         ...
 
-    async def descent(self, lot_id: str) -> Descent:
+    async def descent(self, lot_id: str) -> Origins:
         """What a lot was made of."""
         ...
 
