@@ -65,16 +65,18 @@ class PostgresGraphReader:
 
     async def lot(self, lot_id: str) -> LotTrace | None:
         async with self._snapshot() as tx:
-            up = await _lots(tx, await _above(tx, [lot_id]))
-            if not up:
+            above = await _above(tx, [lot_id])
+            known = {lot.lot_id: lot for lot in await _lots(tx, above)}
+            if lot_id not in known:
                 return None
             parents: dict[str, list[str]] = {}
-            edges = await tx.fetch(_PARENTS, [lot.lot_id for lot in up])
+            edges = await tx.fetch(_PARENTS, above)
             for row in edges:
                 parents.setdefault(row["child_id"], []).append(row["parent_id"])
             away = distances(lot_id, parents)
-            known = {lot.lot_id: lot for lot in up}
-            ancestors = sorted((known[lot] for lot in away), key=lambda lot: (-away[lot.lot_id], lot.lot_id))
+            ancestors = sorted(
+                (known[lot] for lot in away if lot in known), key=lambda lot: (-away[lot.lot_id], lot.lot_id)
+            )
             below = sorted(await tx.fetchval(scope_sql.REACHED, lot_id, int(scope_sql.NOW)))
             below.remove(lot_id)
             stock = await tx.fetch(_STOCK, lot_id)

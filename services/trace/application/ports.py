@@ -18,7 +18,7 @@ class GraphWriter(Protocol):
     async def add(
         self, facts: Sequence[Fact], entries: Sequence[Entry], readings: Sequence[Reading], newest: datetime
     ) -> None:
-        """Add facts of one kind, entries of the journal and readings, in the running transaction.
+        """Add facts, entries of the journal and readings, in the running transaction.
 
         Args:
             newest: when the newest of them was recorded by its service.

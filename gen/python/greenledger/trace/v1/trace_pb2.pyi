@@ -369,6 +369,7 @@ class TracedLot(_message.Message):
     IN_TRANSIT_FIELD_NUMBER: _builtins.int
     UNIT_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
+    """Of goods that only partners told of, their canonical URI."""
     lot_code: _builtins.str
     product_code: _builtins.str
     grower_id: _builtins.str
@@ -705,7 +706,9 @@ Global___LotTrace: _TypeAlias = LotTrace  # noqa: Y015
 
 @_typing.final
 class Descent(_message.Message):
-    """A lot was split off another, or made of it."""
+    """A lot was split off another, or made of it. Between what a partner's transformation took and what it made stands
+    its own id, with "transformation:" in front.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
