@@ -1256,8 +1256,11 @@ TRACE = {
     ),
     "TraceService/GetMassBalance": Entry(
         {"lotId": "{nobody}"},
-        {**PAGE, "lot_id": IDS, "tolerance_percent": [-1, 101]},
-        [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")],
+        {**PAGE, "lot_id": IDS, "holder_id": IDS, "tolerance_percent": [-1, 101]},
+        [
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "SUBJECT_INVALID", {"holder_id": "{nobody}"}),
+        ],
     ),
     "TraceService/ListColdChainBreaches": Entry(
         {"lotId": "{nobody}"},
@@ -1277,7 +1280,7 @@ TRACE = {
     ),
     "TraceService/ExportTraceability": Entry(
         {"lotIds": ["{nobody}"]},
-        {"format": [99]},
+        {"lot_ids[0]": ["", *IDS], "format": [99]},
         [
             Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND"),
             Refused("operator", "INVALID_ARGUMENT", "RANGE_INVALID", {"lot_ids": ABSENT}),

@@ -36,6 +36,14 @@ def lot_trace_to_proto(trace: LotTrace) -> pb.LotTrace:
         stock=map(stock_to_proto, trace.stock),
         descendant_count=trace.descendant_count,
         stock_count=trace.stock_count,
+        descent=[
+            pb.Descent(
+                parent_lot_id=edge.parent_lot_id,
+                lot_id=edge.lot_id,
+                time=timestamp_to_proto(edge.at) if edge.at else None,
+            )
+            for edge in trace.descent
+        ],
     )
 
 

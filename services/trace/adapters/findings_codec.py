@@ -91,5 +91,7 @@ def _moved(amount: Decimal) -> str:
 
 
 def _digits(amount: Decimal) -> str:
+    if not amount:
+        return "0"
     text = format(amount, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text

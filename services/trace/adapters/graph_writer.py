@@ -11,7 +11,7 @@ from typing import Any
 
 from chassis.database import Database
 from services.trace.adapters.journal_writer import JOURNAL, READING, entry_row, reading_row
-from services.trace.adapters.movement_writer import CUSTODIAN, MOVEMENT_WRITES, REMAINING, Row, Write
+from services.trace.adapters.movement_writer import CUSTODIAN, EDGE, MOVEMENT_WRITES, REMAINING, Row, Write
 from services.trace.adapters.movement_writer import MENTION_LOT as _MENTION_LOT
 from services.trace.adapters.movement_writer import POSITION as _POSITION
 from services.trace.domain import facts as f
@@ -52,12 +52,6 @@ ON CONFLICT DO NOTHING
 # Who mints has the goods, unless it was heard already that someone else has them since.
 _FIRST_CUSTODIAN = """
 UPDATE traced_lot SET custodian_id = $2 WHERE lot_id = $1 AND custodian_at IS NULL
-"""
-# Told by the minting and by what it was made with; a time is added to an edge of before there were any.
-_EDGE = f"""
-INSERT INTO lot_edge (parent_id, child_id, at, position) VALUES ($1, $2, $3, {_POSITION})
-ON CONFLICT (parent_id, child_id) DO UPDATE SET at = least(lot_edge.at, excluded.at)
-WHERE coalesce(lot_edge.at, 'infinity') > excluded.at
 """
 _RECEIVE = f"""
 INSERT INTO stock (stock_item_id, venue_id, lot_id, received_amount, received_unit, position)
@@ -135,8 +129,9 @@ class PostgresGraphWriter:
         self, facts: Sequence[f.Fact], entries: Sequence[Entry], readings: Sequence[Reading], newest: datetime
     ) -> None:
         batches = [
-            (statement, [row for fact in facts for row in rows_of(fact)])
-            for statement, rows_of in (_WRITES[type(facts[0])] if facts else ())
+            (statement, [row for fact in facts if type(fact) is kind for row in rows_of(fact)])
+            for kind in dict.fromkeys(map(type, facts))
+            for statement, rows_of in _WRITES[kind]
         ]
         batches.append((JOURNAL, list(map(entry_row, entries))))
         batches.append((READING, list(map(reading_row, readings))))
@@ -213,7 +208,7 @@ _WRITES: dict[type[Any], Sequence[Write]] = {
         (_MINT_LOT, _minted),
         (_CUSTODY, lambda fact: [(fact.lot_id, 0, fact.owner_id, fact.at, "")]),
         (_MENTION_LOT, lambda fact: [(lot,) for lot in _parents(fact)]),
-        (_EDGE, lambda fact: [(lot, fact.lot_id, fact.at) for lot in _parents(fact)]),
+        (EDGE, lambda fact: [(lot, fact.lot_id, fact.at) for lot in _parents(fact)]),
         (_FIRST_CUSTODIAN, lambda fact: [(fact.lot_id, fact.owner_id)]),
     ],
     f.LotTransferred: [
@@ -230,7 +225,7 @@ _WRITES: dict[type[Any], Sequence[Write]] = {
             lambda fact: [(fact.lot_id, fact.remaining.amount, fact.remaining.unit, fact.recorded)],
         ),
         (_MENTION_LOT, lambda fact: [(part,) for part in fact.part_lot_ids]),
-        (_EDGE, lambda fact: [(fact.lot_id, part, fact.at) for part in fact.part_lot_ids]),
+        (EDGE, lambda fact: [(fact.lot_id, part, fact.at) for part in fact.part_lot_ids]),
     ],
     f.LotTransformed: [
         (
@@ -239,7 +234,7 @@ _WRITES: dict[type[Any], Sequence[Write]] = {
         ),
         (_MENTION_LOT, lambda fact: [(lot,) for lot in fact.output_lot_ids]),
         (
-            _EDGE,
+            EDGE,
             lambda fact: [(lot, made, fact.at) for lot, _ in fact.remaining for made in fact.output_lot_ids],
         ),
     ],

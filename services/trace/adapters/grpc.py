@@ -102,11 +102,12 @@ class TraceServicer(trace_pb2_grpc.TraceServiceServicer):
         self, request: findings_pb2.GetMassBalanceRequest, context: Context
     ) -> findings_pb2.MassBalance:
         tolerance, size = tolerance_from_proto(request), page_size(request.page_size)
-        holder_id = id_from_proto(request.holder_id)
+        lot_id, holder_id = id_from_proto(request.lot_id), id_from_proto(request.holder_id)
         query = {"method": "GetMassBalance", "holder": holder_id, "tolerance": str(tolerance)}
         cursor = self._page_tokens.decode(request.page_token, query)
-        if request.WhichOneof("subject") == "lot_id":
-            found = await self._balances.of_lot(id_from_proto(request.lot_id), tolerance)
+        self._balances.require_one(lot_id, holder_id)
+        if lot_id:
+            found = await self._balances.of_lot(lot_id, tolerance)
             return findings_pb2.MassBalance(
                 lines=map(line_to_proto, found.lines), findings=map(finding_to_proto, found.findings)
             )

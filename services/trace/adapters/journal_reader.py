@@ -16,7 +16,7 @@ from services.trace.adapters.schema import LEARNED_LOG
 from services.trace.adapters.scope import SNAPSHOT
 from services.trace.adapters.scope_sql import NOW, REACHED
 from services.trace.domain.cold_chain import Stay, stays, until, windows
-from services.trace.domain.gaps import Descent
+from services.trace.domain.gaps import Origins
 from services.trace.domain.journal import Entry, EntryKind, Reading
 from services.trace.domain.records import Record, RecordedLot, Selection
 
@@ -50,13 +50,13 @@ class PostgresJournal:
             found[row["reference"]].append(entry_of(row))
         return found
 
-    async def descent(self, lot_id: str) -> Descent:
+    async def descent(self, lot_id: str) -> Origins:
         async with self._snapshot() as tx:
             above = {row["lot_id"] for row in await tx.fetch(UP, [lot_id])}
             edges = await tx.fetch(sql.EDGES, list(above))
             minted = await tx.fetch(sql.MINTED_AT, lot_id)
             expire_time = await tx.fetchval(sql.EXPIRES, lot_id)
-        return Descent(
+        return Origins(
             sources={row["lot_id"]: row["at"] for row in minted},
             own_ancestor=any(edge["parent_id"] == lot_id for edge in edges),
             expire_time=expire_time,

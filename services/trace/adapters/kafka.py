@@ -15,6 +15,7 @@ from greenledger.inventory.v1 import inventory_pb2
 from greenledger.orders.v1 import events_pb2 as orders
 from services.trace.adapters import crop_events as of
 from services.trace.adapters import journal_events as journal
+from services.trace.adapters import partner_events as partner
 from services.trace.application.learn import Learn
 from services.trace.domain import facts as f
 from services.trace.domain.journal import Entry, Reading
@@ -29,13 +30,13 @@ def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     def listen(
         topic: str,
         payload_type: type[P],
-        fact_of: Callable[[ReceivedEvent[P]], f.Fact] | None,
+        fact_of: Callable[[ReceivedEvent[P]], f.Fact | None],
         entries_of: Callable[[ReceivedEvent[P]], Iterable[Entry]] = _nothing,
         readings_of: Callable[[ReceivedEvent[P]], Iterable[Reading]] = _nothing,
     ) -> None:
         async def apply(events: Sequence[ReceivedEvent[P]], tx: Transaction) -> None:
             await learn(
-                [fact_of(event) for event in events] if fact_of else [],
+                [fact for event in events if (fact := fact_of(event)) is not None],
                 max(event.recorded_time for event in events),
                 [entry for event in events for entry in entries_of(event)],
                 [reading for event in events for reading in readings_of(event)],
@@ -54,16 +55,17 @@ def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     listen("crop.hold-released", crops.LotHoldReleased, of.hold_released)
     listen("crop.destroyed", crops.LotDestroyed, of.destroyed, journal.destroyed)
     listen("crop.corrected", crops.LotCorrected, of.corrected, journal.corrected)
-    listen("crop.quantity-committed", crops.LotQuantityCommitted, None, journal.committed)
-    listen("crop.quantity-released", crops.LotQuantityReleased, None, journal.released)
+    listen("crop.quantity-committed", crops.LotQuantityCommitted, _no_fact, journal.committed)
+    listen("crop.quantity-released", crops.LotQuantityReleased, _no_fact, journal.released)
     listen("crop.custody-changed", crops.LotCustodyChanged, of.custody_changed, journal.custody_changed)
     listen("crop.shipped", crops.LotShipped, of.shipped, journal.shipped)
     listen("crop.shipment-voided", crops.LotShipmentVoided, of.voided, journal.voided)
     listen("crop.arrived", crops.LotArrived, of.arrived, journal.arrived)
-    listen("crop.transport-updated", crops.LotTransportUpdated, None, journal.transport)
-    listen("crop.observed", crops.LotObserved, None, journal.observed, journal.readings)
+    listen("crop.transport-updated", crops.LotTransportUpdated, _no_fact, journal.transport)
+    listen("crop.observed", crops.LotObserved, _no_fact, journal.observed, journal.readings)
     listen("crop.unit-packed", crops.UnitPacked, of.packed, journal.packed)
     listen("crop.unit-unpacked", crops.UnitUnpacked, of.unpacked, journal.unpacked)
+    listen("crop.epcis-captured", crops.EpcisEventCaptured, partner.captured)
     listen("inventory.received", inventory.StockReceived, _received, journal.received)
     listen("inventory.quarantined", inventory.StockQuarantined, _quarantined)
     listen("inventory.quarantine-lifted", inventory.QuarantineLifted, _lifted)
@@ -77,6 +79,10 @@ def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     listen("order.fulfilled", orders.OrderFulfilled, lambda event: _order(event, OrderState.FULFILLED))
     listen("order.failed", orders.OrderFailed, lambda event: _order(event, OrderState.FAILED))
     return found
+
+
+def _no_fact(event: object) -> None:
+    """For what is only of the journal."""
 
 
 def _nothing(event: object) -> Iterable[Any]:

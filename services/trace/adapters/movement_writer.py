@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from services.trace.adapters.scope_sql import TRANSFORMATION
 from services.trace.domain import facts as f
 from services.trace.domain import movements as m
 
@@ -13,6 +14,12 @@ Write = tuple[str, Callable[[Any], Iterable[Row]]]
 POSITION = "currval('learned_position')"
 MENTION_LOT = "INSERT INTO traced_lot (lot_id) VALUES ($1) ON CONFLICT DO NOTHING"
 
+# Told by the minting and by what it was made with; a time is added to an edge of before there were any.
+EDGE = f"""
+INSERT INTO lot_edge (parent_id, child_id, at, position) VALUES ($1, $2, $3, {POSITION})
+ON CONFLICT (parent_id, child_id) DO UPDATE SET at = least(lot_edge.at, excluded.at)
+WHERE coalesce(lot_edge.at, 'infinity') > excluded.at
+"""
 _CUSTODIAN = """
 INSERT INTO traced_lot (lot_id, custodian_id, custodian_at) VALUES ($1, $2, $3)
 ON CONFLICT (lot_id) DO UPDATE SET custodian_id = excluded.custodian_id, custodian_at = excluded.custodian_at
@@ -98,6 +105,14 @@ def _units(fact: m.UnitChanged) -> Iterable[Row]:
     return [(lot, fact.unit_id, fact.at, fact.recorded, fact.packed) for lot in fact.lot_ids]
 
 
+def _steps(fact: m.GoodsTransformed) -> Iterable[Row]:
+    # By a node of its own: a thousand inputs and a thousand outputs are two thousand edges and not a million,
+    # and parts that are told in several events meet there.
+    middle = f"{TRANSFORMATION}{fact.transformation_id}"
+    yield from ((good, middle, fact.at) for good in fact.inputs)
+    yield from ((middle, good, fact.at) for good in fact.outputs)
+
+
 def _remaining(fact: m.LotDestroyed | m.LotCorrected) -> Iterable[Row]:
     left = fact.remaining if isinstance(fact, m.LotDestroyed) else fact.quantity
     return [(fact.lot_id, left.amount, left.unit, fact.recorded)] if left else []
@@ -117,6 +132,10 @@ MOVEMENT_WRITES: dict[type[Any], Sequence[Write]] = {
         (_IS_RECALLED, _lot),
     ],
     m.CustodyChanged: [CUSTODIAN],
+    m.GoodsTransformed: [
+        (MENTION_LOT, lambda fact: [(good,) for good in (*fact.inputs, *fact.outputs)]),
+        (EDGE, _steps),
+    ],
     m.LotShipped: [(MENTION_LOT, _lot), (_SHIP, _shipped)],
     m.ShipmentVoided: [(MENTION_LOT, _lot), (_END_SHIPMENT, _ended)],
     m.LotArrived: [

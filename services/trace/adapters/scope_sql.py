@@ -8,6 +8,8 @@ which it would prefer because it cannot foresee how little there is to find.
 from services.trace.domain.orders import OrderState
 
 NOW = str(2**63 - 1)
+# Begins the name of a node that is no goods: a partner's transformation, between its inputs and its outputs.
+TRANSFORMATION = "transformation:"
 
 
 def known(column: str, position: str = "$2") -> str:
@@ -46,7 +48,7 @@ WITH RECURSIVE reached AS (
         WHERE parent_id = reached.lot_id AND {known("position")} OFFSET 0
     ) AS edge
 )
-SELECT array_agg(lot_id) FROM reached
+SELECT array_agg(lot_id) FROM reached WHERE NOT starts_with(lot_id, '{TRANSFORMATION}')
 """
 
 _HELD = f"""

@@ -21,6 +21,6 @@ class Learn:
         entries: Sequence[Entry] = (),
         readings: Sequence[Reading] = (),
     ) -> None:
-        """Add facts of one kind and what goes with them, recorded at `newest` at the latest."""
+        """Add facts and what goes with them, recorded at `newest` at the latest."""
         if facts or entries:
             await self._graph.add(facts, entries, readings, newest)

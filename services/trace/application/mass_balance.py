@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from chassis.errors import InvalidArgument, Violation
 from services.trace.application.ports import JournalReader
 from services.trace.application.trace_goods import unknown
 from services.trace.domain.balance import TOLERANCE, MassBalance, balance
@@ -13,6 +14,19 @@ class MassBalances:
 
     def __init__(self, journal: JournalReader) -> None:
         self._journal = journal
+
+    @staticmethod
+    def require_one(lot_id: str, holder_id: str) -> None:
+        """Refuse what is about a lot and a holder, or about neither.
+
+        Raises:
+            InvalidArgument: SUBJECT_INVALID.
+        """
+        if bool(lot_id) == bool(holder_id):
+            violation = Violation("holder_id", "must be given when lot_id is not, and only then")
+            raise InvalidArgument(
+                "SUBJECT_INVALID", "Ask for a lot or for a holder.", violations=(violation,)
+            )
 
     async def of_lot(self, lot_id: str, tolerance: Decimal | None) -> MassBalance:
         """A lot, holder by holder.

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from services.trace.domain.answers import LotTrace, OrderTrace
 from services.trace.domain.facts import Fact
-from services.trace.domain.gaps import Descent
+from services.trace.domain.gaps import Origins
 from services.trace.domain.journal import Entry, Reading
 from services.trace.domain.records import Record, Selection
 from services.trace.domain.scope import Place, RecallScope, ScopeEntry, ScopeKind
@@ -18,7 +18,7 @@ class GraphWriter(Protocol):
     async def add(
         self, facts: Sequence[Fact], entries: Sequence[Entry], readings: Sequence[Reading], newest: datetime
     ) -> None:
-        """Add facts of one kind, entries of the journal and readings, in the running transaction.
+        """Add facts, entries of the journal and readings, in the running transaction.
 
         Args:
             newest: when the newest of them was recorded by its service.
@@ -45,7 +45,7 @@ class JournalReader(Protocol):
         """What went into and came out of each."""
         ...
 
-    async def descent(self, lot_id: str) -> Descent:
+    async def descent(self, lot_id: str) -> Origins:
         """What a lot was made of."""
         ...
 

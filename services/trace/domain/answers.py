@@ -113,6 +113,15 @@ class Custody:
     reference_document: str
 
 
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """A lot was split off another, or made of it."""
+
+    parent_lot_id: str
+    lot_id: str
+    at: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTrace:
     """A lot's journey; `ancestors` begins with the harvest and ends with its parent.
@@ -127,3 +136,4 @@ class LotTrace:
     stock: tuple[TracedStock, ...]
     descendant_count: int
     stock_count: int
+    descent: tuple[Descent, ...]

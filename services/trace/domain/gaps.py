@@ -16,7 +16,7 @@ _LATER: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Descent:
+class Origins:
     """What a lot was made of.
 
     Args:
@@ -33,7 +33,7 @@ class Descent:
 def gaps(
     lot_id: str,
     entries: Sequence[Entry],
-    descent: Descent,
+    descent: Origins,
     *,
     now: datetime,
     unreceived_after: timedelta = UNRECEIVED_AFTER,

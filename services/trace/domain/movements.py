@@ -108,8 +108,24 @@ class LotCorrected:
     recorded: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoodsTransformed:
+    """A partner made goods of others, or told a part of it.
+
+    Args:
+        transformation_id: joins the parts of one transformation; the event's id when there is but one part.
+        inputs, outputs: lots of ours by their ids, other goods by their canonical URIs.
+    """
+
+    transformation_id: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    at: datetime
+
+
 Movement = (
-    CustodyChanged
+    GoodsTransformed
+    | CustodyChanged
     | LotShipped
     | ShipmentVoided
     | LotArrived

@@ -4,6 +4,7 @@ One entry of the journal gives one row. What went into a transformation and what
 their own that share a transformation_id, so that a table sorted by it shows them together.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -282,13 +283,18 @@ def _date(entry: Entry) -> str:
 
 
 def _local(at: datetime, offset: str) -> datetime:
-    if not offset:
+    """The time of the place; as it is when the offset is none."""
+    if _OFFSET.fullmatch(offset) is None:
         return at
     sign = -1 if offset[0] == "-" else 1
-    hours, minutes = offset[1:].split(":")
-    return at.astimezone(timezone(sign * timedelta(hours=int(hours), minutes=int(minutes))))
+    away = sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[4:]))
+    try:
+        return at.astimezone(timezone(away))
+    except OverflowError:  # at the ends of the calendar
+        return at
 
 
+_OFFSET: Final = re.compile(r"[+-](0[0-9]|1[0-4]):[0-5][0-9]")
 _DANGEROUS: Final = tuple("=+-@\t\r\n")
 
 

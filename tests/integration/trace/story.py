@@ -10,7 +10,7 @@ from chassis.protobuf import timestamp_to_proto
 from greenledger.catalog.v1 import catalog_pb2
 from greenledger.catalog.v1 import events_pb2 as catalog
 from greenledger.common.v1.quantity_pb2 import Quantity
-from greenledger.crops.v1 import crops_pb2
+from greenledger.crops.v1 import crops_pb2, epcis_pb2
 from greenledger.crops.v1 import events_pb2 as crops
 from greenledger.inventory.v1 import events_pb2 as inventory
 from greenledger.inventory.v1 import inventory_pb2
@@ -173,6 +173,23 @@ class Story:
             lot_id=lot, observed_by="farm", cooling=cooling, readings=readings, occasion=self.now()
         )
         self.tell("crop.observed", lot, payload)
+
+    def capture(self, name: str, kind: str, action: str = "", parent: str = "", **goods: list[str]) -> None:
+        """What a partner reported; a name of two letters or less is a lot of ours."""
+        payload = crops.EpcisEventCaptured(
+            event_id=name,
+            type=kind,
+            action=action,
+            parent_id=parent,
+            event_time=timestamp_to_proto(START + timedelta(minutes=len(self.events))),
+            transformation_id=name.partition("/")[0] if "/" in name else "",
+        )
+        for part, names in goods.items():
+            getattr(payload, part).extend(
+                epcis_pb2.EpcisGoods(epc=f"urn:{each}", lot_id=each if len(each) < 3 else "")
+                for each in names
+            )
+        self.tell("crop.epcis-captured", name, payload)
 
     def end_quarantine(self, stock: str, venue: str, lot: str) -> None:
         payload = inventory.QuarantineLifted(stock_item_id=stock, venue_id=venue, lot_id=lot)
@@ -358,6 +375,12 @@ def travel(story: Story) -> None:
     story.end_recall("mix", recall="r1")
     story.recall("c", "b")
     story.end_recall("c", "b")
+    story.capture("t1", "TransformationEvent", inputs=["d1", "foreign"], outputs=["soup"])
+    story.capture("t2/in", "TransformationEvent", inputs=["soup"])
+    story.capture("t2/out", "TransformationEvent", outputs=["f"])
+    story.capture("a1", "AggregationEvent", action="ADD", parent="crate", goods=["f", "soup"])
+    story.capture("a2", "AggregationEvent", action="DELETE", parent="crate", goods=["soup"])
+    story.capture("o1", "ObjectEvent", action="OBSERVE", goods=["f"])
     story.receive("s5", "v1", "mix", 10)
     story.quarantine("s5", "v1", "mix")
     story.end_quarantine("s5", "v1", "mix")

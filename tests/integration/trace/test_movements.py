@@ -97,6 +97,15 @@ async def test_either_telling_of_a_transformation_makes_the_descent(trace: Trace
     assert [lot.lot_id for lot in (await trace.scopes.summary(OPERATOR, "x")).lots] == ["made", "x"]
 
 
+async def test_goods_are_followed_through_what_partners_reported(trace: Trace) -> None:
+    await trace.hear(shuffled(season().events, random.Random(11)))
+    scope = await trace.scopes.summary(AUDITOR, "d1")
+    assert [lot.lot_id for lot in scope.lots] == ["d1", "f", "urn:soup"]
+    assert [lot.unit_id for lot in scope.lots] == ["sscc", "crate", ""]
+    journey = await trace.ask.lot("f")
+    assert [lot.lot_id for lot in journey.ancestors] == ["d", "d1", "urn:foreign", "urn:soup"]
+
+
 async def test_a_correction_may_raise_what_a_lot_holds(trace: Trace) -> None:
     story = Story()
     story.mint("x", 10)

@@ -257,9 +257,10 @@ async def test_a_scope_of_a_hundred_thousand_orders(trace: Trace, servicer: Trac
         "menu_item": 800,
         "order": ORDERS,
         "guest_id": ORDERS // 2,
+        "shipment": 0,
     }
     counts = (scope.lot_count, scope.stock_count, scope.venue_count, scope.menu_item_count)
-    assert (*counts, scope.order_count, scope.guest_count) == tuple(expected.values())
+    assert (*counts, scope.order_count, scope.guest_count, scope.shipment_count) == tuple(expected.values())
     assert (scope.recalled_lot_count, scope.quarantined_stock_count) == (30, 10)
     assert (len(scope.orders), len(scope.guest_ids), scope.complete) == (100, 100, False)
     assert scope.ByteSize() < MIB // 10

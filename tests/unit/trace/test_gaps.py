@@ -4,19 +4,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.trace.domain.findings import Finding, FindingCode
-from services.trace.domain.gaps import Descent, gaps
+from services.trace.domain.gaps import Origins, gaps
 from services.trace.domain.journal import EntryKind
 from tests.unit.trace.test_balance import Journal, kg
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
-NOWHERE = Descent(sources={}, own_ancestor=False, expire_time=None)
+NOWHERE = Origins(sources={}, own_ancestor=False, expire_time=None)
 
 
-def found(journal: Journal, descent: Descent = NOWHERE, **said: Any) -> list[Finding]:
+def found(journal: Journal, descent: Origins = NOWHERE, **said: Any) -> list[Finding]:
     return gaps("l", journal.entries, descent, now=said.pop("now", NOW), **said)
 
 
-def codes(journal: Journal, descent: Descent = NOWHERE, **said: Any) -> list[FindingCode]:
+def codes(journal: Journal, descent: Origins = NOWHERE, **said: Any) -> list[FindingCode]:
     return [finding.code for finding in found(journal, descent, **said)]
 
 
@@ -81,6 +81,6 @@ def test_what_cannot_have_been_so_is_found() -> None:
     journal.add(EntryKind.SHIPPED, kg(1), reference="s")
     journal.add(EntryKind.ARRIVED, kg(1), reference="s")
     journal.mint(10)
-    late = Descent(sources={"source": NOW}, own_ancestor=True, expire_time=None)
+    late = Origins(sources={"source": NOW}, own_ancestor=True, expire_time=None)
     assert codes(journal, late) == [FindingCode.BEFORE_IT_EXISTED] * 3 + [FindingCode.OWN_ANCESTOR]
     assert codes(Journal()) == [FindingCode.ORIGIN_UNKNOWN]

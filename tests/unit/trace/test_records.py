@@ -60,6 +60,16 @@ def test_a_harvest_is_told_in_the_time_of_its_place() -> None:
     assert "tlc" not in told
 
 
+@pytest.mark.parametrize("offset", ["", "Z", "+99:99", "-7", "=1+1"])
+def test_an_offset_that_is_none_leaves_the_time_as_it_is(offset: str) -> None:
+    assert row(EntryKind.SHIPPED, utc_offset=offset)["event_time"] == "2026-06-02T03:00:00+00:00"
+
+
+def test_the_ends_of_the_calendar_are_told() -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert row(EntryKind.SHIPPED, at=last, utc_offset="+02:00")["ship_date"] == "9999-12-31"
+
+
 def test_shipping_and_receiving_name_both_ends() -> None:
     shipped = row(EntryKind.SHIPPED, voided=True)
     assert (shipped["ship_from_location"], shipped["ship_to_location"], shipped["ship_date"]) == (

@@ -157,8 +157,9 @@ class GetMassBalanceRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
+    """Either a lot,"""
     holder_id: _builtins.str
-    """A user or a venue."""
+    """or a user or a venue."""
     tolerance_percent: _builtins.float
     """What may be missing or too much, in percent of what came in; default 2."""
     page_size: _builtins.int
@@ -173,18 +174,13 @@ class GetMassBalanceRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_tolerance_percent", b"_tolerance_percent", "holder_id", b"holder_id", "lot_id", b"lot_id", "subject", b"subject", "tolerance_percent", b"tolerance_percent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tolerance_percent", b"_tolerance_percent", "tolerance_percent", b"tolerance_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tolerance_percent", b"_tolerance_percent", "holder_id", b"holder_id", "lot_id", b"lot_id", "page_size", b"page_size", "page_token", b"page_token", "subject", b"subject", "tolerance_percent", b"tolerance_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tolerance_percent", b"_tolerance_percent", "holder_id", b"holder_id", "lot_id", b"lot_id", "page_size", b"page_size", "page_token", b"page_token", "tolerance_percent", b"tolerance_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__tolerance_percent: _TypeAlias = _typing.Literal["tolerance_percent"]  # noqa: Y015
     _WhichOneofArgType__tolerance_percent: _TypeAlias = _typing.Literal["_tolerance_percent", b"_tolerance_percent"]  # noqa: Y015
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["lot_id", "holder_id"]  # noqa: Y015
-    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tolerance_percent) -> _WhichOneofReturnType__tolerance_percent | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
 Global___GetMassBalanceRequest: _TypeAlias = GetMassBalanceRequest  # noqa: Y015
 
