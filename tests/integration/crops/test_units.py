@@ -10,6 +10,7 @@ from chassis.quantity import Quantity
 from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import events_pb2
 from services.crops.application.views import LotFilter, LotView
+from services.crops.domain.lot import LotState
 from tests.integration.crops.conftest import Crops, user
 from tests.integration.crops.test_physical import NO_CONTEXT, TABLES, asked, by, exported, now
 from tests.integration.crops.test_servicers import command_servicer
@@ -111,9 +112,9 @@ async def test_an_empty_unit_is_neither_sent_nor_unpacked(crops: Crops) -> None:
 
 async def test_what_is_on_a_unit_is_listed_by_any_form_of_its_name(crops: Crops) -> None:
     first, second, _ = await several(crops, 3)
-    await crops.physical.pack(user(GROWER), UNIT, [second.lot_id, first.lot_id], now())
-    found = await crops.read.page(LotFilter(unit_id=UNIT), None, 10)
-    assert [lot.lot_id for lot in found] == [first.lot_id, second.lot_id]
+    _, packed = await crops.physical.pack(user(GROWER), UNIT, [second.lot_id, first.lot_id], now())
+    assert [lot.lot_id for lot in packed] == [second.lot_id, first.lot_id]
+    assert list(await crops.read.page(LotFilter(unit_id=UNIT), None, 10)) == packed[::-1]
 
 
 async def test_a_wrong_event_stays_with_a_mark_and_the_lot_holds_what_is_right(crops: Crops) -> None:
@@ -159,6 +160,17 @@ async def test_a_correction_of_a_correction_is_marked_also_by_a_rebuilt_projecti
     live = {table: await crops.dump(table) for table in TABLES}
     assert (await crops.projection.rebuild()).identical
     assert {table: await crops.dump(table) for table in TABLES} == live
+
+
+async def test_a_lot_destroyed_by_mistake_is_there_again_for_commands_and_readers(crops: Crops) -> None:
+    [lot] = await several(crops, 1)
+    await crops.destroy(user(GROWER), lot.lot_id, None, "mould")
+    _, wrong = await crops.read.events(lot.lot_id, 0, 10)
+    after = await crops.physical.correct(
+        user(GROWER), lot.lot_id, wrong.event_id, "it was another crate", [], lot.quantity
+    )
+    assert (after.state, after.quantity) == (LotState.ACTIVE, lot.quantity)
+    assert await crops.read.get(lot.lot_id) == after == await crops.read.at_version(lot.lot_id, 3)
 
 
 async def test_events_of_another_lot_are_not_corrected_here(crops: Crops) -> None:
