@@ -84,6 +84,7 @@ def _minted(parent: Lot, part: SplitPart, now: datetime) -> LotMinted:
         quantity=part.quantity,
         grower_id=parent.grower_id,
         owner_id=parent.owner_id,
+        custodian_id=parent.custodian_id,
         origin=parent.origin,
         harvest_time=parent.harvest_time,
         harvest_utc_offset=parent.harvest_utc_offset,
