@@ -7,14 +7,15 @@ import pytest
 
 from chassis.errors import DomainError
 from chassis.quantity import Quantity
+from greenledger.common.v1.quantity_pb2 import Quantity as Amount
 from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import events_pb2
 from services.crops.application.views import LotFilter, LotView
 from services.crops.domain.lot import LotState
 from tests.integration.crops.conftest import Crops, user
-from tests.integration.crops.test_physical import NO_CONTEXT, TABLES, asked, by, exported, now
+from tests.integration.crops.test_physical import NO_CONTEXT, TABLES, asked, by, exported, findings, now
 from tests.integration.crops.test_servicers import command_servicer
-from tests.unit.crops.lots import BUYER, GROWER, STRANGER
+from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, STRANGER
 
 UNIT = "https://id.gs1.org/00/106141412345678908"
 SSCC = "urn:epc:id:sscc:0614141.1234567890"
@@ -47,6 +48,7 @@ async def test_a_unit_travels_with_all_that_is_on_it(crops: Crops) -> None:
     assert {stage.value for stage in stages if stage} == {"ARRIVING"}
     with by(BUYER):
         got = pb.ReceiveUnitRequest(**asked(unit_id=SSCC, shipment_id=sent.shipment_id))
+        got.counts.add(lot_id=ids[2]).quantity.CopyFrom(Amount(amount="99", unit_code="KGM"))
         there = await commands.ReceiveUnit(got, NO_CONTEXT)
         assert {(lot.custodian_id, lot.HasField("shipment")) for lot in there.lots} == {(BUYER, False)}
         taken = pb.UnpackUnitRequest(**asked(unit_id=SSCC))
@@ -58,6 +60,7 @@ async def test_a_unit_travels_with_all_that_is_on_it(crops: Crops) -> None:
     assert told.payload.Unpack(payload)
     assert (payload.unit_id, list(payload.lot_ids)) == (UNIT, ids)
     assert len(await crops.published("crop.unit-unpacked")) == 1
+    assert [code for each in ids for code, _ in await findings(crops, each)] == ["QUANTITY_DIFFERS"]
     assert await crops.dump("unit_lot") == []
 
 
@@ -100,9 +103,10 @@ async def test_voiding_the_shipment_of_one_lot_voids_that_of_its_unit(crops: Cro
     after = await crops.physical.void(user(GROWER), lots[1].lot_id, shipment_id, "no truck", now())
     assert (after.lot_id, after.shipment) == (lots[1].lot_id, None)
     assert (await crops.lots.load(lots[0].lot_id)).shipment is None
-    assert await reason_of(crops.physical.receive_unit(user(BUYER), UNIT, shipment_id, now())) == (
-        "SHIPMENT_NOT_UNDER_WAY"
-    )
+    got = crops.physical.receive_unit
+    assert await reason_of(got(user(BUYER), UNIT, shipment_id, {}, now())) == "SHIPMENT_NOT_UNDER_WAY"
+    counted = {LOT_ID: Quantity.of("1", "KGM")}
+    assert await reason_of(got(user(BUYER), UNIT, shipment_id, counted, now())) == "LOT_NOT_IN_UNIT"
 
 
 async def test_an_empty_unit_is_neither_sent_nor_unpacked(crops: Crops) -> None:
