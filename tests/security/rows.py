@@ -663,6 +663,7 @@ CROPS = {
             "request_id": REQUEST_IDS,
             "unit_id": ["", ABSENT, LONG],
             "shipment_id": ["", ABSENT, *IDS],
+            "counts": [[{"lotId": "{lot}"}], [{"quantity": {"amount": "1", "unitCode": "GRM"}}]],
             **_OCCASION,
         },
         [

@@ -41,7 +41,7 @@ from services.crops.domain.events import (
 from services.crops.domain.physical import PhysicalEvent
 
 SCHEMA_VERSIONS = {
-    "LotMinted": 2,
+    "LotMinted": 3,
     "LotTransferBegun": 2,
     "LotTransferred": 2,
     "LotRecalled": 2,
@@ -63,6 +63,7 @@ def _minted_v1(data: dict[str, Any]) -> dict[str, Any]:
 
 
 UPCASTERS.register("LotMinted", 1, _minted_v1)
+UPCASTERS.register("LotMinted", 2, lambda data: {**data, "custodian_id": data["owner_id"]})
 # Before custody was apart from ownership the goods went along with it.
 UPCASTERS.register("LotTransferBegun", 1, lambda data: {**data, "custody": True})
 UPCASTERS.register("LotTransferred", 1, lambda data: {**data, "custodian_id": data["new_owner_id"]})
@@ -113,6 +114,7 @@ def _minted(lot_id: str, data: Data) -> LotMinted:
         quantity=_quantity(data["quantity"]),
         grower_id=data["grower_id"],
         owner_id=data["owner_id"],
+        custodian_id=data["custodian_id"],
         origin=Origin(**data["origin"]),
         harvest_time=datetime.fromisoformat(data["harvest_time"]),
         harvest_utc_offset=data["harvest_utc_offset"],

@@ -182,4 +182,5 @@ def _minted(event: LotMinted) -> events_pb2.LotMinted:
         parent_lot_id=event.parent_lot_id or "",
         parent_lot_ids=event.parent_lot_ids,
         transformation_id=event.transformation_id or "",
+        custodian_id=event.custodian_id,
     )

@@ -73,11 +73,17 @@ SELECT lot_id FROM descendant ORDER BY lot_id
 
 
 class EventSourcedLots:
-    """Implements `Lots`: events, lot codes and publications in one transaction."""
+    """Implements `Lots`: events, lot codes and publications in one transaction.
 
-    def __init__(self, database: Database, store: EventStore, outbox: Outbox, changes: Watchers) -> None:
+    Args:
+        changes: told of each lot that was changed; default nobody listens.
+    """
+
+    def __init__(
+        self, database: Database, store: EventStore, outbox: Outbox, changes: Watchers | None = None
+    ) -> None:
         self._database = database
-        self._changes = changes
+        self._changes = changes or Watchers()
         self._store = store
         self._outbox = outbox
         self._repository = Repository(store, LOT)

@@ -139,7 +139,11 @@ class PhysicalServicer(crops_pb2_grpc.CropCommandServiceServicer):
     @timed("receive_unit")
     async def ReceiveUnit(self, request: pb.ReceiveUnitRequest, context: Context) -> pb.ReceiveUnitResponse:
         lots = await self._do.receive_unit(
-            caller(), request.unit_id, id_from_proto(request.shipment_id), self._occasion(request.occasion)
+            caller(),
+            request.unit_id,
+            id_from_proto(request.shipment_id),
+            {id_from_proto(each.lot_id): quantity_from_proto(each.quantity) for each in request.counts},
+            self._occasion(request.occasion),
         )
         return pb.ReceiveUnitResponse(lots=map(lot_to_proto, lots))
 

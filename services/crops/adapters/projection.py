@@ -53,7 +53,7 @@ INSERT INTO {lot_view} (
     owner_id, origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time,
     recall_reason, create_time, update_time, parent_lot_ids, custodian_id
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14, 0, NULL, '', $15, $15, $16, $10
+    $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14, 0, NULL, '', $15, $15, $16, $17
 )
 """
 _TOUCH_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3 WHERE lot_id = $1"
@@ -140,7 +140,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
         case LotMinted():
             yield _INSERT_LOT, _lot_row(event)
             yield _BEGIN_OWNERSHIP, (event.lot_id, 0, event.owner_id, event.at)
-            yield _BEGIN_CUSTODY, (event.lot_id, 1, event.owner_id, event.at)
+            yield _BEGIN_CUSTODY, (event.lot_id, 1, event.custodian_id, event.at)
         case LotTransferred():
             number = event.transfer_number
             yield _TRANSFER_LOT, (*at, event.new_owner_id, number, event.custodian_id)
@@ -232,6 +232,7 @@ def _lot_row(event: LotMinted) -> _Row:
         event.parent_lot_id,
         event.at,
         list(event.parent_lot_ids),
+        event.custodian_id,
     )
 
 

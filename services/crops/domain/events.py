@@ -70,6 +70,7 @@ class LotMinted:
     Args:
         parent_lot_ids: every lot that it came from; `parent_lot_id` is set for a split only.
         transformation_id: of what it was made by; None for a harvest or a split.
+        custodian_id: who has the goods.
     """
 
     lot_id: str
@@ -86,6 +87,7 @@ class LotMinted:
     expire_time: datetime
     parent_lot_id: str | None
     at: datetime
+    custodian_id: str
     parent_lot_ids: tuple[str, ...] = ()
     transformation_id: str | None = None
 

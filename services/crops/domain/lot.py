@@ -382,5 +382,5 @@ def _minted(event: LotMinted) -> Lot:
         create_time=event.at,
         update_time=event.at,
         parent_lot_ids=event.parent_lot_ids,
-        custodian_id=event.owner_id,
+        custodian_id=event.custodian_id,
     )

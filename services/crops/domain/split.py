@@ -85,6 +85,7 @@ def minted_part(parent: Lot, part: SplitPart, now: datetime) -> LotMinted:
         quantity=part.quantity,
         grower_id=parent.grower_id,
         owner_id=parent.owner_id,
+        custodian_id=parent.custodian_id,
         origin=parent.origin,
         harvest_time=parent.harvest_time,
         harvest_utc_offset=parent.harvest_utc_offset,

@@ -259,6 +259,8 @@ def _made(
         # Of goods from several growers the one answers for them who put them together.
         grower_id=_common([lot.grower_id for lot in lots]) or actor,
         owner_id=actor,
+        # Of goods that were with several the one has the new lot who put them together.
+        custodian_id=_common([lot.custodian_id for lot in lots]) or actor,
         origin=_origin([lot.origin for lot in lots]),
         harvest_time=earliest.harvest_time,
         harvest_utc_offset=earliest.harvest_utc_offset,

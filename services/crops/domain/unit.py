@@ -114,9 +114,7 @@ def unpack(
     """
     for lot in lots:
         if lot.unit_id != unit_id:
-            raise FailedPrecondition(
-                "LOT_NOT_IN_UNIT", f"Lot {lot.lot_id} is not on unit {unit_id}.", resource=("lot", lot.lot_id)
-            )
+            raise not_on(unit_id, lot.lot_id)
         require_custodian(lot, actor)
         require_not_in_transit(lot)
     when, contents = checked(occasion, now), _contents(lots)
@@ -135,6 +133,13 @@ def unpack(
         )
         for lot in lots
     ]
+
+
+def not_on(unit_id: str, lot_id: str) -> FailedPrecondition:
+    """The refusal of a lot that is not on the unit."""
+    return FailedPrecondition(
+        "LOT_NOT_IN_UNIT", f"Lot {lot_id} is not on unit {unit_id}.", resource=("lot", lot_id)
+    )
 
 
 def _contents(lots: Sequence[Lot]) -> tuple[Packed, ...]:

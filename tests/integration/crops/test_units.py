@@ -7,13 +7,15 @@ import pytest
 
 from chassis.errors import DomainError
 from chassis.quantity import Quantity
+from greenledger.common.v1.quantity_pb2 import Quantity as Amount
 from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import events_pb2
 from services.crops.application.views import LotFilter, LotView
+from services.crops.domain.lot import LotState
 from tests.integration.crops.conftest import Crops, user
-from tests.integration.crops.test_physical import NO_CONTEXT, TABLES, asked, by, exported, now
+from tests.integration.crops.test_physical import NO_CONTEXT, TABLES, asked, by, exported, findings, now
 from tests.integration.crops.test_servicers import command_servicer
-from tests.unit.crops.lots import BUYER, GROWER, STRANGER
+from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, STRANGER
 
 UNIT = "https://id.gs1.org/00/106141412345678908"
 SSCC = "urn:epc:id:sscc:0614141.1234567890"
@@ -46,6 +48,7 @@ async def test_a_unit_travels_with_all_that_is_on_it(crops: Crops) -> None:
     assert {stage.value for stage in stages if stage} == {"ARRIVING"}
     with by(BUYER):
         got = pb.ReceiveUnitRequest(**asked(unit_id=SSCC, shipment_id=sent.shipment_id))
+        got.counts.add(lot_id=ids[2]).quantity.CopyFrom(Amount(amount="99", unit_code="KGM"))
         there = await commands.ReceiveUnit(got, NO_CONTEXT)
         assert {(lot.custodian_id, lot.HasField("shipment")) for lot in there.lots} == {(BUYER, False)}
         taken = pb.UnpackUnitRequest(**asked(unit_id=SSCC))
@@ -57,6 +60,7 @@ async def test_a_unit_travels_with_all_that_is_on_it(crops: Crops) -> None:
     assert told.payload.Unpack(payload)
     assert (payload.unit_id, list(payload.lot_ids)) == (UNIT, ids)
     assert len(await crops.published("crop.unit-unpacked")) == 1
+    assert [code for each in ids for code, _ in await findings(crops, each)] == ["QUANTITY_DIFFERS"]
     assert await crops.dump("unit_lot") == []
 
 
@@ -99,9 +103,10 @@ async def test_voiding_the_shipment_of_one_lot_voids_that_of_its_unit(crops: Cro
     after = await crops.physical.void(user(GROWER), lots[1].lot_id, shipment_id, "no truck", now())
     assert (after.lot_id, after.shipment) == (lots[1].lot_id, None)
     assert (await crops.lots.load(lots[0].lot_id)).shipment is None
-    assert await reason_of(crops.physical.receive_unit(user(BUYER), UNIT, shipment_id, now())) == (
-        "SHIPMENT_NOT_UNDER_WAY"
-    )
+    got = crops.physical.receive_unit
+    assert await reason_of(got(user(BUYER), UNIT, shipment_id, {}, now())) == "SHIPMENT_NOT_UNDER_WAY"
+    counted = {LOT_ID: Quantity.of("1", "KGM")}
+    assert await reason_of(got(user(BUYER), UNIT, shipment_id, counted, now())) == "LOT_NOT_IN_UNIT"
 
 
 async def test_an_empty_unit_is_neither_sent_nor_unpacked(crops: Crops) -> None:
@@ -111,9 +116,9 @@ async def test_an_empty_unit_is_neither_sent_nor_unpacked(crops: Crops) -> None:
 
 async def test_what_is_on_a_unit_is_listed_by_any_form_of_its_name(crops: Crops) -> None:
     first, second, _ = await several(crops, 3)
-    await crops.physical.pack(user(GROWER), UNIT, [second.lot_id, first.lot_id], now())
-    found = await crops.read.page(LotFilter(unit_id=UNIT), None, 10)
-    assert [lot.lot_id for lot in found] == [first.lot_id, second.lot_id]
+    _, packed = await crops.physical.pack(user(GROWER), UNIT, [second.lot_id, first.lot_id], now())
+    assert [lot.lot_id for lot in packed] == [second.lot_id, first.lot_id]
+    assert list(await crops.read.page(LotFilter(unit_id=UNIT), None, 10)) == packed[::-1]
 
 
 async def test_a_wrong_event_stays_with_a_mark_and_the_lot_holds_what_is_right(crops: Crops) -> None:
@@ -159,6 +164,17 @@ async def test_a_correction_of_a_correction_is_marked_also_by_a_rebuilt_projecti
     live = {table: await crops.dump(table) for table in TABLES}
     assert (await crops.projection.rebuild()).identical
     assert {table: await crops.dump(table) for table in TABLES} == live
+
+
+async def test_a_lot_destroyed_by_mistake_is_there_again_for_commands_and_readers(crops: Crops) -> None:
+    [lot] = await several(crops, 1)
+    await crops.destroy(user(GROWER), lot.lot_id, None, "mould")
+    _, wrong = await crops.read.events(lot.lot_id, 0, 10)
+    after = await crops.physical.correct(
+        user(GROWER), lot.lot_id, wrong.event_id, "it was another crate", [], lot.quantity
+    )
+    assert (after.state, after.quantity) == (LotState.ACTIVE, lot.quantity)
+    assert await crops.read.get(lot.lot_id) == after == await crops.read.at_version(lot.lot_id, 3)
 
 
 async def test_events_of_another_lot_are_not_corrected_here(crops: Crops) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from chassis.errors import DomainError
 from chassis.paging import PageTokens
+from chassis.quantity import Quantity
 from chassis.testing import eventually
 from greenledger.crops.v1 import crops_pb2 as pb
 from services.crops.adapters.grpc import QueryServicer
@@ -144,3 +145,11 @@ async def test_custody_of_an_unknown_lot_is_not_found(crops: Crops) -> None:
     with pytest.raises(DomainError) as refused:
         await crops.read.custody(LOT_ID, 0, 10)
     assert refused.value.reason == "LOT_NOT_FOUND"
+
+
+async def test_a_part_of_a_lot_begins_where_the_goods_are(crops: Crops) -> None:
+    lot, offer_id = await offered(crops, OfferKind.CUSTODY)
+    await crops.accept(user(BUYER), lot.lot_id, offer_id)
+    _, [part] = await crops.split(user(GROWER), lot.lot_id, [("P", Quantity.of("1", "KGM"))])
+    assert await crops.read.get(part.lot_id) == part
+    assert [each.custodian_id for each in await crops.read.custody(part.lot_id, 0, 10)] == [BUYER]

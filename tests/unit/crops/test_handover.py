@@ -56,6 +56,13 @@ def kept(state: Lot, actor: str = BUYER) -> Lot:
     return replay_from(state, accept_custody(state, "o", actor=actor, now=NOW))
 
 
+def test_a_part_is_where_the_goods_are_from_which_it_was_taken() -> None:
+    away = kept(offered(lot(), OfferKind.CUSTODY))
+    _, [minted] = split(away, [PART], actor=GROWER, now=NOW)
+    part = evolve(None, minted)
+    assert (part.owner_id, part.custodian_id) == (GROWER, BUYER)
+
+
 def held(state: Lot) -> Lot:
     return evolve(state, hold(state, actor=GROWER, is_operator=False, reason="lab", now=NOW))
 

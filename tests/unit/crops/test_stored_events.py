@@ -71,6 +71,10 @@ def test_before_recalls_had_names_they_go_by_the_lot_that_was_recalled() -> None
 
 def test_before_custody_was_apart_the_goods_went_along_with_the_ownership() -> None:
     folder = Path(__file__).parent / "stored"
+    for version in ("v1", "v2"):
+        _, minted = read(folder / f"LotMinted.{version}.json")
+        assert isinstance(minted, LotMinted)
+        assert minted.custodian_id == minted.owner_id
     _, begun = read(folder / "LotTransferBegun.v1.json")
     _, transferred = read(folder / "LotTransferred.v1.json")
     assert isinstance(begun, LotTransferBegun)

@@ -140,3 +140,11 @@ def test_lots_of_two_products_are_not_merged() -> None:
     with pytest.raises(DomainError) as refused:
         merged(Input(lot(), None), Input(other(product_code="kale"), None))
     assert refused.value.reason == "PRODUCTS_DIFFER"
+
+
+def test_what_was_made_of_goods_in_one_hand_is_in_that_hand_else_with_who_made_it() -> None:
+    away = {"custodian_id": STRANGER}
+    together = merged(Input(replace(lot(), **away), None), Input(other(**away), None))  # type: ignore[arg-type]
+    assert [each.custodian_id for each in together.made] == [STRANGER]
+    apart = merged(Input(lot(), None), Input(other(**away), None))
+    assert [each.custodian_id for each in apart.made] == [GROWER]

@@ -1864,12 +1864,17 @@ class ReceiveUnitRequest(_message.Message):
     UNIT_ID_FIELD_NUMBER: _builtins.int
     SHIPMENT_ID_FIELD_NUMBER: _builtins.int
     OCCASION_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     unit_id: _builtins.str
     """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
     shipment_id: _builtins.str
     @_builtins.property
     def occasion(self) -> Global___Occasion: ...
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotCount]:
+        """Lots on it of which something else was counted than was sent."""
+
     def __init__(
         self,
         *,
@@ -1877,14 +1882,40 @@ class ReceiveUnitRequest(_message.Message):
         unit_id: _builtins.str = ...,
         shipment_id: _builtins.str = ...,
         occasion: Global___Occasion | None = ...,
+        counts: _abc.Iterable[Global___LotCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "request_id", b"request_id", "shipment_id", b"shipment_id", "unit_id", b"unit_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "occasion", b"occasion", "request_id", b"request_id", "shipment_id", b"shipment_id", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReceiveUnitRequest: _TypeAlias = ReceiveUnitRequest  # noqa: Y015
+
+@_typing.final
+class LotCount(_message.Message):
+    """What was counted of a lot, in any unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotCount: _TypeAlias = LotCount  # noqa: Y015
 
 @_typing.final
 class ReceiveUnitResponse(_message.Message):

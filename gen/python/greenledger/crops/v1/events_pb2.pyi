@@ -40,6 +40,7 @@ class LotMinted(_message.Message):
     PARENT_LOT_ID_FIELD_NUMBER: _builtins.int
     PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
     TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     product_code: _builtins.str
@@ -49,6 +50,8 @@ class LotMinted(_message.Message):
     """Set when the lot was split off another."""
     transformation_id: _builtins.str
     """Set when a transformation made it."""
+    custodian_id: _builtins.str
+    """Who has the goods; empty in events from before it was told, where the owner had them."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -76,10 +79,11 @@ class LotMinted(_message.Message):
         parent_lot_id: _builtins.str = ...,
         parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
         transformation_id: _builtins.str = ...,
+        custodian_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "harvest_time", b"harvest_time", "origin", b"origin", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "transformation_id", b"transformation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "transformation_id", b"transformation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
