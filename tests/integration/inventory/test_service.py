@@ -18,7 +18,7 @@ from chassis.testing.service import ServiceUnderTest, TokenSigner, serve
 from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from greenledger.common.v1.quantity_pb2 import Quantity
 from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
-from greenledger.crops.v1.events_pb2 import LotRecalled, LotRecallReleased
+from greenledger.crops.v1.events_pb2 import LotHeld, LotHoldReleased, LotRecalled, LotRecallReleased
 from greenledger.inventory.v1 import inventory_pb2 as pb
 from greenledger.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from interceptors.testing import SignedChain, reason
@@ -189,6 +189,16 @@ async def test_crops_has_lots_blocked_and_their_end_frees_them(service, stub, ow
     consumed = await stub.ConsumeReservation(consume, metadata=orders)
     assert consumed.state == pb.RESERVATION_STATE_CONSUMED
     assert len(await service.published("inventory.quarantine-lifted")) == 1
+
+
+async def test_events_of_holds_keep_the_stock_from_being_promised(service, stub, owner, orders, lot):
+    received = await stub.ReceiveStock(receipt(lot), metadata=owner)
+    request = pb.GetStockItemRequest(stock_item_id=received.stock_item_id)
+    await service.deliver("crop.held", LotHeld(lot_id=lot, reason="a rumour"))
+    item = await stub.GetStockItem(request, metadata=owner)
+    assert (item.held, item.quarantined, item.available.amount) == (True, False, "0")
+    await service.deliver("crop.hold-released", LotHoldReleased(lot_id=lot))
+    assert await stub.GetStockItem(request, metadata=owner) == received
 
 
 async def test_a_recall_with_a_name_is_left_to_its_call(service, stub, owner, lot):

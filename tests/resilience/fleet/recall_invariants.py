@@ -8,6 +8,12 @@ from greenledger.events.v1.event_pb2 import Event
 from greenledger.inventory.v1 import events_pb2 as inventory_events
 from greenledger.orders.v1 import events_pb2 as order_events
 
+_SERVED_OF_BLOCKED_STOCK = """
+SELECT DISTINCT order_id::text
+FROM allocation JOIN reservation USING (order_id) JOIN stock_item USING (stock_item_id)
+WHERE quarantined AND state = 'CONSUMED'
+"""
+
 
 async def recalls_heard(live: LiveFleet) -> bool:
     """Orders has begun to see to all that inventory tells of."""
@@ -40,5 +46,8 @@ async def recalls_seen_to(live: LiveFleet, orders: dict[str, dict[str, Any]]) ->
         assert row["recall_id"] in order["recall_ids"], (dict(row), order)
         if row["consumed"]:
             assert order["refunded_minor"] == order["total_minor"], (dict(row), order)
+    for row in await live.fetch("inventory", _SERVED_OF_BLOCKED_STOCK):
+        served = orders.get(row["order_id"])
+        assert served is None or served["refunded_minor"] == served["total_minor"], served
     reached = {row["order_id"] for row in of_orders}
     assert not [order for id, order in orders.items() if id not in reached and order["refunded_minor"]]
