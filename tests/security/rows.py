@@ -268,8 +268,10 @@ CROPS = {
             "harvest_time": [ABSENT],
             "expire_time": [ABSENT],
             "harvest_utc_offset": ["7", "+7:00", "+15:00", "Z"],
+            "grower_id": IDS,
         },
         [
+            Refused("grower", "PERMISSION_DENIED", "NOT_OWNER", {"grower_id": "{other_grower_id}"}),
             Refused("grower", "INVALID_ARGUMENT", "TIMES_INVALID", {"expire_time": "2025-01-01T00:00:00Z"}),
             Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
             Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
@@ -453,9 +455,11 @@ CROPS = {
             "lot_id": ["", *IDS],
             "reason": ["", ABSENT, "x" * 501],
             "quantity.amount": AMOUNTS,
+            "owner_id": IDS,
         },
         [
             Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER", {"owner_id": "{manager_id}"}),
             Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
             Refused("manager", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
             Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
@@ -1541,6 +1545,229 @@ MARKET = {
     ),
 }
 
+_POOL = {"poolId": "{pool}"}
+_NO_POOL = Refused("anyone", "NOT_FOUND", "POOL_NOT_FOUND", {"pool_id": "{nobody}"})
+_POUNDS = {"amount": "1", "unitCode": "LBR"}
+_GOODS = {
+    "goods.amount": AMOUNTS,
+    "goods.unit_code": ["", "kg", "TOOLONG"],
+}
+_HUGE = "999999999999999"
+
+POOLS = {
+    "PoolService/CreatePool": Entry(
+        {
+            "requestId": "{request}",
+            "productCode": "cucumber",
+            "unitCode": "LBR",
+            "currencyCode": "USD",
+            "feeBasisPoints": 30,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "product_code": ["", ABSENT, "Two Words", "x" * 81],
+            "unit_code": ["", ABSENT, "kg", "LONG"],
+            "currency_code": ["", ABSENT, "usd", "DOLLARS"],
+            "fee_basis_points": [-1, 1001],
+        },
+        [
+            Refused("grower", "ALREADY_EXISTS", "POOL_EXISTS"),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"unit_code": "ZZZ"}),
+        ],
+    ),
+    "PoolService/GetPool": Entry(_POOL, {"pool_id": ["", *IDS]}, [_NO_POOL]),
+    "PoolService/ListPools": Entry({}, {**PAGE, "product_code": ["x" * 81]}),
+    "PoolService/ListSwaps": Entry(_POOL, {**PAGE, "pool_id": ["", *IDS]}, [_NO_POOL]),
+    "PoolService/QuoteSwap": Entry(
+        {**_POOL, "side": "SWAP_SIDE_BUY", "goods": _POUNDS},
+        {"pool_id": ["", *IDS], "side": [ABSENT, 0, 99], **_GOODS},
+        [
+            _NO_POOL,
+            Refused("guest", "FAILED_PRECONDITION", "LIQUIDITY_EXCEEDED", {"goods.amount": "1000000"}),
+            Refused("guest", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"goods.amount": "0"}),
+            Refused("guest", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"goods.amount": _HUGE}),
+            Refused("guest", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"goods.unit_code": "KGM"}),
+        ],
+    ),
+    "PoolService/SwapGoods": Entry(
+        {
+            "requestId": "{request}",
+            **_POOL,
+            "side": "SWAP_SIDE_BUY",
+            "goods": _POUNDS,
+            "limitMoney": {**_PRICE, "units": "1000"},
+        },
+        {"request_id": REQUEST_IDS, "pool_id": ["", *IDS], "side": [ABSENT, 0, 99], **_GOODS},
+        [
+            _NO_POOL,
+            Refused("manager", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("manager", "FAILED_PRECONDITION", "SLIPPAGE_EXCEEDED", {"limit_money.units": "1"}),
+            Refused("manager", "FAILED_PRECONDITION", "LIQUIDITY_EXCEEDED", {"goods.amount": "1000000"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"goods.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"goods.amount": _HUGE}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"limit_money.units": "-1"}),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"goods.unit_code": "KGM"}),
+            Refused("manager", "INVALID_ARGUMENT", "CURRENCY_MISMATCH", {"limit_money.currencyCode": "EUR"}),
+        ],
+    ),
+    "PoolService/AddLiquidity": Entry(
+        {"requestId": "{request}", **_POOL, "maxGoods": _POUNDS, "maxMoney": _PRICE},
+        {
+            "request_id": REQUEST_IDS,
+            "pool_id": ["", *IDS],
+            "max_goods": [ABSENT],
+            "max_goods.amount": AMOUNTS,
+            "max_money": [ABSENT],
+            "min_shares": [-1],
+        },
+        [
+            _NO_POOL,
+            Refused("manager", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"max_goods.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"max_money.units": "0"}),
+        ],
+    ),
+    "PoolService/RemoveLiquidity": Entry(
+        {"requestId": "{request}", **_POOL, "shares": "1000"},
+        {"request_id": REQUEST_IDS, "pool_id": ["", *IDS], "shares": [ABSENT, 0, -1]},
+        [
+            _NO_POOL,
+            Refused("manager", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("grower", "FAILED_PRECONDITION", "SHARES_EXCEEDED", {"shares": "9223372036854775807"}),
+        ],
+    ),
+    "PoolService/GetBalances": Entry(),
+    "PoolService/DepositGoods": Entry(
+        {"requestId": "{request}", "lotId": "{sale_lot}", "quantity": _POUNDS},
+        {**_QUANTITY, "request_id": REQUEST_IDS, "lot_id": ["", ABSENT, *IDS]},
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("grower", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
+            Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+        ],
+    ),
+    "PoolService/WithdrawGoods": Entry(
+        {"requestId": "{request}", "productCode": "cucumber", "quantity": _POUNDS},
+        {**_QUANTITY, "request_id": REQUEST_IDS, "product_code": ["", ABSENT, "x" * 81]},
+        [
+            Refused("manager", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"quantity.amount": _HUGE}),
+        ],
+    ),
+    "PoolService/DepositMoney": Entry(
+        {"requestId": "{request}", "amount": _PRICE, "paymentMethod": "pm_card"},
+        {
+            "request_id": REQUEST_IDS,
+            "amount": [ABSENT, *_NO_MONEY],
+            "payment_method": ["", ABSENT, "x" * 101],
+        },
+        [
+            Refused("manager", "FAILED_PRECONDITION", "PAYMENT_DECLINED", {"payment_method": "pm_declined"}),
+            Refused("manager", "INVALID_ARGUMENT", "PAYMENT_METHOD_INVALID", {"payment_method": "cash"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"amount.nanos": 1}),
+        ],
+    ),
+    "PoolService/WithdrawMoney": Entry(
+        {"requestId": "{request}", "depositId": "{deposit}", "amount": _PRICE},
+        {
+            "request_id": REQUEST_IDS,
+            "deposit_id": ["", ABSENT, *IDS],
+            "amount": [ABSENT, *_NO_MONEY],
+        },
+        [
+            Refused("other_grower", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("grower", "NOT_FOUND", "DEPOSIT_NOT_FOUND", {"deposit_id": "{nobody}"}),
+            Refused("grower", "FAILED_PRECONDITION", "BALANCE_EXCEEDED", {"amount.units": "1000000"}),
+        ],
+    ),
+}
+
+_TITLES = ["", ABSENT, "x" * 121]
+_MESSAGES = ["", ABSENT, "x" * 2001]
+_TOPICS = {"product_code": ["", "Two Words", "x" * 81], "grower_id": IDS}
+_CAMPAIGN = Entry(
+    {"campaignId": "{campaign}"},
+    {"campaign_id": ["", *IDS]},
+    [
+        Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+        Refused("grower", "NOT_FOUND", "CAMPAIGN_NOT_FOUND", {"campaign_id": "{nobody}"}),
+    ],
+)
+
+CAMPAIGNS = {
+    # Who grows is not asked: one may wait for somebody who is not there yet.
+    "CampaignService/Subscribe": Entry(
+        {"productCode": "cucumber"},
+        _TOPICS,
+        [Refused("guest", "INVALID_ARGUMENT", "VALIDATION_FAILED", {"grower_id": "{nobody}"})],
+    ),
+    "CampaignService/Unsubscribe": Entry(
+        {"productCode": "kale"},
+        _TOPICS,
+        [Refused("guest", "INVALID_ARGUMENT", "VALIDATION_FAILED", {"grower_id": "{nobody}"})],
+    ),
+    "CampaignService/ListSubscriptions": Entry({}, PAGE),
+    "CampaignService/CreateCampaign": Entry(
+        {"requestId": "{request}", "productCode": "cucumber", "title": "New", "message": "Come."},
+        {
+            "request_id": REQUEST_IDS,
+            "product_code": ["", ABSENT, "Two Words", "x" * 81],
+            "title": _TITLES,
+            "message": _MESSAGES,
+        },
+    ),
+    "CampaignService/ActivateCampaign": _CAMPAIGN,
+    "CampaignService/DeactivateCampaign": _CAMPAIGN,
+    "CampaignService/GetCampaign": _CAMPAIGN,
+    "CampaignService/ListCampaigns": Entry({}, PAGE),
+    "LaunchService/LaunchProduct": Entry(
+        {
+            "requestId": "{request}",
+            "lot": {
+                "lotCode": "L-{code}",
+                "productCode": "chicory",
+                "quantity": {"amount": "10", "unitCode": "LBR"},
+                "farmName": "Farm",
+                "countryCode": "US",
+                "harvestTime": "2026-01-01T00:00:00Z",
+                "expireTime": "2036-01-01T00:00:00Z",
+            },
+            "liquidity": {"goods": _POUNDS, "money": {**_PRICE, "units": "1000000"}},
+            "campaign": {"title": "New", "message": "Come."},
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot": [ABSENT],
+            "lot.lot_code": ["", ABSENT, "x" * 81],
+            "lot.product_code": ["", ABSENT, "Two Words"],
+            "lot.quantity": [ABSENT],
+            "lot.quantity.amount": AMOUNTS,
+            "lot.farm_name": ["", ABSENT, "x" * 201],
+            "lot.country_code": ["", ABSENT, "usa"],
+            "lot.harvest_time": [ABSENT],
+            "lot.expire_time": [ABSENT],
+            "liquidity": [ABSENT],
+            "liquidity.goods": [ABSENT],
+            "liquidity.money": [ABSENT, *_NO_MONEY],
+            "liquidity.fee_basis_points": [-1, 1001],
+            "campaign": [ABSENT],
+            "campaign.title": _TITLES,
+            "campaign.message": _MESSAGES,
+        },
+        [
+            Refused("grower", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("grower", "ALREADY_EXISTS", "POOL_EXISTS", {"lot.product_code": "cucumber"}),
+            Refused("grower", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"liquidity.goods.amount": "11"}),
+            Refused("grower", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"liquidity.goods.amount": "0"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"liquidity.goods.unit_code": "KGM"}),
+        ],
+    ),
+}
+
 ROWS: Mapping[str, Entry] = {
     **AUTH,
     **USERS,
@@ -1552,5 +1779,7 @@ ROWS: Mapping[str, Entry] = {
     **NOTIFICATIONS,
     **TRACE,
     **MARKET,
+    **POOLS,
+    **CAMPAIGNS,
     **OPERATIONS,
 }

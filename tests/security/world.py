@@ -15,7 +15,7 @@ from fleet.demo.requests import mint, new_request_id
 from fleet.testing.running import RunningFleet
 from greenledger.common.v1.quantity_pb2 import Quantity
 from greenledger.inventory.v1 import inventory_pb2
-from greenledger.market.v1 import market_pb2
+from greenledger.market.v1 import campaigns_pb2, market_pb2, pools_pb2
 from greenledger.notifications.v1 import notifications_pb2
 from greenledger.orders.v1 import orders_pb2
 from tests.e2e.people import newcomer, open_shop
@@ -75,6 +75,7 @@ async def build(fleet: RunningFleet) -> World:
         harvest = mint(data.CUCUMBER, data.FARM, f"W-{secrets.token_hex(6)}", datetime.now(UTC))
         free_lot = await edge.call(edge.crops.MintLot, harvest, shop.grower)
         on_sale = await _market(edge, shop.grower, shop.manager)
+        on_sale |= await _pool(edge, shop.grower, on_sale["sale_lot"])
         request = orders_pb2.CheckoutRequest(
             request_id=new_request_id(),
             payment_method="pm_card",
@@ -133,6 +134,37 @@ async def _market(edge: RpcEdge, seller: Session, buyer: Session) -> dict[str, s
         "listing": listing.listing_id,
         "collection": (await edge.call(edge.market.CreateCollection, collection, seller)).collection_id,
         "purchase": (await edge.call(edge.market.BuyFromListing, wish, buyer)).purchase_id,
+    }
+
+
+async def _pool(edge: RpcEdge, grower: Session, lot_id: str) -> dict[str, str]:
+    """A pool of 10 lbs of cucumbers against 50 dollars, the payment behind it; the draft of a campaign."""
+    money = Money(currency_code="USD", units=50)
+    pounds = Quantity(amount="10", unit_code="LBR")
+    pool = pools_pb2.CreatePoolRequest(
+        request_id=new_request_id(), product_code="cucumber", unit_code="LBR", currency_code="USD"
+    )
+    made = await edge.call(edge.pools.CreatePool, pool, grower)
+    goods = pools_pb2.DepositGoodsRequest(request_id=new_request_id(), lot_id=lot_id, quantity=pounds)
+    await edge.call(edge.pools.DepositGoods, goods, grower)
+    payment = pools_pb2.DepositMoneyRequest(
+        request_id=new_request_id(),
+        amount=Money(currency_code="USD", units=100),
+        payment_method="pm_card",
+    )
+    deposit = await edge.call(edge.pools.DepositMoney, payment, grower)
+    funding = pools_pb2.AddLiquidityRequest(
+        request_id=new_request_id(), pool_id=made.pool_id, max_goods=pounds, max_money=money
+    )
+    await edge.call(edge.pools.AddLiquidity, funding, grower)
+    news = campaigns_pb2.CreateCampaignRequest(
+        request_id=new_request_id(), product_code="cucumber", title="New", message="Come and see."
+    )
+    campaign = await edge.call(edge.campaigns.CreateCampaign, news, grower)
+    return {
+        "pool": made.pool_id,
+        "deposit": deposit.settlement_id,
+        "campaign": campaign.campaign_id,
     }
 
 

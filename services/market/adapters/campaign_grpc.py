@@ -5,6 +5,7 @@ from typing import Any
 import grpc.aio
 
 from chassis.context import caller
+from chassis.errors import InvalidArgument, Violation
 from chassis.paging import PageTokens, page_size
 from chassis.protobuf import id_from_proto, timestamp_to_proto
 from greenledger.market.v1 import campaigns_pb2 as pb
@@ -92,6 +93,12 @@ def campaign_to_proto(campaign: Campaign) -> pb.Campaign:
 
 
 def _topic(request: pb.SubscribeRequest | pb.UnsubscribeRequest) -> Topic:
+    if bool(request.product_code) == bool(request.grower_id):
+        raise InvalidArgument(
+            "VALIDATION_FAILED",
+            "The request breaks rules of the contract.",
+            violations=[Violation("product_code", "is given, or grower_id is, and not both")],
+        )
     return Topic(request.product_code, id_from_proto(request.grower_id, "grower_id"))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from chassis.errors import InvalidArgument, Violation
 from chassis.money import Money
 from chassis.protobuf import money_from_proto, money_to_proto, quantity_from_proto, quantity_to_proto
 from chassis.protobuf import timestamp_to_proto as time
@@ -43,6 +44,12 @@ def order_from_proto(request: pb.QuoteSwapRequest | pb.SwapGoodsRequest) -> Orde
     )
     limit: Quantity | Money | None = None
     if isinstance(request, pb.SwapGoodsRequest):
+        if request.HasField("goods") != request.HasField("limit_money"):
+            raise InvalidArgument(
+                "VALIDATION_FAILED",
+                "The request breaks rules of the contract.",
+                violations=[Violation("limit", "is of money where goods are exact, of goods where money is")],
+            )
         limit = (
             money_from_proto(request.limit_money)
             if request.WhichOneof("limit") == "limit_money"

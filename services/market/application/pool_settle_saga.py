@@ -12,7 +12,13 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis.crashpoints import crashpoint, declare
-from chassis.errors import FailedPrecondition, NotFound, PermissionDenied
+from chassis.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
 from chassis.money import Money
 from chassis.quantity import Quantity
 from chassis.saga import FOREVER, Retry, Saga, Step, StepContext
@@ -29,6 +35,8 @@ DELIVER_CRASHPOINTS = ("market.pool.delivered",)
 """Crash points: one lot of a withdrawal is delivered, and nothing of that is recorded."""
 declare(*DELIVER_CRASHPOINTS)
 
+REFUSALS = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
+"""What repeats however often one asks."""
 _QUICK = Retry(attempts=5, first=timedelta(milliseconds=100), ceiling=timedelta(seconds=2))
 
 
@@ -116,7 +124,8 @@ class GoodsSteps:
             part, key = goods(delivery.amount, wanted.goods.unit), _part_of(ctx.idempotency_key, number)
             try:
                 lot_id = await self._crops.deliver(key, delivery, part, wanted.user_id, f"P-{key}")
-            except (FailedPrecondition, NotFound, PermissionDenied) as refusal:
+            except REFUSALS as refusal:
+                # Of this part only: the others may be delivered already, so the step itself never refuses.
                 refused.append([number, refusal.reason, refusal.message])
             else:
                 delivered.append(lot_id)

@@ -43,12 +43,14 @@ class Town:
     def as_(self, subject: str, role: str = "grower") -> Metadata:
         return self.market.signer.user(subject, *ROLES[role].permissions, roles=[role])
 
-    async def lot(self, amount: str = "10", unit: str = "KGM", owner: str = GROWER) -> str:
+    async def lot(
+        self, amount: str = "10", unit: str = "KGM", owner: str = GROWER, lot_code: str = ""
+    ) -> str:
         """The id of a new lot of leek."""
         now = SystemClock().now()
         request = crops_pb2.MintLotRequest(
             request_id=str(uuid.uuid4()),
-            lot_code=f"LEEK-{uuid.uuid4()}",
+            lot_code=lot_code or f"LEEK-{uuid.uuid4()}",
             product_code="leek",
             quantity=Quantity(amount=amount, unit_code=unit),
             origin=crops_pb2.Origin(farm_name="Farm", country_code="US"),

@@ -1,14 +1,18 @@
 """Goods and money come into balances once and go out once, whatever is asked again or refused."""
 
 import asyncio
+from uuid import UUID, uuid5
 
 import pytest
 import pytest_asyncio
 
+from chassis.saga import Direction, idempotency_key
 from greenledger.crops.v1 import crops_pb2
 from greenledger.market.v1 import pools_pb2 as pb
 from greenledger.payments.v1 import payments_pb2
 from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
+from services.market.application.pool_settle import settlement_id_of
+from services.market.domain.pool_settlement import Kind
 from tests.integration.market.conftest import GROWER, OTHER, VENUE, Town
 from tests.integration.market.pool_exchange import Exchange, euros, fresh, kg, open_exchange, refused
 
@@ -111,6 +115,23 @@ async def test_what_crops_does_not_deliver_is_in_the_balance_again(exchange: Exc
     await recall(exchange, exchange.lot_id)
     assert await refused(take_goods(exchange, GROWER, "2")) == "LOT_RECALLED"
     assert (await exchange.balances(GROWER))["leek"] == "50"
+    await exchange.check_books()
+
+
+async def test_a_part_that_is_refused_takes_nothing_from_one_that_was_delivered(exchange: Exchange) -> None:
+    """Who withdraws has made sure that the second part cannot be delivered, in the hope of both."""
+    first = await exchange.town.lot("5", owner=OTHER)
+    database = exchange.town.market.runtime.database
+    await exchange.bring(OTHER, first, "5")
+    await database.execute("UPDATE vault_lot SET expires_at = now() + '1 h' WHERE lot_id = $1", first)
+    await exchange.bring(GROWER, exchange.lot_id, "50")
+    request_id = fresh()
+    saga_id = settlement_id_of(GROWER, Kind.GOODS_WITHDRAWAL, request_id)
+    part = uuid5(UUID(idempotency_key(saga_id, "deliver", Direction.ACTION)), "1")
+    await exchange.town.lot("1", lot_code=f"P-{part}")
+    done = await take_goods(exchange, GROWER, "20", request_id)
+    assert (done.goods, len(done.lot_ids)) == (kg("5"), 1)
+    assert (await exchange.balances(GROWER))["leek"] == "45"
     await exchange.check_books()
 
 

@@ -29,25 +29,21 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%greenledger/market/v1/campaigns.proto\x12\x15greenledger.market.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/options/v1/options.proto\"|\n\x10SubscribeRequest\x12\x39\n\x0cproduct_code\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x18P2\x18^[a-z0-9]+(-[a-z0-9]+)*$H\x00\x12\x1d\n\tgrower_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x42\x0e\n\x05\x61\x62out\x12\x05\xbaH\x02\x08\x01\"~\n\x12UnsubscribeRequest\x12\x39\n\x0cproduct_code\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x18P2\x18^[a-z0-9]+(-[a-z0-9]+)*$H\x00\x12\x1d\n\tgrower_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x42\x0e\n\x05\x61\x62out\x12\x05\xbaH\x02\x08\x01\"\x15\n\x13UnsubscribeResponse\"h\n\x0cSubscription\x12\x14\n\x0cproduct_code\x18\x01 \x01(\t\x12\x11\n\tgrower_id\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x18ListSubscriptionsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"p\n\x19ListSubscriptionsResponse\x12:\n\rsubscriptions\x18\x01 \x03(\x0b\x32#.greenledger.market.v1.Subscription\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x02\n\x08\x43\x61mpaign\x12\x19\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x33\n\x05state\x18\x06 \x01(\x0e\x32$.greenledger.market.v1.CampaignState\x12\x12\n\nrecipients\x18\x07 \x01(\x05\x12\x0c\n\x04told\x18\x08 \x01(\x05\x12\x0f\n\x07skipped\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb5\x01\n\x15\x43reateCampaignRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x0cproduct_code\x18\x02 \x01(\tB%\xe2\x41\x01\x02\xbaH\x1er\x1c\x18P2\x18^[a-z0-9]+(-[a-z0-9]+)*$\x12\x1c\n\x05title\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18x\x12\x1f\n\x07message\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"8\n\x17\x41\x63tivateCampaignRequest\x12\x1d\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\":\n\x19\x44\x65\x61\x63tivateCampaignRequest\x12\x1d\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"3\n\x12GetCampaignRequest\x12\x1d\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x14ListCampaignsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x15ListCampaignsResponse\x12\x32\n\tcampaigns\x18\x01 \x03(\x0b\x32\x1f.greenledger.market.v1.Campaign\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x9f\x01\n\rCampaignState\x12\x1e\n\x1a\x43\x41MPAIGN_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41MPAIGN_STATE_DRAFT\x10\x01\x12\x19\n\x15\x43\x41MPAIGN_STATE_ACTIVE\x10\x02\x12\x1c\n\x18\x43\x41MPAIGN_STATE_COMPLETED\x10\x03\x12\x1b\n\x17\x43\x41MPAIGN_STATE_INACTIVE\x10\x04\x32\xb8\n\n\x0f\x43\x61mpaignService\x12\x85\x01\n\tSubscribe\x12\'.greenledger.market.v1.SubscribeRequest\x1a#.greenledger.market.v1.Subscription\"*\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/api/market/subscriptions:\x01*\x12\x94\x01\n\x0bUnsubscribe\x12).greenledger.market.v1.UnsubscribeRequest\x1a*.greenledger.market.v1.UnsubscribeResponse\".\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\"\"\x1d/api/market/subscriptions:end:\x01*\x12\x9f\x01\n\x11ListSubscriptions\x12/.greenledger.market.v1.ListSubscriptionsRequest\x1a\x30.greenledger.market.v1.ListSubscriptionsResponse\"\'\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/market/subscriptions\x12\x9e\x01\n\x0e\x43reateCampaign\x12,.greenledger.market.v1.CreateCampaignRequest\x1a\x1f.greenledger.market.v1.Campaign\"=\xca\xf3\x18\x19\x1a\x15market.listings.write \x01\x82\xd3\xe4\x93\x02\x1a\"\x15/api/market/campaigns:\x01*\x12\xb7\x01\n\x10\x41\x63tivateCampaign\x12..greenledger.market.v1.ActivateCampaignRequest\x1a\x1f.greenledger.market.v1.Campaign\"R\xca\xf3\x18\x17\x1a\x15market.listings.write\x82\xd3\xe4\x93\x02\x31\",/api/market/campaigns/{campaign_id}:activate:\x01*\x12\xbd\x01\n\x12\x44\x65\x61\x63tivateCampaign\x12\x30.greenledger.market.v1.DeactivateCampaignRequest\x1a\x1f.greenledger.market.v1.Campaign\"T\xca\xf3\x18\x17\x1a\x15market.listings.write\x82\xd3\xe4\x93\x02\x33\"./api/market/campaigns/{campaign_id}:deactivate:\x01*\x12\xa1\x01\n\x0bGetCampaign\x12).greenledger.market.v1.GetCampaignRequest\x1a\x1f.greenledger.market.v1.Campaign\"F\xca\xf3\x18\x17\x1a\x15market.listings.write\x82\xd3\xe4\x93\x02%\x12#/api/market/campaigns/{campaign_id}\x12\xa4\x01\n\rListCampaigns\x12+.greenledger.market.v1.ListCampaignsRequest\x1a,.greenledger.market.v1.ListCampaignsResponse\"8\xca\xf3\x18\x17\x1a\x15market.listings.write\x82\xd3\xe4\x93\x02\x17\x12\x15/api/market/campaignsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%greenledger/market/v1/campaigns.proto\x12\x15greenledger.market.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/options/v1/options.proto\"n\n\x10SubscribeRequest\x12:\n\x0cproduct_code\x18\x01 \x01(\tB$\xbaH!r\x1f\x18P2\x1b^([a-z0-9]+(-[a-z0-9]+)*)?$\x12\x1e\n\tgrower_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"p\n\x12UnsubscribeRequest\x12:\n\x0cproduct_code\x18\x01 \x01(\tB$\xbaH!r\x1f\x18P2\x1b^([a-z0-9]+(-[a-z0-9]+)*)?$\x12\x1e\n\tgrower_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x15\n\x13UnsubscribeResponse\"h\n\x0cSubscription\x12\x14\n\x0cproduct_code\x18\x01 \x01(\t\x12\x11\n\tgrower_id\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x18ListSubscriptionsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"p\n\x19ListSubscriptionsResponse\x12:\n\rsubscriptions\x18\x01 \x03(\x0b\x32#.greenledger.market.v1.Subscription\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x02\n\x08\x43\x61mpaign\x12\x19\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x33\n\x05state\x18\x06 \x01(\x0e\x32$.greenledger.market.v1.CampaignState\x12\x12\n\nrecipients\x18\x07 \x01(\x05\x12\x0c\n\x04told\x18\x08 \x01(\x05\x12\x0f\n\x07skipped\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb5\x01\n\x15\x43reateCampaignRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x0cproduct_code\x18\x02 \x01(\tB%\xe2\x41\x01\x02\xbaH\x1er\x1c\x18P2\x18^[a-z0-9]+(-[a-z0-9]+)*$\x12\x1c\n\x05title\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18x\x12\x1f\n\x07message\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"8\n\x17\x41\x63tivateCampaignRequest\x12\x1d\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\":\n\x19\x44\x65\x61\x63tivateCampaignRequest\x12\x1d\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"3\n\x12GetCampaignRequest\x12\x1d\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x14ListCampaignsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x15ListCampaignsResponse\x12\x32\n\tcampaigns\x18\x01 \x03(\x0b\x32\x1f.greenledger.market.v1.Campaign\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x9f\x01\n\rCampaignState\x12\x1e\n\x1a\x43\x41MPAIGN_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41MPAIGN_STATE_DRAFT\x10\x01\x12\x19\n\x15\x43\x41MPAIGN_STATE_ACTIVE\x10\x02\x12\x1c\n\x18\x43\x41MPAIGN_STATE_COMPLETED\x10\x03\x12\x1b\n\x17\x43\x41MPAIGN_STATE_INACTIVE\x10\x04\x32\xb8\n\n\x0f\x43\x61mpaignService\x12\x85\x01\n\tSubscribe\x12\'.greenledger.market.v1.SubscribeRequest\x1a#.greenledger.market.v1.Subscription\"*\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/api/market/subscriptions:\x01*\x12\x94\x01\n\x0bUnsubscribe\x12).greenledger.market.v1.UnsubscribeRequest\x1a*.greenledger.market.v1.UnsubscribeResponse\".\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\"\"\x1d/api/market/subscriptions:end:\x01*\x12\x9f\x01\n\x11ListSubscriptions\x12/.greenledger.market.v1.ListSubscriptionsRequest\x1a\x30.greenledger.market.v1.ListSubscriptionsResponse\"\'\xca\xf3\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/market/subscriptions\x12\x9e\x01\n\x0e\x43reateCampaign\x12,.greenledger.market.v1.CreateCampaignRequest\x1a\x1f.greenledger.market.v1.Campaign\"=\xca\xf3\x18\x19\x1a\x15market.listings.write \x01\x82\xd3\xe4\x93\x02\x1a\"\x15/api/market/campaigns:\x01*\x12\xb7\x01\n\x10\x41\x63tivateCampaign\x12..greenledger.market.v1.ActivateCampaignRequest\x1a\x1f.greenledger.market.v1.Campaign\"R\xca\xf3\x18\x17\x1a\x15market.listings.write\x82\xd3\xe4\x93\x02\x31\",/api/market/campaigns/{campaign_id}:activate:\x01*\x12\xbd\x01\n\x12\x44\x65\x61\x63tivateCampaign\x12\x30.greenledger.market.v1.DeactivateCampaignRequest\x1a\x1f.greenledger.market.v1.Campaign\"T\xca\xf3\x18\x17\x1a\x15market.listings.write\x82\xd3\xe4\x93\x02\x33\"./api/market/campaigns/{campaign_id}:deactivate:\x01*\x12\xa1\x01\n\x0bGetCampaign\x12).greenledger.market.v1.GetCampaignRequest\x1a\x1f.greenledger.market.v1.Campaign\"F\xca\xf3\x18\x17\x1a\x15market.listings.write\x82\xd3\xe4\x93\x02%\x12#/api/market/campaigns/{campaign_id}\x12\xa4\x01\n\rListCampaigns\x12+.greenledger.market.v1.ListCampaignsRequest\x1a,.greenledger.market.v1.ListCampaignsResponse\"8\xca\xf3\x18\x17\x1a\x15market.listings.write\x82\xd3\xe4\x93\x02\x17\x12\x15/api/market/campaignsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'greenledger.market.v1.campaigns_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBSCRIBEREQUEST'].oneofs_by_name['about']._loaded_options = None
-  _globals['_SUBSCRIBEREQUEST'].oneofs_by_name['about']._serialized_options = b'\272H\002\010\001'
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['product_code']._loaded_options = None
-  _globals['_SUBSCRIBEREQUEST'].fields_by_name['product_code']._serialized_options = b'\272H\036r\034\030P2\030^[a-z0-9]+(-[a-z0-9]+)*$'
+  _globals['_SUBSCRIBEREQUEST'].fields_by_name['product_code']._serialized_options = b'\272H!r\037\030P2\033^([a-z0-9]+(-[a-z0-9]+)*)?$'
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['grower_id']._loaded_options = None
-  _globals['_SUBSCRIBEREQUEST'].fields_by_name['grower_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_UNSUBSCRIBEREQUEST'].oneofs_by_name['about']._loaded_options = None
-  _globals['_UNSUBSCRIBEREQUEST'].oneofs_by_name['about']._serialized_options = b'\272H\002\010\001'
+  _globals['_SUBSCRIBEREQUEST'].fields_by_name['grower_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_UNSUBSCRIBEREQUEST'].fields_by_name['product_code']._loaded_options = None
-  _globals['_UNSUBSCRIBEREQUEST'].fields_by_name['product_code']._serialized_options = b'\272H\036r\034\030P2\030^[a-z0-9]+(-[a-z0-9]+)*$'
+  _globals['_UNSUBSCRIBEREQUEST'].fields_by_name['product_code']._serialized_options = b'\272H!r\037\030P2\033^([a-z0-9]+(-[a-z0-9]+)*)?$'
   _globals['_UNSUBSCRIBEREQUEST'].fields_by_name['grower_id']._loaded_options = None
-  _globals['_UNSUBSCRIBEREQUEST'].fields_by_name['grower_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UNSUBSCRIBEREQUEST'].fields_by_name['grower_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTSUBSCRIPTIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTSUBSCRIPTIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CAMPAIGN'].fields_by_name['campaign_id']._loaded_options = None
@@ -84,34 +80,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CAMPAIGNSERVICE'].methods_by_name['GetCampaign']._serialized_options = b'\312\363\030\027\032\025market.listings.write\202\323\344\223\002%\022#/api/market/campaigns/{campaign_id}'
   _globals['_CAMPAIGNSERVICE'].methods_by_name['ListCampaigns']._loaded_options = None
   _globals['_CAMPAIGNSERVICE'].methods_by_name['ListCampaigns']._serialized_options = b'\312\363\030\027\032\025market.listings.write\202\323\344\223\002\027\022\025/api/market/campaigns'
-  _globals['_CAMPAIGNSTATE']._serialized_start=1644
-  _globals['_CAMPAIGNSTATE']._serialized_end=1803
+  _globals['_CAMPAIGNSTATE']._serialized_start=1616
+  _globals['_CAMPAIGNSTATE']._serialized_end=1775
   _globals['_SUBSCRIBEREQUEST']._serialized_start=227
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=351
-  _globals['_UNSUBSCRIBEREQUEST']._serialized_start=353
-  _globals['_UNSUBSCRIBEREQUEST']._serialized_end=479
-  _globals['_UNSUBSCRIBERESPONSE']._serialized_start=481
-  _globals['_UNSUBSCRIBERESPONSE']._serialized_end=502
-  _globals['_SUBSCRIPTION']._serialized_start=504
-  _globals['_SUBSCRIPTION']._serialized_end=608
-  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_start=610
-  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_end=684
-  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_start=686
-  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_end=798
-  _globals['_CAMPAIGN']._serialized_start=801
-  _globals['_CAMPAIGN']._serialized_end=1112
-  _globals['_CREATECAMPAIGNREQUEST']._serialized_start=1115
-  _globals['_CREATECAMPAIGNREQUEST']._serialized_end=1296
-  _globals['_ACTIVATECAMPAIGNREQUEST']._serialized_start=1298
-  _globals['_ACTIVATECAMPAIGNREQUEST']._serialized_end=1354
-  _globals['_DEACTIVATECAMPAIGNREQUEST']._serialized_start=1356
-  _globals['_DEACTIVATECAMPAIGNREQUEST']._serialized_end=1414
-  _globals['_GETCAMPAIGNREQUEST']._serialized_start=1416
-  _globals['_GETCAMPAIGNREQUEST']._serialized_end=1467
-  _globals['_LISTCAMPAIGNSREQUEST']._serialized_start=1469
-  _globals['_LISTCAMPAIGNSREQUEST']._serialized_end=1539
-  _globals['_LISTCAMPAIGNSRESPONSE']._serialized_start=1541
-  _globals['_LISTCAMPAIGNSRESPONSE']._serialized_end=1641
-  _globals['_CAMPAIGNSERVICE']._serialized_start=1806
-  _globals['_CAMPAIGNSERVICE']._serialized_end=3142
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=337
+  _globals['_UNSUBSCRIBEREQUEST']._serialized_start=339
+  _globals['_UNSUBSCRIBEREQUEST']._serialized_end=451
+  _globals['_UNSUBSCRIBERESPONSE']._serialized_start=453
+  _globals['_UNSUBSCRIBERESPONSE']._serialized_end=474
+  _globals['_SUBSCRIPTION']._serialized_start=476
+  _globals['_SUBSCRIPTION']._serialized_end=580
+  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_start=582
+  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_end=656
+  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_start=658
+  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_end=770
+  _globals['_CAMPAIGN']._serialized_start=773
+  _globals['_CAMPAIGN']._serialized_end=1084
+  _globals['_CREATECAMPAIGNREQUEST']._serialized_start=1087
+  _globals['_CREATECAMPAIGNREQUEST']._serialized_end=1268
+  _globals['_ACTIVATECAMPAIGNREQUEST']._serialized_start=1270
+  _globals['_ACTIVATECAMPAIGNREQUEST']._serialized_end=1326
+  _globals['_DEACTIVATECAMPAIGNREQUEST']._serialized_start=1328
+  _globals['_DEACTIVATECAMPAIGNREQUEST']._serialized_end=1386
+  _globals['_GETCAMPAIGNREQUEST']._serialized_start=1388
+  _globals['_GETCAMPAIGNREQUEST']._serialized_end=1439
+  _globals['_LISTCAMPAIGNSREQUEST']._serialized_start=1441
+  _globals['_LISTCAMPAIGNSREQUEST']._serialized_end=1511
+  _globals['_LISTCAMPAIGNSRESPONSE']._serialized_start=1513
+  _globals['_LISTCAMPAIGNSRESPONSE']._serialized_end=1613
+  _globals['_CAMPAIGNSERVICE']._serialized_start=1778
+  _globals['_CAMPAIGNSERVICE']._serialized_end=3114
 # @@protoc_insertion_point(module_scope)

@@ -47,6 +47,8 @@ Global___CampaignState: _TypeAlias = CampaignState  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):
+    """One of the two is given."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PRODUCT_CODE_FIELD_NUMBER: _builtins.int
@@ -59,18 +61,18 @@ class SubscribeRequest(_message.Message):
         product_code: _builtins.str = ...,
         grower_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "grower_id", b"grower_id", "product_code", b"product_code"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "grower_id", b"grower_id", "product_code", b"product_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grower_id", b"grower_id", "product_code", b"product_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_about: _TypeAlias = _typing.Literal["product_code", "grower_id"]  # noqa: Y015
-    _WhichOneofArgType_about: _TypeAlias = _typing.Literal["about", b"about"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_about) -> _WhichOneofReturnType_about | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubscribeRequest: _TypeAlias = SubscribeRequest  # noqa: Y015
 
 @_typing.final
 class UnsubscribeRequest(_message.Message):
+    """One of the two is given."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PRODUCT_CODE_FIELD_NUMBER: _builtins.int
@@ -83,13 +85,11 @@ class UnsubscribeRequest(_message.Message):
         product_code: _builtins.str = ...,
         grower_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "grower_id", b"grower_id", "product_code", b"product_code"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "grower_id", b"grower_id", "product_code", b"product_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grower_id", b"grower_id", "product_code", b"product_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_about: _TypeAlias = _typing.Literal["product_code", "grower_id"]  # noqa: Y015
-    _WhichOneofArgType_about: _TypeAlias = _typing.Literal["about", b"about"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_about) -> _WhichOneofReturnType_about | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnsubscribeRequest: _TypeAlias = UnsubscribeRequest  # noqa: Y015
 
