@@ -122,7 +122,7 @@ STEPS: list[Callable[[Model, random.Random], None]] = [
 ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rng=st.randoms(use_true_random=False),
     steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=40),

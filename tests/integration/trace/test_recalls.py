@@ -307,7 +307,7 @@ async def test_what_the_venue_puts_on_its_menu_afterwards_is_its_own_affair(reca
     assert (await recalling.counts())["MENU_ITEM"] == (2, 2, 0)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rng=st.randoms(use_true_random=False), at_once=st.integers(1, 10))
 async def test_any_order_across_topics_gives_the_same_progress(
     recalling: Recalling, rng: random.Random, at_once: int

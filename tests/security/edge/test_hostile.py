@@ -259,7 +259,7 @@ printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size
     query=st.none() | printable,
     body=st.binary(max_size=60),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_asked_the_answer_has_the_one_shape(
     edge: Edge, verb: str, start: str, rest: str, query: str | None, body: bytes
 ) -> None:

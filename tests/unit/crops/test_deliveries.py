@@ -102,6 +102,9 @@ def _recalled(state: Lot) -> Lot:
             reason="glass",
             recall_class=RecallClass.I,
             owner_id=GROWER,
+            recall_id="r",
+            lot_code=state.lot_code,
+            grower_id=GROWER,
             at=NOW,
         ),
     )

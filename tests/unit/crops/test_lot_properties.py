@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import DomainError, FailedPrecondition
@@ -343,7 +343,6 @@ totals = st.decimals(min_value="0.000001", max_value=500, places=6).map(
 )
 
 
-@settings(deadline=None)
 @given(commands, totals)
 def test_quantity_is_conserved_over_any_history(
     history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity
@@ -364,7 +363,6 @@ def test_quantity_is_conserved_over_any_history(
     )
 
 
-@settings(deadline=None)
 @given(commands, totals)
 def test_replaying_what_was_stored_gives_the_same_state(
     history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity
@@ -374,7 +372,6 @@ def test_replaying_what_was_stored_gives_the_same_state(
         assert replay(map(through_the_store, events)) == world.lots[lot_id]
 
 
-@settings(deadline=None)
 @given(commands, totals)
 def test_what_came_of_a_recalled_lot_is_recalled(
     history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity
@@ -385,7 +382,6 @@ def test_what_came_of_a_recalled_lot_is_recalled(
             assert lot.state is LotState.RECALLED
 
 
-@settings(deadline=None)
 @given(commands, totals)
 def test_what_is_on_a_unit_is_where_the_unit_is(
     history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity
@@ -398,7 +394,6 @@ def test_what_is_on_a_unit_is_where_the_unit_is(
         assert lot.shipment is None or lot.shipment.from_id == lot.custodian_id
 
 
-@settings(deadline=None)
 @given(commands, totals)
 def test_no_lot_is_its_own_ancestor(
     history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity
@@ -409,7 +404,6 @@ def test_no_lot_is_its_own_ancestor(
         assert all(order[parent] < order[lot.lot_id] for parent in lot.parent_lot_ids)
 
 
-@settings(deadline=None)
 @given(commands, totals, st.integers(1, 40))
 def test_going_on_from_a_snapshot_gives_the_same_state_as_replaying_all(
     history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity, taken_after: int
@@ -439,7 +433,6 @@ def through_the_store(event: LotEvent) -> LotEvent:
     return decode(recorded)
 
 
-@settings(deadline=None)
 @given(commands, totals)
 def test_who_blocks_and_frees_lots_by_the_recalls_told_of_them_blocks_just_the_recalled_ones(
     history: list[tuple[str, int, str, list[tuple[Decimal, str]]]], total: Quantity

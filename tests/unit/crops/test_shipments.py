@@ -59,7 +59,14 @@ def held(state: Lot) -> Lot:
 
 def recalled(state: Lot) -> Lot:
     [(_, fact)] = recall(
-        state, [], actor=GROWER, is_operator=False, reason="r", recall_class=RecallClass.I, now=NOW
+        state,
+        [],
+        recall_id="r",
+        actor=GROWER,
+        is_operator=False,
+        reason="r",
+        recall_class=RecallClass.I,
+        now=NOW,
     )
     return evolve(state, fact)
 

@@ -303,7 +303,7 @@ class PoolLife(RuleBasedStateMachine):
         assert booked(ledger.NOBODY, "share:p") == (LOCKED_SHARES if self.pool.shares else 0)
 
 
-PoolLife.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+PoolLife.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestPoolLife = PoolLife.TestCase
 
 

@@ -68,6 +68,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The position lies in the future; ask for the recall scope again."""
     ERROR_REASON_RANGE_INVALID: _ErrorReason.ValueType  # 4
     """An export needs lots, or the beginning and the end of a range of dates."""
+    ERROR_REASON_SUBJECT_INVALID: _ErrorReason.ValueType  # 5
+    """A mass balance is of a lot or of a holder, not of both or of neither."""
     ERROR_REASON_RECALL_NOT_FOUND: _ErrorReason.ValueType  # 20
     ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 21
 
@@ -81,6 +83,8 @@ ERROR_REASON_POSITION_UNKNOWN: ErrorReason.ValueType  # 3
 """The position lies in the future; ask for the recall scope again."""
 ERROR_REASON_RANGE_INVALID: ErrorReason.ValueType  # 4
 """An export needs lots, or the beginning and the end of a range of dates."""
+ERROR_REASON_SUBJECT_INVALID: ErrorReason.ValueType  # 5
+"""A mass balance is of a lot or of a holder, not of both or of neither."""
 ERROR_REASON_RECALL_NOT_FOUND: ErrorReason.ValueType  # 20
 ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 21
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
@@ -369,6 +373,7 @@ class TracedLot(_message.Message):
     IN_TRANSIT_FIELD_NUMBER: _builtins.int
     UNIT_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
+    """Of goods that only partners told of, their canonical URI."""
     lot_code: _builtins.str
     product_code: _builtins.str
     grower_id: _builtins.str
@@ -660,6 +665,7 @@ class LotTrace(_message.Message):
     STOCK_FIELD_NUMBER: _builtins.int
     DESCENDANT_COUNT_FIELD_NUMBER: _builtins.int
     STOCK_COUNT_FIELD_NUMBER: _builtins.int
+    DESCENT_FIELD_NUMBER: _builtins.int
     descendant_count: _builtins.int
     stock_count: _builtins.int
     @_builtins.property
@@ -678,6 +684,10 @@ class LotTrace(_message.Message):
     def stock(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedStock]:
         """Stock of the lot itself: the first 1000 by id; its recall scope lists all of it."""
 
+    @_builtins.property
+    def descent(self) -> _containers.RepeatedCompositeFieldContainer[Global___Descent]:
+        """How the lot descends: which of it and its ancestors was made of which, and when."""
+
     def __init__(
         self,
         *,
@@ -688,14 +698,47 @@ class LotTrace(_message.Message):
         stock: _abc.Iterable[Global___TracedStock] | None = ...,
         descendant_count: _builtins.int = ...,
         stock_count: _builtins.int = ...,
+        descent: _abc.Iterable[Global___Descent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestors", b"ancestors", "custody", b"custody", "descendant_count", b"descendant_count", "descendants", b"descendants", "lot", b"lot", "stock", b"stock", "stock_count", b"stock_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestors", b"ancestors", "custody", b"custody", "descendant_count", b"descendant_count", "descendants", b"descendants", "descent", b"descent", "lot", b"lot", "stock", b"stock", "stock_count", b"stock_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LotTrace: _TypeAlias = LotTrace  # noqa: Y015
+
+@_typing.final
+class Descent(_message.Message):
+    """A lot was split off another, or made of it. Between what a partner's transformation took and what it made stands
+    its own id, with "transformation:" in front.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_LOT_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    parent_lot_id: _builtins.str
+    lot_id: _builtins.str
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """Absent when it is not known."""
+
+    def __init__(
+        self,
+        *,
+        parent_lot_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "parent_lot_id", b"parent_lot_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Descent: _TypeAlias = Descent  # noqa: Y015
 
 @_typing.final
 class Custody(_message.Message):
