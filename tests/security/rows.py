@@ -70,7 +70,8 @@ _WHY = ["", ABSENT, "x" * 501]
 _OCCASION = {
     "occasion.utc_offset": ["-7:00", "+15:00", "Z", LONG],
     "occasion.read_point": [LONG],
-    "occasion.documents": [[{"type": 1, "documentId": "d"}] * 21, [{"type": 99, "documentId": "d"}]],
+    "occasion.documents": [[{"type": 1, "documentId": "d"}] * 21],
+    "occasion.documents[0].type": [ABSENT, 0, 99],
     "occasion.documents[0].document_id": ["", LONG],
 }
 _SSCC = "https://id.gs1.org/00/106141412345678908"
@@ -563,12 +564,19 @@ CROPS = {
         ],
     ),
     "CropCommandService/ReceiveLot": Entry(
-        {"requestId": "{request}", "lotId": "{lot}", "shipmentId": "{nobody}", "occasion": _HAPPENED},
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "shipmentId": "{nobody}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "occasion": _HAPPENED,
+        },
         {
             "request_id": REQUEST_IDS,
             "lot_id": ["", *IDS],
             "shipment_id": IDS,
-            "quantity": [{"amount": "-1", "unitCode": "KGM"}, {"amount": "1", "unitCode": "kg"}],
+            "quantity.amount": AMOUNTS,
+            "quantity.unit_code": ["", "kg"],
             **_OCCASION,
         },
         [
@@ -625,7 +633,8 @@ CROPS = {
         {
             "request_id": REQUEST_IDS,
             "unit_id": ["", ABSENT, LONG],
-            "lot_ids": [[], ABSENT, ["not-an-id"], ["00000000-0000-7000-8000-000000000001"] * 2],
+            "lot_ids": [[], ABSENT, ["00000000-0000-7000-8000-000000000001"] * 2],
+            "lot_ids[0]": ["", *IDS],
             **_OCCASION,
         },
         [
@@ -640,7 +649,8 @@ CROPS = {
         {
             "request_id": REQUEST_IDS,
             "unit_id": ["", ABSENT, LONG],
-            "lot_ids": [["not-an-id"], ["00000000-0000-7000-8000-000000000001"] * 2],
+            "lot_ids": [["00000000-0000-7000-8000-000000000001"] * 2],
+            "lot_ids[0]": ["", *IDS],
             **_OCCASION,
         },
         [
@@ -662,12 +672,20 @@ CROPS = {
         ],
     ),
     "CropCommandService/ReceiveUnit": Entry(
-        {"requestId": "{request}", "unitId": _SSCC, "shipmentId": "{nobody}", "occasion": _HAPPENED},
+        {
+            "requestId": "{request}",
+            "unitId": _SSCC,
+            "shipmentId": "{nobody}",
+            "counts": [{"lotId": "{lot}", "quantity": {"amount": "1", "unitCode": "GRM"}}],
+            "occasion": _HAPPENED,
+        },
         {
             "request_id": REQUEST_IDS,
             "unit_id": ["", ABSENT, LONG],
             "shipment_id": ["", ABSENT, *IDS],
-            "counts": [[{"lotId": "{lot}"}], [{"quantity": {"amount": "1", "unitCode": "GRM"}}]],
+            "counts[0].lot_id": ["", ABSENT, *IDS],
+            "counts[0].quantity": [ABSENT],
+            "counts[0].quantity.amount": AMOUNTS,
             **_OCCASION,
         },
         [
@@ -681,6 +699,7 @@ CROPS = {
             "lotId": "{lot}",
             "eventId": "{nobody}",
             "reason": "a test",
+            "correctiveEventIds": ["{nobody}"],
             "quantity": {"amount": "1", "unitCode": "GRM"},
         },
         {
@@ -688,7 +707,8 @@ CROPS = {
             "lot_id": ["", *IDS],
             "event_id": ["", ABSENT, *IDS],
             "reason": _WHY,
-            "corrective_event_ids": [["not-an-id"], ["00000000-0000-7000-8000-000000000001"] * 2],
+            "corrective_event_ids": [["00000000-0000-7000-8000-000000000001"] * 2],
+            "corrective_event_ids[0]": ["", *IDS],
             "quantity.amount": AMOUNTS,
         },
         [
