@@ -146,6 +146,7 @@ class Ledger:
 
 async def fill(database: Database, ledger: Ledger) -> None:
     """Write the ledger, some thousand rows at a time."""
+    began = time.perf_counter()
     waiting: dict[tuple[str, str], list[Row]] = {}
 
     async def write(key: tuple[str, str]) -> None:
@@ -161,6 +162,10 @@ async def fill(database: Database, ledger: Ledger) -> None:
         await write(key)
     await database.execute("SELECT learn(now())")
     await database.execute("VACUUM ANALYZE")
+    print(
+        f"\n{ledger.events} events, {ledger.chains * LOTS} lots, {ledger.venues} venues, "
+        f"{ledger.chains * ORDERS} orders, depth {LEVELS - 1}; written in {time.perf_counter() - began:.0f} s"
+    )
 
 
 async def timed(work: Callable[[str], Awaitable[object]], subject: str, give_up_s: float) -> float:
@@ -185,13 +190,8 @@ async def measure(dsn: str, size: int, arguments: argparse.Namespace) -> None:
     naive = await asyncpg.connect(
         dsn, server_settings={"statement_timeout": f"{arguments.give_up * 1000:.0f}"}
     )
-    ledger, dice, began = Ledger(size), random.Random(11), time.perf_counter()
+    ledger, dice = Ledger(size), random.Random(11)
     await fill(database, ledger)
-    lots = ledger.chains * LOTS
-    print(
-        f"\n{ledger.events} events, {lots} lots, {ledger.venues} venues, {ledger.chains * ORDERS} orders, "
-        f"depth {LEVELS - 1}; written in {time.perf_counter() - began:.0f} s"
-    )
     scopes, graph = PostgresScopeReader(database), PostgresGraphReader(database)
     sizes: list[int] = []
 
@@ -214,9 +214,9 @@ async def measure(dsn: str, size: int, arguments: argparse.Namespace) -> None:
     }
     for name, (subject, ask, statement) in questions.items():
         sizes.clear()
-        subjects = [subject() for _ in range(arguments.questions)]
         ours, theirs = [], []
-        for number, each in enumerate(subjects):
+        for number in range(arguments.questions):
+            each = subject()
             ours.append(await timed(ask, each, arguments.give_up))
             if statement and number < arguments.naive:
                 theirs.append(await timed(partial(naive.fetch, statement), each, arguments.give_up))

@@ -16,6 +16,7 @@ from greenledger.orders.v1 import events_pb2 as orders
 from services.trace.adapters import crop_events as of
 from services.trace.adapters import journal_events as journal
 from services.trace.adapters import partner_events as partner
+from services.trace.adapters.reading_events import readings
 from services.trace.application.learn import Learn
 from services.trace.domain import facts as f
 from services.trace.domain.journal import Entry, Reading
@@ -24,10 +25,29 @@ from services.trace.domain.orders import OrderState
 P = TypeVar("P", bound=Message)
 
 
+def _no_fact(event: object) -> None:
+    """For what is only of the journal."""
+
+
+def _nothing(event: object) -> Iterable[Any]:
+    return ()
+
+
 def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     """Every topic that trace applies; in batches, since the graph takes facts in any order."""
+    topics = _Topics(learn)
+    _crops(topics)
+    _others(topics)
+    return topics.found
+
+
+class _Topics:
+    def __init__(self, learn: Learn) -> None:
+        self._learn = learn
+        self.found: list[Subscription[Any]] = []
 
     def listen(
+        self,
         topic: str,
         payload_type: type[P],
         fact_of: Callable[[ReceivedEvent[P]], f.Fact | None],
@@ -35,16 +55,18 @@ def subscriptions(learn: Learn) -> list[Subscription[Any]]:
         readings_of: Callable[[ReceivedEvent[P]], Iterable[Reading]] = _nothing,
     ) -> None:
         async def apply(events: Sequence[ReceivedEvent[P]], tx: Transaction) -> None:
-            await learn(
+            await self._learn(
                 [fact for event in events if (fact := fact_of(event)) is not None],
                 max(event.recorded_time for event in events),
                 [entry for event in events for entry in entries_of(event)],
                 [reading for event in events for reading in readings_of(event)],
             )
 
-        found.append(Subscription(topic, payload_type, batch_handler=apply))
+        self.found.append(Subscription(topic, payload_type, batch_handler=apply))
 
-    found: list[Subscription[Any]] = []
+
+def _crops(topics: _Topics) -> None:
+    listen = topics.listen
     listen("crop.minted", crops.LotMinted, of.minted, journal.minted)
     listen("crop.transferred", crops.LotTransferred, of.transferred, journal.transferred)
     listen("crop.split", crops.LotSplit, of.split, journal.split)
@@ -62,10 +84,14 @@ def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     listen("crop.shipment-voided", crops.LotShipmentVoided, of.voided, journal.voided)
     listen("crop.arrived", crops.LotArrived, of.arrived, journal.arrived)
     listen("crop.transport-updated", crops.LotTransportUpdated, _no_fact, journal.transport)
-    listen("crop.observed", crops.LotObserved, _no_fact, journal.observed, journal.readings)
+    listen("crop.observed", crops.LotObserved, _no_fact, journal.observed, readings)
     listen("crop.unit-packed", crops.UnitPacked, of.packed, journal.packed)
     listen("crop.unit-unpacked", crops.UnitUnpacked, of.unpacked, journal.unpacked)
     listen("crop.epcis-captured", crops.EpcisEventCaptured, partner.captured)
+
+
+def _others(topics: _Topics) -> None:
+    listen = topics.listen
     listen("inventory.received", inventory.StockReceived, _received, journal.received)
     listen("inventory.quarantined", inventory.StockQuarantined, _quarantined)
     listen("inventory.quarantine-lifted", inventory.QuarantineLifted, _lifted)
@@ -78,15 +104,6 @@ def subscriptions(learn: Learn) -> list[Subscription[Any]]:
     listen("order.confirmed", orders.OrderConfirmed, lambda event: _order(event, OrderState.CONFIRMED))
     listen("order.fulfilled", orders.OrderFulfilled, lambda event: _order(event, OrderState.FULFILLED))
     listen("order.failed", orders.OrderFailed, lambda event: _order(event, OrderState.FAILED))
-    return found
-
-
-def _no_fact(event: object) -> None:
-    """For what is only of the journal."""
-
-
-def _nothing(event: object) -> Iterable[Any]:
-    return ()
 
 
 def _received(event: ReceivedEvent[inventory.StockReceived]) -> f.StockReceived:
