@@ -80,6 +80,7 @@ async def test_many_calls_at_once_for_the_same_lots_are_one(inventory: Inventory
     assert len(await affected(inventory)) == 1
     quarantined = await told(inventory.database, "inventory.quarantined", events_pb2.StockQuarantined)
     assert sorted(each.lot_id for each in quarantined) == sorted(lots)
+    assert all(each.product_code for each in quarantined)
 
 
 async def test_the_end_of_a_recall_sets_its_stock_free_and_an_order_may_be_served_again(inventory: Inventory):
