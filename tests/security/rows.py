@@ -838,7 +838,7 @@ CROPS = {
         {"request_id": REQUEST_IDS, "chunk": ["A" * 1_500_000]},
     ),
     "EpcisService/CreateCaptureJob": Entry(
-        {"requestId": "{request}", "document": "{}"}, {"request_id": REQUEST_IDS}
+        {"requestId": "{request}", "document": "[]"}, {"request_id": REQUEST_IDS}
     ),
     "EpcisService/AddCapturePart": Entry(
         {"jobId": "{nobody}", "index": 0, "chunk": "aGVsbG8="},
