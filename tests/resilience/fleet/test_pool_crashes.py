@@ -99,7 +99,7 @@ async def test_a_deposit_of_money_that_turns_back_charges_nothing_in_spite_of_a_
     market: Market, live: LiveFleet, point: str
 ) -> None:
     await live.restart("market", "saga.money_deposit.authorize.action.after_record")
-    await killed_by_its_crash_point(live, "market", exchange.pay_in(market, 7, new_id(), market.guest))
+    await killed_by_its_crash_point(live, "market", exchange.pay_in(market, 7, new_id(), market.owner))
     newest = "SELECT saga_id::text FROM saga WHERE name = 'money_deposit' ORDER BY created_at DESC LIMIT 1"
     await steps.void(live, str(await live.fetchval("market", newest)))
     await live.start_service("market", point)
@@ -158,28 +158,28 @@ async def _taken_in_spite_of(market: Market, service: str, point: str) -> None:
 
 
 async def _paid_in_spite_of(market: Market, service: str, point: str) -> None:
-    before = int((await exchange.balances(market, market.guest)).get("USD", "0"))
+    before = int((await exchange.balances(market, market.owner)).get("USD", "0"))
     request_id = new_id()
     await market.live.restart(service, point)
-    asking = exchange.pay_in(market, 7, request_id, market.guest)
+    asking = exchange.pay_in(market, 7, request_id, market.owner)
     await killed_by_its_crash_point(market.live, service, asking, restart=service != "market")
     if service == "market":
         await market.live.start_service(service)
-    await _settled(market, lambda: exchange.pay_in(market, 7, request_id, market.guest))
-    assert int((await exchange.balances(market, market.guest))["USD"]) == before + 7
+    await _settled(market, lambda: exchange.pay_in(market, 7, request_id, market.owner))
+    assert int((await exchange.balances(market, market.owner))["USD"]) == before + 7
 
 
 async def _refunded_in_spite_of(market: Market, service: str, point: str) -> None:
-    deposit = await exchange.pay_in(market, 7, new_id(), market.guest)
-    before = int((await exchange.balances(market, market.guest))["USD"])
+    deposit = await exchange.pay_in(market, 7, new_id(), market.owner)
+    before = int((await exchange.balances(market, market.owner))["USD"])
     deposit_id, request_id = deposit.settlement_id, new_id()
     await market.live.restart(service, point)
-    asking = exchange.pay_out(market, deposit_id, 3, request_id, market.guest)
+    asking = exchange.pay_out(market, deposit_id, 3, request_id, market.owner)
     await killed_by_its_crash_point(market.live, service, asking, restart=service != "market")
     if service == "market":
         await market.live.start_service(service)
-    await _settled(market, lambda: exchange.pay_out(market, deposit_id, 3, request_id, market.guest))
-    left = (await exchange.balances(market, market.guest)).get("USD", "0")
+    await _settled(market, lambda: exchange.pay_out(market, deposit_id, 3, request_id, market.owner))
+    left = (await exchange.balances(market, market.owner)).get("USD", "0")
     assert int(left) == before - 3
     await steps.refunded_once(market.live, deposit_id)
 

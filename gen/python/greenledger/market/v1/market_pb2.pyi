@@ -176,6 +176,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """It came to nothing for a reason that is not the caller's; balances are as they were."""
     ERROR_REASON_SETTLEMENT_UNDER_WAY: _ErrorReason.ValueType  # 55
     """The outcome is not known yet; ask again with the same request_id."""
+    ERROR_REASON_POOL_OPEN: _ErrorReason.ValueType  # 56
+    """Others may have traded with it, so its launch is not undone."""
     ERROR_REASON_CAMPAIGN_NOT_FOUND: _ErrorReason.ValueType  # 60
     ERROR_REASON_LAUNCH_FAILED: _ErrorReason.ValueType  # 61
     """It came to nothing for a reason that is not the caller's; what was done is undone."""
@@ -251,6 +253,8 @@ ERROR_REASON_SETTLEMENT_FAILED: ErrorReason.ValueType  # 54
 """It came to nothing for a reason that is not the caller's; balances are as they were."""
 ERROR_REASON_SETTLEMENT_UNDER_WAY: ErrorReason.ValueType  # 55
 """The outcome is not known yet; ask again with the same request_id."""
+ERROR_REASON_POOL_OPEN: ErrorReason.ValueType  # 56
+"""Others may have traded with it, so its launch is not undone."""
 ERROR_REASON_CAMPAIGN_NOT_FOUND: ErrorReason.ValueType  # 60
 ERROR_REASON_LAUNCH_FAILED: ErrorReason.ValueType  # 61
 """It came to nothing for a reason that is not the caller's; what was done is undone."""
