@@ -5,9 +5,10 @@ from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from greenledger.inventory.v1 import inventory_pb2_grpc
 from services.inventory.adapters.clients import CatalogClient, CropsClient
-from services.inventory.adapters.db import PostgresReservations, PostgresStock
+from services.inventory.adapters.db import PostgresStock
 from services.inventory.adapters.grpc import InventoryServicer
 from services.inventory.adapters.kafka import InventoryEvents, holds, recalls, released_recalls
+from services.inventory.adapters.reservations import PostgresReservations
 from services.inventory.adapters.sagas import EngineReceipts
 from services.inventory.application.quarantine import HoldStock, LiftQuarantine, QuarantineLots
 from services.inventory.application.queries import StockQueries

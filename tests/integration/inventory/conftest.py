@@ -16,8 +16,9 @@ from chassis.outbox import Outbox
 from chassis.quantity import Quantity
 from chassis.saga import SagaEngine
 from chassis.testing import eventually
-from services.inventory.adapters.db import PostgresReservations, PostgresStock
+from services.inventory.adapters.db import PostgresStock
 from services.inventory.adapters.kafka import InventoryEvents
+from services.inventory.adapters.reservations import PostgresReservations
 from services.inventory.adapters.sagas import EngineReceipts
 from services.inventory.application.quarantine import Blocked, HoldStock, LiftQuarantine, QuarantineLots
 from services.inventory.application.queries import StockQueries
