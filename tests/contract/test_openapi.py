@@ -171,6 +171,12 @@ def test_a_stream_says_that_it_is_one_object_per_line(sample: dict[str, Any]) ->
     assert "one JSON object per line" in operation["description"]
 
 
+def test_a_file_that_comes_in_pieces_is_a_file(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/api/trace/records:export"]["get"]
+    assert "JSON object" not in operation["description"]
+    assert operation["responses"]["200"]["content"]["*/*"]["schema"]["format"] == "binary"
+
+
 def test_a_method_without_a_policy_gets_no_document(image: bytes) -> None:
     class WithoutPolicies(Contracts):
         def access(self, method: object) -> None:

@@ -131,13 +131,28 @@ def _differs(sent: Entry, there: Entry) -> Iterator[Finding]:
         )
 
 
+def _who_had_it(entries: Iterable[Entry]) -> set[str]:
+    found, owner = set(), ""
+    for entry in entries:
+        match entry.kind:
+            case EntryKind.MINTED:
+                owner = owner or entry.party_id
+                found.add(entry.party_id)
+            case EntryKind.OWNED:
+                owner = entry.party_id
+                found.add(entry.detail.get("custodian_id", ""))
+            case EntryKind.CUSTODY | EntryKind.ARRIVED:
+                found.add(entry.party_id)
+            case EntryKind.RECEIVED:
+                # Into the stock of a venue of the owner's.
+                found.add(owner)
+            case _:
+                pass
+    return found
+
+
 def _owners(lot_id: str, entries: Sequence[Entry]) -> Iterator[Finding]:
-    evident = {
-        entry.party_id
-        for entry in entries
-        if entry.kind in (EntryKind.MINTED, EntryKind.CUSTODY, EntryKind.ARRIVED)
-    }
-    evident |= {entry.detail.get("custodian_id", "") for entry in entries if entry.kind is EntryKind.OWNED}
+    evident = _who_had_it(entries)
     for entry in entries:
         if entry.kind is EntryKind.OWNED and entry.party_id not in evident:
             yield Finding(

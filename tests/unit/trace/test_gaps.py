@@ -65,6 +65,14 @@ def test_an_owner_who_never_got_the_goods_is_found() -> None:
     ]
 
 
+def test_an_owner_whose_venue_received_the_goods_had_them() -> None:
+    journal = Journal().mint(10)
+    journal.add(EntryKind.OWNED, party_id="trader")
+    journal.add(EntryKind.OWNED, party_id="shop")
+    journal.add(EntryKind.RECEIVED, kg(10), party_id="the shop's venue")
+    assert [finding.party_id for finding in found(journal)] == ["trader"]
+
+
 def test_stock_past_its_date_is_found_while_some_is_left() -> None:
     journal = Journal().mint(10)
     journal.add(EntryKind.RECEIVED, kg(10), party_id="v", detail={"expire_time": "2026-06-20T00:00:00+00:00"})
