@@ -38,7 +38,7 @@ from services.trace.application.learn import Learn
 from services.trace.application.recalls import Recalls, mark_of
 from services.trace.domain.recall import DEADLINES, Entry, EntryKind, EntryState, Recall, RecallState
 from tests.integration.trace.conftest import TABLES, Trace
-from tests.integration.trace.story import START, Story
+from tests.integration.trace.story import START, Story, kg
 from tests.integration.trace.test_order_of_arrival import shuffled
 
 AUDITOR = Principal("auditor", "user", permissions=frozenset({"trace.read"}))
@@ -244,6 +244,14 @@ async def test_a_recall_that_has_reached_everything_is_complete(recalling: Recal
     assert (recall.call.root_lot_id, recall.call.recall_class, recall.call.reason) == ("a", "I", "listeria")
     assert recall.refunded == (Money(1250, "USD"),)
     assert await recalling.outstanding() == set()
+
+
+async def test_goods_that_only_partners_have_named_are_not_waited_for(recalling: Recalling):
+    tale = recalled()
+    made = "urn:epc:id:lgtin:4012345.012345.made-of-a"
+    tale.tell("crop.split", "a", crops.LotSplit(lot_id="a", part_lot_ids=[made], remaining=kg(1)))
+    await recalling.hear(tale.events)
+    assert await recalling.counts() == ALL_DONE
 
 
 async def test_somebody_who_cannot_be_told_has_failed_and_is_not_waited_for(recalling: Recalling):
