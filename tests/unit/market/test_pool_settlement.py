@@ -27,9 +27,7 @@ def test_what_lots_do_not_hold_is_refused() -> None:
 
 
 @given(st.lists(st.integers(0, 50), max_size=8), st.integers(1, 200))
-def test_what_is_wanted_is_taken_and_never_more_than_a_lot_holds(
-    held: list[int], wanted: int
-) -> None:
+def test_what_is_wanted_is_taken_and_never_more_than_a_lot_holds(held: list[int], wanted: int) -> None:
     lots = [replace(LOT, deposit_id=str(number), remaining=left) for number, left in enumerate(held)]
     try:
         taken = allocate(lots, wanted)
