@@ -1568,7 +1568,7 @@ MARKET = {
 _POOL = {"poolId": "{pool}"}
 _NO_POOL = Refused("anyone", "NOT_FOUND", "POOL_NOT_FOUND", {"pool_id": "{nobody}"})
 _POUNDS = {"amount": "1", "unitCode": "LBR"}
-_GOODS = {
+_GOODS: Mapping[str, Sequence[Any]] = {
     "goods.amount": AMOUNTS,
     "goods.unit_code": ["", "kg", "TOOLONG"],
 }
@@ -1708,7 +1708,7 @@ POOLS = {
 
 _TITLES = ["", ABSENT, "x" * 121]
 _MESSAGES = ["", ABSENT, "x" * 2001]
-_TOPICS = {"product_code": ["", "Two Words", "x" * 81], "grower_id": IDS}
+_TOPICS: Mapping[str, Sequence[Any]] = {"product_code": ["", "Two Words", "x" * 81], "grower_id": IDS}
 _CAMPAIGN = Entry(
     {"campaignId": "{campaign}"},
     {"campaign_id": ["", *IDS]},

@@ -188,3 +188,15 @@ async def test_a_payment_that_is_answered_too_late_is_credited_once(exchange: Ex
     await exchange.pay_in(VENUE, euros(cents // 100, cents % 100))
     assert await exchange.balances(VENUE) == {"EUR": f"{cents // 100}.{cents % 100}"}
     await exchange.check_books()
+
+
+async def test_money_that_payments_does_not_give_back_is_in_the_balance_again(exchange: Exchange) -> None:
+    """Somebody with the power to has given the payment back behind the market's back."""
+    deposit_id = await exchange.pay_in(VENUE, euros(50))
+    await PaymentServiceStub(exchange.town.payments.channel).RefundPayment(
+        payments_pb2.RefundPaymentRequest(request_id=fresh(), order_id=deposit_id, reason="by hand"),
+        metadata=exchange.town.as_(OTHER, "operator"),
+    )
+    assert await refused(take_money(exchange, VENUE, deposit_id, 20)) == "SETTLEMENT_FAILED"
+    assert await exchange.balances(VENUE) == {"EUR": "50.00"}
+    await exchange.check_books()
