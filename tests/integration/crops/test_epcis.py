@@ -375,8 +375,9 @@ async def test_an_id_that_no_index_can_hold_is_captured_and_found(epcis: Epcis) 
 
 
 @needs_published
-async def test_a_lots_history_is_a_document_that_the_official_schema_accepts(epcis: Epcis) -> None:
-    crops = epcis.crops
+async def test_a_lots_history_is_a_document_that_the_official_schema_accepts(
+    epcis: Epcis, crops: Crops
+) -> None:
     lot = await crops.minted("EXP-1")
     _, [part] = await crops.split(user(GROWER), lot.lot_id, [("EXP-2", Quantity.of("1.5", "KGM"))])
     await crops.recall(user(GROWER), lot.lot_id, "a test", RecallClass.I)

@@ -17,6 +17,7 @@ from greenledger.market.v1.market_pb2_grpc import MarketServiceStub
 from interceptors.testing import SignedChain
 from services.auth.domain.roles import ROLES, SERVICE_SCOPES
 from services.crops.wiring import wire as wire_crops
+from services.inventory.wiring import wire as wire_inventory
 from services.market.wiring import wire
 from services.payments.wiring import wire as wire_payments
 
@@ -72,10 +73,19 @@ class Town:
 async def town(postgres_server: PostgresServer) -> AsyncIterator[Town]:
     signer = TokenSigner()
     chain = SignedChain(signer, SERVICE_SCOPES)
-    dsns = [await postgres_server.create_database() for _ in range(3)]
-    peers = {"users": NOWHERE, "notifications": NOWHERE}
+    dsns = [await postgres_server.create_database() for _ in range(4)]
     async with (
-        serve("crops", wire_crops, chain, dsns[0], signer, peers=peers) as crops,
+        serve(
+            "inventory", wire_inventory, chain, dsns[3], signer, peers={"crops": NOWHERE, "catalog": NOWHERE}
+        ) as inventory,
+        serve(
+            "crops",
+            wire_crops,
+            chain,
+            dsns[0],
+            signer,
+            peers={"users": NOWHERE, "notifications": NOWHERE, "inventory": inventory.address},
+        ) as crops,
         serve("payments", wire_payments, chain, dsns[1], signer) as payments,
         serve(
             "market",
