@@ -6,6 +6,7 @@ from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.quantity import Quantity
 from chassis.transactions import Transactions
+from services.crops.application.attempts import ATTEMPTS, decided_anew
 from services.crops.application.decisions import LotDecisions
 from services.crops.application.epcis_ports import LotHistories
 from services.crops.application.ports import Lots
@@ -29,10 +30,15 @@ class CorrectLot(LotDecisions):
         reason: str,
         corrective_event_ids: Sequence[str],
         quantity: Quantity | None,
+        etag: str = "",
     ) -> LotView:
         """The lot with what it holds by the correction.
 
+        Args:
+            etag: the version that the caller has seen; needed with a quantity, else empty for any.
+
         Raises:
+            Aborted: ETAG_MISMATCH; CONCURRENT_CHANGE.
             NotFound: LOT_NOT_FOUND; LOT_EVENT_NOT_FOUND.
             PermissionDenied, FailedPrecondition, InvalidArgument: as `domain.correction.correct`.
         """
@@ -47,6 +53,7 @@ class CorrectLot(LotDecisions):
                 reason=reason,
                 corrective_event_ids=corrective_event_ids,
                 quantity=quantity,
+                etag=etag,
                 actor=actor.subject,
                 is_operator=RECALL_ANY in actor.permissions,
                 now=self._clock.now(),
@@ -54,4 +61,6 @@ class CorrectLot(LotDecisions):
             [after] = await self._record([(lot, event)])
             return after
 
-        return await self._anew(attempt)
+        # What was counted of one version is not said of another: such a correction is not decided anew.
+        attempts = ATTEMPTS if quantity is None else 1
+        return await decided_anew(self._transactions, attempt, attempts)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from chassis.errors import FailedPrecondition, NotFound, Violation
+from chassis.errors import Aborted, FailedPrecondition, NotFound, Violation
 from chassis.quantity import Quantity
 from services.crops.domain.events import LotCorrected
 from services.crops.domain.hold import require_owner_or_operator
@@ -19,6 +19,7 @@ def correct(
     reason: str,
     corrective_event_ids: Sequence[str],
     quantity: Quantity | None,
+    etag: str,
     actor: str,
     is_operator: bool,
     now: datetime,
@@ -30,12 +31,14 @@ def correct(
     Args:
         history: ids of all events of the lot.
         quantity: what the lot holds by it; None when that did not change.
+        etag: the lot's version that was counted; without a quantity empty for whichever there is.
 
     Raises:
         PermissionDenied: NOT_OWNER unless the owner or an operator asks.
         NotFound: LOT_EVENT_NOT_FOUND, of the event or a corrective one.
         FailedPrecondition: EVENT_CORRECTED before; for a quantity QUANTITY_COMMITTED, more is than it would
             hold, TRANSFER_UNDER_WAY or OFFER_OPEN.
+        Aborted: ETAG_MISMATCH.
         InvalidArgument: UNIT_UNKNOWN or UNIT_MISMATCH.
     """
     require_owner_or_operator(lot, actor, is_operator)
@@ -45,6 +48,13 @@ def correct(
     if event_id in lot.corrected:
         raise FailedPrecondition(
             "EVENT_CORRECTED", f"Event {event_id} was declared wrong before.", resource=("lot", lot.lot_id)
+        )
+    if (etag or quantity is not None) and etag != str(lot.version):
+        raise Aborted(
+            "ETAG_MISMATCH",
+            "The lot is not at the version that was counted; look at it again.",
+            metadata={"etag": str(lot.version)},
+            resource=("lot", lot.lot_id),
         )
     return LotCorrected(
         lot_id=lot.lot_id,

@@ -218,6 +218,7 @@ class World:
             reason="r",
             corrective_event_ids=[],
             quantity=amount,
+            etag=str(lot.version),
             actor=lot.owner_id,
             is_operator=False,
             now=now,
