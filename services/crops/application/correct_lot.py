@@ -16,7 +16,7 @@ from services.crops.domain.correction import correct
 
 
 class CorrectLot(LotDecisions):
-    """The owner or an operator says what was wrong."""
+    """The owner, an operator or who told it says what was wrong."""
 
     def __init__(self, transactions: Transactions, lots: Lots, clock: Clock, histories: LotHistories) -> None:
         super().__init__(transactions, lots, clock)
@@ -45,10 +45,10 @@ class CorrectLot(LotDecisions):
 
         async def attempt() -> LotView:
             lot = await self._lots.load(lot_id)
-            history = await self._histories.history(lot_id)
+            history = {fact.event_id: fact.event for fact in await self._histories.history(lot_id)}
             event = correct(
                 lot,
-                history={fact.event_id for fact in history},
+                history=history,
                 event_id=event_id,
                 reason=reason,
                 corrective_event_ids=corrective_event_ids,

@@ -12,7 +12,7 @@ from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import events_pb2
 from services.crops.application.views import LotFilter, LotView
 from services.crops.domain.lot import LotState
-from tests.integration.crops.conftest import Crops, user
+from tests.integration.crops.conftest import OPERATOR, Crops, user
 from tests.integration.crops.test_physical import NO_CONTEXT, TABLES, asked, by, exported, findings, now
 from tests.integration.crops.test_servicers import command_servicer
 from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, STRANGER
@@ -153,8 +153,10 @@ async def test_a_correction_of_a_correction_is_marked_also_by_a_rebuilt_projecti
     fix = crops.physical.correct
     await fix(user(GROWER), lot.lot_id, minted.event_id, "typo", [], Quantity.of("9", "KGM"), "1")
     _, second = await crops.read.events(lot.lot_id, 0, 10)
-    await fix(user(GROWER), lot.lot_id, second.event_id, "typo", [], Quantity.of("90", "KGM"), "2")
-    assert await reason_of(fix(user(GROWER), lot.lot_id, second.event_id, "again", [], None)) == (
+    again = (lot.lot_id, second.event_id, "typo", [], Quantity.of("90", "KGM"), "2")
+    assert await reason_of(fix(user(GROWER), *again)) == "NOT_TELLER"
+    await fix(OPERATOR, *again)
+    assert await reason_of(fix(OPERATOR, lot.lot_id, second.event_id, "again", [], None)) == (
         "EVENT_CORRECTED"
     )
     assert await reason_of(fix(user(STRANGER), lot.lot_id, minted.event_id, "r", [], None)) == "NOT_OWNER"
