@@ -185,18 +185,30 @@ class Keys:
         return cls(text_of(value, "key"), texts_of(value, "handovers"))
 
     def verify(self, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
-        """All keys, the oldest first, when one of the given ones is among them.
+        """All keys, the oldest first, when all given ones of this log are among them, and one is.
+
+        One alone would not do: who stole a former key can hand over from it to a key of his own, and only the
+        key that took over in truth, or the size until which the former one counts, shows that.
+
+        Args:
+            keys: trusted; one with `until` must hand over at just that size.
 
         Raises:
-            NoteError: a handover is not signed by both keys, or they do not fit together.
+            NoteError: a handover is not signed by both keys, they do not fit together, or not with the keys.
         """
         named = VerifierKey.parse(self.key)
         ring = key_ring([open_handover(note) for note in self.handovers]) if self.handovers else [named]
         if ring[-1] != named:
             raise NoteError("the handovers lead to another key than the one that is named")
-        known = {str(key) for key in keys}
-        if not any(str(key) in known for key in ring):
+        known = [key for key in keys if key.name == named.name]
+        if not known:
             raise NoteError("none of the keys of the log is one that is trusted")
+        limits = {str(key): key.until for key in ring}
+        for key in known:
+            if str(key) not in limits:
+                raise NoteError(f"the trusted key {key} is none of the keys of the log")
+            if key.until not in (None, limits[str(key)]):
+                raise NoteError(f"the trusted key {key} handed over at another size than {key.until}")
         return ring
 
 

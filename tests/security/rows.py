@@ -710,6 +710,7 @@ CROPS = {
             "corrective_event_ids": [["00000000-0000-7000-8000-000000000001"] * 2],
             "corrective_event_ids[0]": ["", *IDS],
             "quantity.amount": AMOUNTS,
+            "etag": ["x" * 65],
         },
         [
             Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),

@@ -49,6 +49,8 @@ UPDATE lot_code SET parent_lot_id = (SELECT min(parent_id) FROM lot_parent WHERE
 CREATE INDEX lot_code_parent_idx ON lot_code (parent_lot_id) WHERE parent_lot_id IS NOT NULL;
 DROP TABLE lot_parent;
 """
+_GUARD_RECALLS = "SELECT pg_advisory_xact_lock($1, 0)"
+_RECALL_LOCKS = 0x5243  # first half of the advisory lock's key, theirs alone
 _PAGE = 100  # states read at a time by those who watch
 _DESCEND = "INSERT INTO lot_parent (parent_id, child_id) SELECT * FROM unnest($1::text[], $2::text[])"
 _REGISTER = """
@@ -123,6 +125,9 @@ class EventSourcedLots:
 
     async def in_unit(self, unit_id: str) -> Sequence[Lot]:
         return [await self._newest(lot_id) for lot_id in await lots_on(self._database, unit_id)]
+
+    async def guard_recalls(self) -> None:
+        await self._database.execute(_GUARD_RECALLS, _RECALL_LOCKS)
 
     async def save(self, changes: Sequence[Change]) -> None:
         events = list(chain.from_iterable(change.events for change in changes))

@@ -103,6 +103,7 @@ class PhysicalServicer(crops_pb2_grpc.CropCommandServiceServicer):
             request.reason,
             list(map(id_from_proto, request.corrective_event_ids)),
             quantity_from_proto(request.quantity) if request.HasField("quantity") else None,
+            request.etag,
         )
         return lot_to_proto(lot)
 

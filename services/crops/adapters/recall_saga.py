@@ -15,6 +15,8 @@ from services.crops.domain.events import RecallClass
 NAME = "recall_lot"
 # Goods that make people ill are worth a call every few seconds, however long inventory is away.
 _SOON = Retry(attempts=None, ceiling=timedelta(seconds=5))
+# Longer than any outage: a recall that its caller was told is under way is never given up.
+_NEVER = timedelta(days=36_500)
 # A lot may have thousands of descendants.
 _LONG = timedelta(minutes=5)
 
@@ -36,6 +38,7 @@ def recall_saga(steps: RecallSteps) -> Saga:
     return Saga(
         name=NAME,
         version=1,
+        deadline=_NEVER,
         steps=(
             Step("record", record, pivot=True, local=True, timeout=_LONG),
             Step("quarantine", quarantine, timeout=_LONG, retry=_SOON),

@@ -66,6 +66,7 @@ class ReleaseRecall(LotDecisions):
         """
 
         async def attempt() -> tuple[LotView, list[str]]:
+            await self._lots.guard_recalls()
             root = await self._lots.load(lot_id)
             descendants = await self._lots.descendants(lot_id)
             family = {lot_id, *(lot.lot_id for lot in descendants)}

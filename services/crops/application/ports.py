@@ -64,6 +64,13 @@ class Lots(Protocol):
         """
         ...
 
+    async def guard_recalls(self) -> None:
+        """Let nobody else record or end a recall until the running transaction ends; call it before loading.
+
+        Either leaves lots as they are because of what it read of others, which no version protects.
+        """
+        ...
+
     async def save(self, changes: Sequence[Change]) -> None:
         """Record decisions and tell others of them, in the running transaction, all or none.
 

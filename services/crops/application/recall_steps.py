@@ -50,6 +50,7 @@ class RecallSteps:
                 await self._quarantine.block(request_id, recall_id, page, recall.reason)
 
     async def _record(self, recall_id: str, recall: Recall) -> Recorded:
+        await self._lots.guard_recalls()
         root = await self._lots.load(recall.lot_id)
         descendants = await self._lots.descendants(recall.lot_id)
         recalled = decide(

@@ -5,9 +5,10 @@ from decimal import Decimal
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Violation
 from chassis.quantity import Quantity
-from services.crops.domain.events import LotQuantityCommitted, LotQuantityReleased
+from services.crops.domain.events import LotQuantityCommitted, LotQuantityReleased, Purpose
 from services.crops.domain.lot import Commitment, Lot
 from services.crops.domain.transfer import (
+    require_at_hand,
     require_no_transfer,
     require_not_held,
     require_not_recalled,
@@ -28,7 +29,8 @@ def commit(
     Raises:
         PermissionDenied: NOT_OWNER.
         FailedPrecondition: COMMITMENT_RELEASED, it was taken back, perhaps before it came; LOT_RECALLED,
-            LOT_HELD, TRANSFER_UNDER_WAY, LOT_EXPIRED, QUANTITY_EXCEEDED.
+            LOT_HELD, TRANSFER_UNDER_WAY, LOT_EXPIRED, QUANTITY_EXCEEDED; for sale LOT_IN_TRANSIT or
+            LOT_IN_UNIT.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN, UNIT_MISMATCH or QUANTITY_INVALID.
         AlreadyExists: REQUEST_ID_REUSED, the id is that of another commitment.
     """
@@ -49,6 +51,9 @@ def commit(
     require_not_held(lot)
     require_no_transfer(lot)
     require_fresh(lot, now)
+    if wanted.purpose is not Purpose.RECEIPT:
+        # What is received may well be on its way there; what is sold must be there to be handed over.
+        require_at_hand(lot)
     if quantity.is_zero:
         violation = Violation("quantity", f"is nothing, in {quantity.unit}")
         raise InvalidArgument("QUANTITY_ZERO", "A commitment must be of something.", violations=[violation])

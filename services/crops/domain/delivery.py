@@ -36,9 +36,9 @@ def deliver(
 ) -> tuple[Sequence[LotEvent], Sequence[LotEvent]] | None:
     """Carve a part out of a commitment; None when this very delivery was made before.
 
-    The goods go along where the owner has them; else whoever has them keeps them for the new owner. The
-    expiry is not looked at: whoever promised the goods did that. What comes out of a pool may go back to the
-    owner; it is then split off and nothing more.
+    The goods go along where the owner has them at hand; else whoever has them keeps them for the new owner.
+    The expiry is not looked at: whoever promised the goods did that. What comes out of a pool may go back to
+    the owner; it is then split off and nothing more.
 
     Returns:
         What happens to the lot, and the history of the new one.
@@ -137,6 +137,7 @@ def _require_deliverable(lot: Lot, commitment: Commitment, quantity: Quantity, n
 
 
 def _handed_over(lot: Lot, new_lot_id: str, wanted: Delivery, now: datetime) -> LotTransferred:
+    goes_along = lot.custodian_id == lot.owner_id and lot.shipment is None and not lot.unit_id
     return LotTransferred(
         lot_id=new_lot_id,
         transfer_id=wanted.delivery_id,
@@ -144,6 +145,6 @@ def _handed_over(lot: Lot, new_lot_id: str, wanted: Delivery, now: datetime) -> 
         new_owner_id=wanted.new_owner_id,
         reference_document="",
         transfer_number=1,
-        custodian_id=wanted.new_owner_id if lot.custodian_id == lot.owner_id else lot.custodian_id,
+        custodian_id=wanted.new_owner_id if goes_along else lot.custodian_id,
         at=now,
     )

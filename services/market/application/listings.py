@@ -41,7 +41,7 @@ _KINDS: dict[str, type[DomainError]] = {
     **dict.fromkeys(
         (
             *("LOT_RECALLED", "LOT_HELD", "LOT_EXPIRED"),
-            *("QUANTITY_EXCEEDED", "TRANSFER_UNDER_WAY", "OFFER_OPEN"),
+            *("QUANTITY_EXCEEDED", "TRANSFER_UNDER_WAY", "OFFER_OPEN", "LOT_IN_TRANSIT", "LOT_IN_UNIT"),
         ),
         FailedPrecondition,
     ),
@@ -69,7 +69,7 @@ class CreateListing:
             NotFound: LOT_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
             FailedPrecondition: LOT_RECALLED, LOT_HELD, LOT_EXPIRED, QUANTITY_EXCEEDED, TRANSFER_UNDER_WAY,
-                OFFER_OPEN.
+                OFFER_OPEN, LOT_IN_TRANSIT, LOT_IN_UNIT.
             InvalidArgument: QUANTITY_ZERO, UNIT_MISMATCH.
             AlreadyExists: REQUEST_ID_REUSED.
             Unavailable: LISTING_FAILED, crops did not answer; nothing has changed.

@@ -41,7 +41,7 @@ _KINDS: dict[str, type[DomainError]] = {
     **dict.fromkeys(
         (
             *("LOT_RECALLED", "LOT_HELD", "LOT_EXPIRED", "QUANTITY_EXCEEDED", "TRANSFER_UNDER_WAY"),
-            *("OFFER_OPEN", "PAYMENT_DECLINED", "POOL_FULL"),
+            *("OFFER_OPEN", "LOT_IN_TRANSIT", "LOT_IN_UNIT", "PAYMENT_DECLINED", "POOL_FULL"),
         ),
         FailedPrecondition,
     ),

@@ -138,7 +138,7 @@ class Crops(Protocol):
             NotFound: LOT_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
             FailedPrecondition: LOT_RECALLED, LOT_HELD, LOT_EXPIRED, QUANTITY_EXCEEDED, TRANSFER_UNDER_WAY,
-                OFFER_OPEN; COMMITMENT_RELEASED, it was taken back.
+                OFFER_OPEN, LOT_IN_TRANSIT, LOT_IN_UNIT; COMMITMENT_RELEASED, it was taken back.
             InvalidArgument: QUANTITY_ZERO, UNIT_MISMATCH.
         """
         ...

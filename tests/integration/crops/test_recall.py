@@ -2,20 +2,30 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from chassis.context import RequestContext, use
-from chassis.errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, PermissionDenied, Unavailable
+from chassis.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    DomainError,
+    FailedPrecondition,
+    PermissionDenied,
+    Unavailable,
+)
 from chassis.quantity import Quantity
 from chassis.testing import eventually
 from greenledger.crops.v1 import events_pb2
 from services.crops.application import recall_steps
 from services.crops.application.recall_lot import recall_id_of
+from services.crops.application.recall_ports import Recall
 from services.crops.domain.events import RecallClass
 from services.crops.domain.lot import LotState
-from tests.integration.crops.conftest import OPERATOR, Crops, user
+from tests.integration.crops.conftest import OPERATOR, Crops, Running, user
 from tests.unit.crops.lots import GROWER, STRANGER
 
 AWAY = Unavailable("UNAVAILABLE", "away")
@@ -130,3 +140,70 @@ async def test_the_end_of_a_recall_names_it(crops: Crops) -> None:
     payload = events_pb2.LotRecallReleased()
     assert event.payload.Unpack(payload)
     assert (payload.lot_id, payload.recall_id) == (minted.lot_id, recall_id)
+
+
+def recall_of(lot_id: str) -> Recall:
+    return Recall(lot_id, OPERATOR.subject, "E. coli", RecallClass.I, is_operator=True)
+
+
+async def done_or_waits(crops: Crops, task: asyncio.Task[Any]) -> bool:
+    """Whether it has ended, or something waits for a lock that a running transaction has."""
+    waiting = "SELECT true FROM pg_locks WHERE NOT granted AND locktype = 'advisory' LIMIT 1"
+    return task.done() or bool(await crops.database.fetchval(waiting))
+
+
+async def test_a_recall_that_another_one_ends_under_is_not_left_with_free_parts(idle_crops: Crops) -> None:
+    crops, minted = idle_crops, await idle_crops.minted()
+    [part] = await parts(crops, minted.lot_id, "A")
+    await crops.recall_steps.record(str(uuid4()), recall_of(part))
+    async with crops.database.transaction():
+        await crops.recall_steps.record(str(uuid4()), recall_of(minted.lot_id))
+        ending = asyncio.create_task(crops.release_recall(part, "clean"))
+        await eventually(lambda: done_or_waits(crops, ending))
+    with pytest.raises(FailedPrecondition) as refused:
+        await ending
+    assert refused.value.reason == "ANCESTOR_RECALLED"
+    assert (await crops.lots.load(part)).recalled
+
+
+async def test_the_end_of_a_recall_that_another_one_comes_under_leaves_no_free_parts(
+    idle_crops: Crops,
+) -> None:
+    crops, minted = idle_crops, await idle_crops.minted()
+    [part] = await parts(crops, minted.lot_id, "A")
+    await crops.recall_steps.record(str(uuid4()), recall_of(part))
+    async with crops.database.transaction():
+        await crops.release_recall(part, "clean")
+        recall = asyncio.create_task(crops.recall_steps.record(str(uuid4()), recall_of(minted.lot_id)))
+        await eventually(lambda: done_or_waits(crops, recall))
+    await recall
+    assert (await crops.lots.load(part)).recalled
+
+
+async def test_recalls_and_ends_at_once_never_leave_a_free_part_of_a_recalled_lot(idle_crops: Crops) -> None:
+    crops = idle_crops
+    for turn in range(8):
+        minted = await crops.minted(f"LOT-{turn}")
+        [part] = await parts(crops, minted.lot_id, f"PART-{turn}")
+        await crops.recall_steps.record(str(uuid4()), recall_of(part))
+        both = [
+            crops.recall_steps.record(str(uuid4()), recall_of(minted.lot_id)),
+            crops.release_recall(part, "clean"),
+        ]
+        outcomes = await asyncio.gather(*(both if turn % 2 else reversed(both)), return_exceptions=True)
+        assert all(isinstance(each, DomainError) for each in outcomes if isinstance(each, BaseException))
+        assert (await crops.lots.load(minted.lot_id)).recalled
+        assert (await crops.lots.load(part)).recalled
+
+
+async def test_a_recall_outlives_any_outage_before_it_was_recorded(idle_crops: Crops) -> None:
+    crops, minted, request_id = idle_crops, await idle_crops.minted(), str(uuid4())
+    ask = (user(GROWER), request_id, minted.lot_id, "glass", RecallClass.II)
+    with use(RequestContext(deadline=time.monotonic() + 0.3)), pytest.raises(DeadlineExceeded) as late:
+        await crops.recall_lot(*ask)
+    assert late.value.reason == "RECALL_UNDER_WAY"
+    await crops.database.execute("UPDATE saga SET deadline_at = deadline_at - interval '30 days'")
+    async with AsyncExitStack() as stack:
+        Running(stack).start(crops.engine)
+        recall_id, *_ = await crops.recall_lot(*ask)
+    assert crops.quarantine.blocked == {recall_id: {minted.lot_id}}

@@ -12,7 +12,7 @@ from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import events_pb2
 from services.crops.application.views import LotFilter, LotView
 from services.crops.domain.lot import LotState
-from tests.integration.crops.conftest import Crops, user
+from tests.integration.crops.conftest import OPERATOR, Crops, user
 from tests.integration.crops.test_physical import NO_CONTEXT, TABLES, asked, by, exported, findings, now
 from tests.integration.crops.test_servicers import command_servicer
 from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, STRANGER
@@ -126,7 +126,7 @@ async def test_a_wrong_event_stays_with_a_mark_and_the_lot_holds_what_is_right(c
     [minted] = await crops.read.events(lot.lot_id, 0, 10)
     with by(GROWER):
         request = pb.CorrectLotEventRequest(
-            **asked(lot_id=lot.lot_id, event_id=minted.event_id, reason="the scale was off")
+            **asked(lot_id=lot.lot_id, event_id=minted.event_id, reason="the scale was off", etag="1")
         )
         request.quantity.amount, request.quantity.unit_code = "92.5", "KGM"
         after = await commands.CorrectLotEvent(request, NO_CONTEXT)
@@ -151,10 +151,12 @@ async def test_a_correction_of_a_correction_is_marked_also_by_a_rebuilt_projecti
     [lot] = await several(crops, 1)
     [minted] = await crops.read.events(lot.lot_id, 0, 10)
     fix = crops.physical.correct
-    await fix(user(GROWER), lot.lot_id, minted.event_id, "typo", [], Quantity.of("9", "KGM"))
+    await fix(user(GROWER), lot.lot_id, minted.event_id, "typo", [], Quantity.of("9", "KGM"), "1")
     _, second = await crops.read.events(lot.lot_id, 0, 10)
-    await fix(user(GROWER), lot.lot_id, second.event_id, "typo", [], Quantity.of("90", "KGM"))
-    assert await reason_of(fix(user(GROWER), lot.lot_id, second.event_id, "again", [], None)) == (
+    again = (lot.lot_id, second.event_id, "typo", [], Quantity.of("90", "KGM"), "2")
+    assert await reason_of(fix(user(GROWER), *again)) == "NOT_TELLER"
+    await fix(OPERATOR, *again)
+    assert await reason_of(fix(OPERATOR, lot.lot_id, second.event_id, "again", [], None)) == (
         "EVENT_CORRECTED"
     )
     assert await reason_of(fix(user(STRANGER), lot.lot_id, minted.event_id, "r", [], None)) == "NOT_OWNER"
@@ -171,7 +173,7 @@ async def test_a_lot_destroyed_by_mistake_is_there_again_for_commands_and_reader
     await crops.destroy(user(GROWER), lot.lot_id, None, "mould")
     _, wrong = await crops.read.events(lot.lot_id, 0, 10)
     after = await crops.physical.correct(
-        user(GROWER), lot.lot_id, wrong.event_id, "it was another crate", [], lot.quantity
+        user(GROWER), lot.lot_id, wrong.event_id, "it was another crate", [], lot.quantity, "2"
     )
     assert (after.state, after.quantity) == (LotState.ACTIVE, lot.quantity)
     assert await crops.read.get(lot.lot_id) == after == await crops.read.at_version(lot.lot_id, 3)
@@ -182,3 +184,19 @@ async def test_events_of_another_lot_are_not_corrected_here(crops: Crops) -> Non
     [foreign] = await crops.read.events(other.lot_id, 0, 10)
     attempt = crops.physical.correct(user(GROWER), lot.lot_id, foreign.event_id, "r", [], None)
     assert await reason_of(attempt) == "LOT_EVENT_NOT_FOUND"
+
+
+async def test_a_count_of_an_older_version_makes_no_goods(crops: Crops) -> None:
+    for number, lot in enumerate(await several(crops, 4)):
+        [minted] = await crops.read.events(lot.lot_id, 0, 10)
+        counted = (user(GROWER), lot.lot_id, minted.event_id, "scale", [], Quantity.of("95", "KGM"), "1")
+        sold = crops.split(user(GROWER), lot.lot_id, [(f"SOLD-{number}", Quantity.of(30, "KGM"))])
+        if number == 0:
+            await sold
+        else:
+            await asyncio.gather(crops.physical.correct(*counted), sold, return_exceptions=True)
+        again = await reason_of(crops.physical.correct(*counted))
+        types = [line.type for line in await crops.read.events(lot.lot_id, 1, 10)]
+        corrected, split = types.count("LotCorrected"), types.count("LotSplit")
+        assert again == ("EVENT_CORRECTED" if corrected else "ETAG_MISMATCH")
+        assert (await crops.lots.load(lot.lot_id)).quantity.amount == 100 - 5 * corrected - 30 * split

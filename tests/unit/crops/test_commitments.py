@@ -1,5 +1,6 @@
 """What of a lot may be committed, and what a commitment keeps from happening."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +15,8 @@ from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer
 from tests.unit.crops.lots import BUYER, GROWER, NOW, RECALL_ID, STRANGER, lot
+from tests.unit.crops.test_shipments import under_way
+from tests.unit.crops.test_units import packed
 
 FIRST, SECOND = "55555555-5555-4555-8555-555555555551", "55555555-5555-4555-8555-555555555552"
 VENUE = "66666666-6666-4666-8666-666666666666"
@@ -166,3 +169,14 @@ def test_a_lot_of_which_something_is_committed_is_not_transferred_and_the_part_o
 def test_a_recall_reaches_a_lot_whose_goods_are_committed() -> None:
     after = recalled(committed(lot(), "100"))
     assert (after.state, after.committed) == (LotState.RECALLED, kg("100"))
+
+
+@pytest.mark.parametrize(("away", "reason"), [(under_way, "LOT_IN_TRANSIT"), (packed, "LOT_IN_UNIT")])
+def test_goods_that_cannot_be_got_at_are_received_but_not_put_up_for_sale(
+    away: Callable[[], Lot], reason: str
+) -> None:
+    for purpose in (Purpose.LISTING, Purpose.POOL):
+        with pytest.raises(FailedPrecondition) as refused:
+            commit(away(), Commitment(kg("1"), purpose, ""), commitment_id=FIRST, owner_id=GROWER, now=NOW)
+        assert refused.value.reason == reason
+    assert decided(away(), kg("1")) is not None

@@ -12,6 +12,7 @@ from services.crops.domain.delivery import Delivery, deliver, refused
 from services.crops.domain.events import LotHeld, LotHoldReleased, LotRecalled, Purpose, RecallClass
 from services.crops.domain.lot import Commitment, Lot, evolve, replay
 from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.test_shipments import under_way
 
 WISH = Delivery("d", "c", Quantity.of("10", "KGM"), BUYER, "ROM-2026-001-a")
 
@@ -50,6 +51,16 @@ def test_a_delivery_takes_from_the_lot_and_from_the_commitment_and_is_the_buyers
 def test_goods_that_someone_else_keeps_are_kept_for_the_new_owner() -> None:
     _, new = delivered(replace(on_sale(), custodian_id=STRANGER))
     assert (new.owner_id, new.custodian_id) == (BUYER, STRANGER)
+
+
+def test_goods_that_are_away_stay_in_the_custody_of_whoever_sent_or_packed_them() -> None:
+    away = on_sale()
+    for state in (
+        replace(away, shipment=under_way().shipment),
+        replace(away, unit_id="https://id.gs1.org/00/106141412345678908"),
+    ):
+        _, new = delivered(state)
+        assert (new.owner_id, new.custodian_id) == (BUYER, GROWER)
 
 
 def test_the_same_delivery_is_made_once_and_another_under_its_id_is_refused() -> None:

@@ -210,14 +210,15 @@ class World:
             self.record(fact)
 
     def correct(self, lot: Lot, amount: Quantity, now: datetime) -> None:
-        history = [f"e{number}" for number in range(lot.version)]
+        history = {f"e{number}": event for number, event in enumerate(self.histories[lot.lot_id])}
         event = correct(
             lot,
             history=history,
-            event_id=history[len(lot.corrected) % lot.version],
+            event_id=f"e{len(lot.corrected) % lot.version}",
             reason="r",
             corrective_event_ids=[],
             quantity=amount,
+            etag=str(lot.version),
             actor=lot.owner_id,
             is_operator=False,
             now=now,

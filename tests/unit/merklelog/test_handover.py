@@ -110,6 +110,11 @@ def test_who_knows_any_key_of_a_log_can_check_all_of_them(tmp_path: Path) -> Non
     assert verify_file(path).status == UNCONFIRMED
     assert verify_file(path, [str(THIEF.verifier)]).status == FAILS
     assert Keys.from_json(document.to_json()) == document
+    whole = [key.line for key in key_ring(CHAIN)]
+    assert verify_file(path, whole).status == HOLDS
+    assert (
+        verify_file(path, [*whole, str(SigningKey("greenledger/other", bytes(32)).verifier)]).status == HOLDS
+    )
     for altered in (
         replace(document, key=str(SECOND.verifier)),
         replace(document, handovers=document.handovers[1:] + document.handovers[:1]),
@@ -117,3 +122,32 @@ def test_who_knows_any_key_of_a_log_can_check_all_of_them(tmp_path: Path) -> Non
     ):
         path.write_text(json.dumps(altered.to_json()))
         assert verify_file(path, [str(FIRST.verifier)]).status == FAILS
+
+
+@pytest.mark.parametrize(
+    "trusted",
+    [
+        [replace(FIRST.verifier, until=7), SECOND.verifier],
+        [FIRST.verifier, SECOND.verifier],
+        [replace(FIRST.verifier, until=7)],
+    ],
+)
+@pytest.mark.parametrize("size", [3, 7, 9])
+def test_a_stolen_former_key_hands_over_to_no_one_else(trusted: list[VerifierKey], size: int) -> None:
+    stolen = hand_over(Checkpoint(ORIGIN, size, bytes(32)), FIRST, THIEF)
+    forged = Keys(str(THIEF.verifier), (stolen.note,))
+    if len(trusted) == 1 and size == 7:
+        assert forged.verify(trusted)  # nothing that is known speaks against it
+        return
+    with pytest.raises(NoteError):
+        forged.verify(trusted)
+    assert forged.verify([FIRST.verifier])[-1] == THIEF.verifier
+
+
+def test_a_trusted_key_hands_over_at_the_size_that_is_known() -> None:
+    document = Keys(str(SECOND.verifier), (CHAIN[0].note,))
+    assert document.verify([replace(FIRST.verifier, until=7)]) == key_ring(CHAIN[:1])
+    with pytest.raises(NoteError, match="another size"):
+        document.verify([replace(FIRST.verifier, until=9)])
+    with pytest.raises(NoteError, match="another size"):
+        document.verify([FIRST.verifier, replace(SECOND.verifier, until=9)])

@@ -310,6 +310,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_EVENT_CORRECTED: _ErrorReason.ValueType  # 48
     """The event was declared wrong before."""
     ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 49
+    ERROR_REASON_NOT_TELLER: _ErrorReason.ValueType  # 52
+    """Somebody else told of the event, or an operator decided it; they or an operator declare it wrong."""
     ERROR_REASON_COMMITMENT_NOT_FOUND: _ErrorReason.ValueType  # 58
     ERROR_REASON_RECALL_UNDER_WAY: _ErrorReason.ValueType  # 50
     """The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
@@ -413,6 +415,8 @@ ERROR_REASON_LOT_EVENT_NOT_FOUND: ErrorReason.ValueType  # 47
 ERROR_REASON_EVENT_CORRECTED: ErrorReason.ValueType  # 48
 """The event was declared wrong before."""
 ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 49
+ERROR_REASON_NOT_TELLER: ErrorReason.ValueType  # 52
+"""Somebody else told of the event, or an operator decided it; they or an operator declare it wrong."""
 ERROR_REASON_COMMITMENT_NOT_FOUND: ErrorReason.ValueType  # 58
 ERROR_REASON_RECALL_UNDER_WAY: ErrorReason.ValueType  # 50
 """The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
@@ -1947,18 +1951,21 @@ class CorrectLotEventRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CORRECTIVE_EVENT_IDS_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     lot_id: _builtins.str
     event_id: _builtins.str
     """The event of the lot that was wrong."""
     reason: _builtins.str
+    etag: _builtins.str
+    """The lot's version that was counted or looked at: nothing is corrected when the lot has changed since."""
     @_builtins.property
     def corrective_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Events of the lot that say what was right."""
 
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
-        """What the lot holds now, if that is other than recorded; not below what is committed."""
+        """What the lot holds now, if that is other than recorded; not below what is committed. It needs the etag."""
 
     def __init__(
         self,
@@ -1969,10 +1976,11 @@ class CorrectLotEventRequest(_message.Message):
         reason: _builtins.str = ...,
         corrective_event_ids: _abc.Iterable[_builtins.str] | None = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrective_event_ids", b"corrective_event_ids", "event_id", b"event_id", "lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrective_event_ids", b"corrective_event_ids", "etag", b"etag", "event_id", b"event_id", "lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -347,8 +347,9 @@ class CropCommandServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CorrectLotEvent(self, request, context):
-        """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. Its owner
-        or an operator may. What the lot holds by it may change, down to what is committed.
+        """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. An
+        operator may; the owner, but for what an operator decided, other corrections, and readings and arrivals that
+        somebody else told; and who told a physical fact. What the lot holds by it may change, down to what is committed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

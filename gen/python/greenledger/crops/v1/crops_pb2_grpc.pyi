@@ -81,8 +81,9 @@ class CropCommandServiceStub:
     ReceiveUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReceiveUnitRequest, _crops_pb2.ReceiveUnitResponse]
     """Takes a logistic unit that arrived into custody with all lots on it, each as with ReceiveLot."""
     CorrectLotEvent: _aio.UnaryUnaryMultiCallable[_crops_pb2.CorrectLotEventRequest, _crops_pb2.Lot]
-    """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. Its owner
-    or an operator may. What the lot holds by it may change, down to what is committed.
+    """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. An
+    operator may; the owner, but for what an operator decided, other corrections, and readings and arrivals that
+    somebody else told; and who told a physical fact. What the lot holds by it may change, down to what is committed.
     """
     CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
     """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
@@ -307,8 +308,9 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _crops_pb2.CorrectLotEventRequest,
         context: _aio.ServicerContext[_crops_pb2.CorrectLotEventRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
-        """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. Its owner
-        or an operator may. What the lot holds by it may change, down to what is committed.
+        """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. An
+        operator may; the owner, but for what an operator decided, other corrections, and readings and arrivals that
+        somebody else told; and who told a physical fact. What the lot holds by it may change, down to what is committed.
         """
 
     @_abc_1.abstractmethod

@@ -150,6 +150,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNIT_UNKNOWN: _ErrorReason.ValueType  # 27
     ERROR_REASON_PURCHASES_UNDER_WAY: _ErrorReason.ValueType  # 28
     """What is left of a cancelled listing is released when they have ended."""
+    ERROR_REASON_LOT_IN_TRANSIT: _ErrorReason.ValueType  # 29
+    """The goods are under way to someone, so they are not put up for sale."""
+    ERROR_REASON_LOT_IN_UNIT: _ErrorReason.ValueType  # 30
+    """The lot is on a logistic unit; take it off first."""
     ERROR_REASON_POOL_NOT_FOUND: _ErrorReason.ValueType  # 40
     ERROR_REASON_POOL_EXISTS: _ErrorReason.ValueType  # 41
     """There is a pool for this product, unit and currency."""
@@ -227,6 +231,10 @@ ERROR_REASON_LISTING_UNDER_WAY: ErrorReason.ValueType  # 26
 ERROR_REASON_UNIT_UNKNOWN: ErrorReason.ValueType  # 27
 ERROR_REASON_PURCHASES_UNDER_WAY: ErrorReason.ValueType  # 28
 """What is left of a cancelled listing is released when they have ended."""
+ERROR_REASON_LOT_IN_TRANSIT: ErrorReason.ValueType  # 29
+"""The goods are under way to someone, so they are not put up for sale."""
+ERROR_REASON_LOT_IN_UNIT: ErrorReason.ValueType  # 30
+"""The lot is on a logistic unit; take it off first."""
 ERROR_REASON_POOL_NOT_FOUND: ErrorReason.ValueType  # 40
 ERROR_REASON_POOL_EXISTS: ErrorReason.ValueType  # 41
 """There is a pool for this product, unit and currency."""
