@@ -73,7 +73,7 @@ async def town(postgres_server: PostgresServer) -> AsyncIterator[Town]:
     signer = TokenSigner()
     chain = SignedChain(signer, SERVICE_SCOPES)
     dsns = [await postgres_server.create_database() for _ in range(3)]
-    peers = {"users": NOWHERE, "notifications": NOWHERE}
+    peers = {"users": NOWHERE, "notifications": NOWHERE, "inventory": NOWHERE}
     async with (
         serve("crops", wire_crops, chain, dsns[0], signer, peers=peers) as crops,
         serve("payments", wire_payments, chain, dsns[1], signer) as payments,
