@@ -5,7 +5,8 @@ in the transaction that starts the saga, so that nothing is spent twice; what do
 back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from chassis.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    Unavailable,
 )
 from chassis.money import Money
 from chassis.quantity import Quantity
@@ -35,9 +37,24 @@ DELIVER_CRASHPOINTS = ("market.pool.delivered",)
 """Crash points: one lot of a withdrawal is delivered, and nothing of that is recorded."""
 declare(*DELIVER_CRASHPOINTS)
 
-REFUSALS = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
+REFUSALS = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound)
 """What repeats however often one asks."""
 _QUICK = Retry(attempts=5, first=timedelta(milliseconds=100), ceiling=timedelta(seconds=2))
+
+
+@contextmanager
+def denials_pass() -> Iterator[None]:
+    """A call that is not permitted was not looked at: it says nothing of an earlier attempt, whose outcome
+    may be unknown.
+
+    Raises:
+        Unavailable: in the place of PermissionDenied.
+    """
+    try:
+        yield
+    except PermissionDenied as denied:
+        message = "A service that this one needs does not permit the call at present."
+        raise Unavailable("UNAVAILABLE", message, metadata={"callee_reason": denied.reason}) from denied
 
 
 def to_json(settlement: Settlement) -> dict[str, Any]:
@@ -123,7 +140,8 @@ class GoodsSteps:
         for number, delivery in enumerate(deliveries_of(ctx.data)):
             part, key = goods(delivery.amount, wanted.goods.unit), _part_of(ctx.idempotency_key, number)
             try:
-                lot_id = await self._crops.deliver(key, delivery, part, wanted.user_id, f"P-{key}")
+                with denials_pass():
+                    lot_id = await self._crops.deliver(key, delivery, part, wanted.user_id, f"P-{key}")
             except REFUSALS as refusal:
                 # Of this part only: the others may be delivered already, so the step itself never refuses.
                 refused.append([number, refusal.reason, refusal.message])
@@ -210,7 +228,8 @@ class MoneySteps:
     async def refund(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
         assert wanted.money is not None
-        await self._payments.refund(ctx.idempotency_key, wanted.subject, wanted.money)
+        with denials_pass():
+            await self._payments.refund(ctx.idempotency_key, wanted.subject, wanted.money)
 
     async def give_back(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
