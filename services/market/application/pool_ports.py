@@ -79,10 +79,11 @@ class Vault(Protocol):
     async def add(self, lot: VaultLot) -> None: ...
 
     async def take(self, product_code: str, unit: str, amount: int, now: datetime) -> Sequence[Delivery]:
-        """Set so many millionths aside, of what expires first and may be sold.
+        """Set so many millionths aside, of what expires first and may be sold; where that lies in too many
+        lots, of the largest ones.
 
         Raises:
-            FailedPrecondition: GOODS_NOT_COVERED, there is less.
+            FailedPrecondition: GOODS_NOT_COVERED, there is less; WITHDRAWAL_TOO_SCATTERED.
         """
         ...
 

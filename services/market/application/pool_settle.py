@@ -41,7 +41,7 @@ _KINDS: dict[str, type[DomainError]] = {
     **dict.fromkeys(
         (
             *("LOT_RECALLED", "LOT_HELD", "LOT_EXPIRED", "QUANTITY_EXCEEDED", "TRANSFER_UNDER_WAY"),
-            *("OFFER_OPEN", "PAYMENT_DECLINED", "POOL_FULL"),
+            *("OFFER_OPEN", "PAYMENT_DECLINED", "POOL_FULL", "DEPOSIT_TOO_SMALL"),
         ),
         FailedPrecondition,
     ),
@@ -87,7 +87,11 @@ class Settle:
     async def deposit_goods(
         self, user_id: str, request_id: str, lot_id: str, quantity: Quantity
     ) -> SettlementProgress:
-        """Commit a quantity of a lot and add it to the balance. Refuses what crops refuses."""
+        """Commit a quantity of a lot and add it to the balance.
+
+        Raises:
+            FailedPrecondition: DEPOSIT_TOO_SMALL; and what crops refuses.
+        """
 
         async def prepare(settlement: Settlement) -> Mapping[str, Any]:
             return {}
@@ -101,7 +105,7 @@ class Settle:
         """Lower the balance and deliver new lots for it.
 
         Raises:
-            FailedPrecondition: BALANCE_EXCEEDED, GOODS_NOT_COVERED.
+            FailedPrecondition: BALANCE_EXCEEDED, GOODS_NOT_COVERED, WITHDRAWAL_TOO_SCATTERED.
         """
 
         async def prepare(settlement: Settlement) -> Mapping[str, Any]:

@@ -27,7 +27,14 @@ from chassis.saga import FOREVER, Retry, Saga, Step, StepContext
 from services.market.application.pool_ports import Committed, CropGoods, Deposits, Ledger, PoolPayments, Vault
 from services.market.domain import pool_ledger as ledger
 from services.market.domain.pool import goods, micro
-from services.market.domain.pool_settlement import Delivery, Kind, Settlement, VaultLot
+from services.market.domain.pool_settlement import (
+    MAX_DELIVERIES,
+    Delivery,
+    Kind,
+    Settlement,
+    VaultLot,
+    require_depositable,
+)
 
 DEADLINE = timedelta(minutes=1)
 SAGAS: Mapping[Kind, str] = {kind: kind.value.lower() for kind in Kind}
@@ -39,6 +46,7 @@ declare(*DELIVER_CRASHPOINTS)
 
 REFUSALS = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound)
 """What repeats however often one asks."""
+_DELIVERING = timedelta(seconds=5) + MAX_DELIVERIES * timedelta(milliseconds=500)
 _QUICK = Retry(attempts=5, first=timedelta(milliseconds=100), ceiling=timedelta(seconds=2))
 
 
@@ -106,7 +114,7 @@ class GoodsSteps:
                 version=1,
                 deadline=DEADLINE,
                 steps=(
-                    Step("deliver", self.deliver, pivot=True, retry=FOREVER),
+                    Step("deliver", self.deliver, pivot=True, timeout=_DELIVERING, retry=FOREVER),
                     Step("settle", self.settle, local=True),
                 ),
                 on_failed=Step("give_back", self.give_back, local=True),
@@ -117,8 +125,6 @@ class GoodsSteps:
         wanted = from_json(ctx.data)
         assert wanted.goods is not None
         made = await self._crops.commit(ctx.idempotency_key, wanted.subject, wanted.user_id, wanted.goods)
-        # Refused here if it is more than fits, before it counts for anything.
-        micro(made.quantity, made.quantity.unit)
         return committed_to_json(ctx.idempotency_key, made)
 
     async def release(self, ctx: StepContext) -> None:
@@ -254,9 +260,15 @@ async def credit_goods(
     Args:
         data: has what `committed_to_json` made.
         reserved: whether they are kept from being delivered. Default False.
+
+    Raises:
+        InvalidArgument: AMOUNT_INVALID.
+        FailedPrecondition: what `require_depositable` refuses. Refused here and not where they are committed,
+            so that what was committed is released.
     """
     committed = Quantity.of(*data["committed"])
     amount = micro(committed, committed.unit)
+    require_depositable(amount)
     await vault.add(
         VaultLot(
             deposit_id=deposit_id,

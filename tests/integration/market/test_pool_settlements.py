@@ -6,11 +6,14 @@ from uuid import UUID, uuid5
 import pytest
 import pytest_asyncio
 
+from chassis.clock import SystemClock
+from chassis.errors import FailedPrecondition
 from chassis.saga import Direction, idempotency_key
 from greenledger.crops.v1 import crops_pb2
 from greenledger.market.v1 import pools_pb2 as pb
 from greenledger.payments.v1 import payments_pb2
 from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
+from services.market.adapters.pool_vault import PostgresVault
 from services.market.application.pool_settle import settlement_id_of
 from services.market.domain.pool_settlement import Kind
 from tests.integration.market.conftest import GROWER, OTHER, VENUE, Town
@@ -106,6 +109,33 @@ async def test_several_lots_are_delivered_where_one_does_not_hold_enough(exchang
     assert {lot.owner_id for lot in lots} == {GROWER}
     assert sum(float(lot.quantity.amount) for lot in lots) == 50
     await exchange.check_books()
+
+
+async def test_dust_is_refused_and_is_free_in_its_lot_again(exchange: Exchange) -> None:
+    assert await refused(exchange.bring(GROWER, exchange.lot_id, "0.000999")) == "DEPOSIT_TOO_SMALL"
+    assert (await exchange.town.look(exchange.lot_id)).committed_quantity == kg("100")
+    await exchange.check_books()
+
+
+async def test_goods_that_lie_in_too_many_lots_are_taken_of_the_largest(exchange: Exchange) -> None:
+    database = exchange.town.market.runtime.database
+    await database.execute(
+        """
+        INSERT INTO vault_lot (deposit_id, lot_id, commitment_id, owner_id, product_code, unit, remaining,
+                               expires_at, reserved)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), owner_id, product_code, unit, 1000,
+               now() + interval '1 h', false
+        FROM vault_lot, generate_series(1, 60)
+        """
+    )
+    vault, now = PostgresVault(database), SystemClock().now()
+    [largest, *_] = await vault.take("leek", "KGM", 50_001, now)
+    assert largest.lot_id == exchange.lot_id
+    assert len(await vault.take("leek", "KGM", 50_000, now)) == 50
+    await database.execute("UPDATE vault_lot SET remaining = 1000")
+    with pytest.raises(FailedPrecondition) as refusal:
+        await vault.take("leek", "KGM", 50_001, now)
+    assert refusal.value.reason == "WITHDRAWAL_TOO_SCATTERED"
 
 
 async def test_what_crops_does_not_deliver_is_in_the_balance_again(exchange: Exchange) -> None:
