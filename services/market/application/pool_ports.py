@@ -72,6 +72,10 @@ class Ledger(Protocol):
         """What somebody has, by asset, without what is zero."""
         ...
 
+    async def balance(self, holder: str, asset: str) -> int:
+        """What somebody has of one asset."""
+        ...
+
 
 class Vault(Protocol):
     """The committed lots behind the balances of goods, inside the running transaction."""

@@ -23,7 +23,7 @@ from chassis.quantity import Quantity
 from chassis.transactions import Transactions
 from chassis.waiting import patience
 from services.market.application.pool_ports import Deposits, Ledger, SettlementProgress, Settlements, Vault
-from services.market.application.pool_settle_saga import deliveries_to_json
+from services.market.application.pool_settle_saga import deliveries_to_json, require_room
 from services.market.domain import pool_ledger as ledger
 from services.market.domain.pool import micro, require_amount
 from services.market.domain.pool_settlement import Kind, Settlement
@@ -125,8 +125,7 @@ class Settle:
         async def prepare(settlement: Settlement) -> Mapping[str, Any]:
             # Before anything is paid: afterwards it could not be refused.
             asset = ledger.money_asset(amount.currency)
-            present = (await self._ledger.balances(ledger.user(user_id))).get(asset, 0)
-            ledger.require_covered(ledger.user(user_id), asset, present + amount.minor)
+            await require_room(self._ledger, ledger.user(user_id), asset, amount.minor)
             return {"payment_method": payment_method}
 
         wanted = Settlement("", Kind.MONEY_DEPOSIT, user_id, "", money=amount)

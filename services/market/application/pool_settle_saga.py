@@ -263,12 +263,14 @@ async def credit_goods(
 
     Raises:
         InvalidArgument: AMOUNT_INVALID.
-        FailedPrecondition: what `require_depositable` refuses. Refused here and not where they are committed,
-            so that what was committed is released.
+        FailedPrecondition: POOL_FULL; what `require_depositable` refuses. Refused here and not where they
+            are committed, so that what was committed is released.
     """
     committed = Quantity.of(*data["committed"])
     amount = micro(committed, committed.unit)
     require_depositable(amount)
+    holder, asset = ledger.user(user_id), ledger.goods_asset(data["product_code"], committed.unit)
+    await require_room(books, holder, asset, amount)
     await vault.add(
         VaultLot(
             deposit_id=deposit_id,
@@ -282,8 +284,17 @@ async def credit_goods(
             reserved=reserved,
         )
     )
-    asset = ledger.goods_asset(data["product_code"], committed.unit)
-    await books.apply(ledger.deposit(deposit_id, ledger.user(user_id), asset, amount))
+    await books.apply(ledger.deposit(deposit_id, holder, asset, amount))
+
+
+async def require_room(books: Ledger, holder: str, asset: str, amount: int) -> None:
+    """Refuse a deposit that has not come in yet.
+
+    Raises:
+        FailedPrecondition: POOL_FULL.
+    """
+    held = -await books.balance(ledger.OUTSIDE, asset)
+    ledger.require_room(asset, amount, await books.balance(holder, asset), held)
 
 
 def committed_to_json(commitment_id: str, made: Committed) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import grpc.aio
 import pytest_asyncio
 
 from chassis.clock import SystemClock
@@ -13,6 +15,7 @@ from chassis.testing.postgres import PostgresServer
 from chassis.testing.service import Metadata, ServiceUnderTest, TokenSigner, serve
 from greenledger.common.v1.quantity_pb2 import Quantity
 from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
+from greenledger.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from greenledger.market.v1.market_pb2_grpc import MarketServiceStub
 from interceptors.testing import SignedChain
 from services.auth.domain.roles import ROLES, SERVICE_SCOPES
@@ -22,6 +25,25 @@ from services.payments.wiring import wire as wire_payments
 
 GROWER, VENUE, OTHER = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "abc")
 NOWHERE = "127.0.0.1:1"
+
+
+class _Inventory(inventory_pb2_grpc.InventoryServiceServicer):
+    """Speaks the contract of inventory, as far as recalls need it."""
+
+    async def QuarantineLots(
+        self, request: inventory_pb2.QuarantineLotsRequest, context: object
+    ) -> inventory_pb2.QuarantineLotsResponse:
+        return inventory_pb2.QuarantineLotsResponse()
+
+
+@asynccontextmanager
+async def _inventory() -> AsyncIterator[str]:
+    server = grpc.aio.server()
+    inventory_pb2_grpc.add_InventoryServiceServicer_to_server(_Inventory(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
 
 
 @dataclass
@@ -73,9 +95,10 @@ async def town(postgres_server: PostgresServer) -> AsyncIterator[Town]:
     signer = TokenSigner()
     chain = SignedChain(signer, SERVICE_SCOPES)
     dsns = [await postgres_server.create_database() for _ in range(3)]
-    peers = {"users": NOWHERE, "notifications": NOWHERE, "inventory": NOWHERE}
+    peers = {"users": NOWHERE, "notifications": NOWHERE}
     async with (
-        serve("crops", wire_crops, chain, dsns[0], signer, peers=peers) as crops,
+        _inventory() as inventory,
+        serve("crops", wire_crops, chain, dsns[0], signer, peers={**peers, "inventory": inventory}) as crops,
         serve("payments", wire_payments, chain, dsns[1], signer) as payments,
         serve(
             "market",

@@ -13,8 +13,10 @@ from greenledger.crops.v1 import crops_pb2
 from greenledger.market.v1 import pools_pb2 as pb
 from greenledger.payments.v1 import payments_pb2
 from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
+from services.market.adapters.pool_db import PostgresLedger
 from services.market.adapters.pool_vault import PostgresVault
 from services.market.application.pool_settle import settlement_id_of
+from services.market.domain.pool_ledger import deposit, given_back
 from services.market.domain.pool_settlement import Kind
 from tests.integration.market.conftest import GROWER, OTHER, VENUE, Town
 from tests.integration.market.pool_exchange import Exchange, euros, fresh, kg, open_exchange, refused
@@ -192,6 +194,18 @@ async def test_a_declined_payment_brings_nothing_and_may_be_tried_again(exchange
     request.payment_method = "pm_card"
     await exchange.stub.DepositMoney(request, metadata=metadata)
     assert await exchange.balances(VENUE) == {"EUR": "5.00"}
+
+
+async def test_money_that_was_taken_is_credited_however_full_the_market_is(exchange: Exchange) -> None:
+    database = exchange.town.market.runtime.database
+    holder, full = f"user:{VENUE}", 10**15 - 1
+    books = PostgresLedger(database)
+    await books.apply(deposit(fresh(), holder, "money:EUR", full))
+    await books.apply(given_back(fresh(), holder, "money:EUR", 1))
+    assert await books.balance(holder, "money:EUR") == full + 1
+    request = pb.DepositMoneyRequest(request_id=fresh(), amount=euros(5), payment_method="pm_card")
+    deposited = exchange.stub.DepositMoney(request, metadata=exchange.town.as_(VENUE))
+    assert await refused(deposited) == "POOL_FULL"
 
 
 async def test_the_same_withdrawal_asked_at_once_happens_once(exchange: Exchange) -> None:
