@@ -49,10 +49,12 @@ class PostgresCollections:
         return (_collection(row), row["request_hash"]) if row else None
 
     async def get(self, collection_id: str, *, lock: bool = False) -> Collection | None:
-        suffix = " FOR UPDATE" if lock else ""
-        row = await self._database.fetchrow(
-            f"{_COLLECTION} WHERE c.collection_id = $1{suffix}", collection_id
-        )
+        if lock:
+            # On its own: a statement that waits for the lock sees the lots as they were before it waited.
+            await self._database.execute(
+                "SELECT FROM collection WHERE collection_id = $1 FOR UPDATE", collection_id
+            )
+        row = await self._database.fetchrow(f"{_COLLECTION} WHERE c.collection_id = $1", collection_id)
         return _collection(row) if row else None
 
     async def save(self, collection: Collection) -> None:

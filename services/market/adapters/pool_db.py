@@ -146,7 +146,8 @@ class PostgresLedger:
             present = await self._locked(holders, assets)
             for posting in postings:
                 account = (posting.holder, posting.asset)
-                require_covered(*account, present[account] + posting.amount)
+                balance = present[account] + posting.amount
+                require_covered(*account, balance, bounded=not movement.kind.has_happened)
             await tx.execute(
                 """
                 WITH posting AS (
@@ -170,6 +171,12 @@ class PostgresLedger:
             holder,
         )
         return {row["asset"]: row["amount"] for row in rows}
+
+    async def balance(self, holder: str, asset: str) -> int:
+        found = await self._database.fetchval(
+            "SELECT amount FROM ledger_balance WHERE holder = $1 AND asset = $2", holder, asset
+        )
+        return int(found or 0)
 
     async def _locked(self, holders: list[str], assets: list[str]) -> dict[tuple[str, str], int]:
         await self._database.execute(

@@ -10,7 +10,13 @@ from chassis.errors import FailedPrecondition, NotFound
 from chassis.money import Money
 from services.market.domain.pool import minor
 from services.market.domain.pool_ledger import OUTSIDE, goods_asset
-from services.market.domain.pool_settlement import Delivery, VaultLot, allocate, not_covered
+from services.market.domain.pool_settlement import (
+    MAX_DELIVERIES,
+    Delivery,
+    VaultLot,
+    allocate,
+    not_covered,
+)
 
 # What may be delivered: neither held nor recalled by what is known here, and not expired.
 _SOUND = """
@@ -46,17 +52,10 @@ class PostgresVault:
 
     async def take(self, product_code: str, unit: str, amount: int, now: datetime) -> Sequence[Delivery]:
         async with self._database.transaction() as tx:
-            rows = await tx.fetch(
-                f"""
-                SELECT * FROM vault_lot
-                WHERE product_code = $1 AND unit = $2 AND remaining > 0 AND NOT reserved AND {_SOUND}
-                ORDER BY expires_at, deposit_id FOR UPDATE
-                """,
-                product_code,
-                unit,
-                now,
-            )
-            deliveries = allocate([_lot(row) for row in rows], amount)
+            lots = await self._sound(product_code, unit, now, "expires_at")
+            if len(lots) > MAX_DELIVERIES and sum(lot.remaining for lot in lots[:-1]) < amount:
+                lots = await self._sound(product_code, unit, now, "remaining DESC")
+            deliveries = allocate(lots, amount)
             await tx.execute(
                 """
                 UPDATE vault_lot SET remaining = remaining - part.amount
@@ -67,6 +66,20 @@ class PostgresVault:
                 [delivery.amount for delivery in deliveries],
             )
             return deliveries
+
+    async def _sound(self, product_code: str, unit: str, now: datetime, order: str) -> list[VaultLot]:
+        """Those that may be delivered, and one more of them than a withdrawal is delivered out of."""
+        rows = await self._database.fetch(
+            f"""
+            SELECT * FROM vault_lot
+            WHERE product_code = $1 AND unit = $2 AND remaining > 0 AND NOT reserved AND {_SOUND}
+            ORDER BY {order}, deposit_id LIMIT {MAX_DELIVERIES + 1} FOR UPDATE
+            """,
+            product_code,
+            unit,
+            now,
+        )
+        return [_lot(row) for row in rows]
 
     async def put_back(self, delivery: Delivery) -> None:
         await self._database.execute(

@@ -11,13 +11,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.clock import Clock
+from chassis.errors import PermissionDenied
 from chassis.money import Money
 from chassis.quantity import Quantity
 from chassis.saga import Retry, Saga, Step, StepContext
 from services.market.application.campaigns import CampaignCommands
 from services.market.application.launch_ports import LaunchLots
 from services.market.application.pool_ports import CropGoods, Ledger, Pools, Vault
-from services.market.application.pool_settle_saga import REFUSALS, committed_to_json, credit_goods
+from services.market.application.pool_settle_saga import (
+    REFUSALS,
+    committed_to_json,
+    credit_goods,
+    denials_pass,
+)
 from services.market.application.pool_trade import pool_exists
 from services.market.domain import pool_ledger as ledger
 from services.market.domain.launch import Harvest, Launch
@@ -113,10 +119,19 @@ class LaunchSteps:
         launch, lot_id = from_json(ctx.data), ctx.data.get("lot_id")
         try:
             # If nobody knows whether it was minted: asked again it is the same lot, and a late call finds it.
-            lot_id = lot_id or await self._lots.mint(ctx.action_key, launch.owner_id, launch.harvest)
-            await self._lots.destroy(ctx.idempotency_key, launch.owner_id, lot_id, "its launch was undone")
+            with denials_pass():
+                lot_id = lot_id or await self._lots.mint(ctx.action_key, launch.owner_id, launch.harvest)
+                await self._destroy(ctx.idempotency_key, launch.owner_id, lot_id)
         except REFUSALS:
             return  # it cannot be minted; or its owner has disposed of it meanwhile, which stands
+
+    async def _destroy(self, request_id: str, owner_id: str, lot_id: str) -> None:
+        try:
+            await self._lots.destroy(request_id, owner_id, lot_id, "its launch was undone")
+        except PermissionDenied as denied:
+            if denied.reason != "NOT_OWNER":
+                raise
+            # Its owner has handed it over meanwhile, which stands.
 
     async def commit(self, ctx: StepContext) -> dict[str, Any]:
         launch = from_json(ctx.data)

@@ -72,6 +72,10 @@ class Ledger(Protocol):
         """What somebody has, by asset, without what is zero."""
         ...
 
+    async def balance(self, holder: str, asset: str) -> int:
+        """What somebody has of one asset."""
+        ...
+
 
 class Vault(Protocol):
     """The committed lots behind the balances of goods, inside the running transaction."""
@@ -79,10 +83,11 @@ class Vault(Protocol):
     async def add(self, lot: VaultLot) -> None: ...
 
     async def take(self, product_code: str, unit: str, amount: int, now: datetime) -> Sequence[Delivery]:
-        """Set so many millionths aside, of what expires first and may be sold.
+        """Set so many millionths aside, of what expires first and may be sold; where that lies in too many
+        lots, of the largest ones.
 
         Raises:
-            FailedPrecondition: GOODS_NOT_COVERED, there is less.
+            FailedPrecondition: GOODS_NOT_COVERED, there is less; WITHDRAWAL_TOO_SCATTERED.
         """
         ...
 

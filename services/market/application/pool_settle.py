@@ -23,7 +23,7 @@ from chassis.quantity import Quantity
 from chassis.transactions import Transactions
 from chassis.waiting import patience
 from services.market.application.pool_ports import Deposits, Ledger, SettlementProgress, Settlements, Vault
-from services.market.application.pool_settle_saga import deliveries_to_json
+from services.market.application.pool_settle_saga import deliveries_to_json, require_room
 from services.market.domain import pool_ledger as ledger
 from services.market.domain.pool import micro, require_amount
 from services.market.domain.pool_settlement import Kind, Settlement
@@ -42,6 +42,7 @@ _KINDS: dict[str, type[DomainError]] = {
         (
             *("LOT_RECALLED", "LOT_HELD", "LOT_EXPIRED", "QUANTITY_EXCEEDED", "TRANSFER_UNDER_WAY"),
             *("OFFER_OPEN", "LOT_IN_TRANSIT", "LOT_IN_UNIT", "PAYMENT_DECLINED", "POOL_FULL"),
+            "DEPOSIT_TOO_SMALL",
         ),
         FailedPrecondition,
     ),
@@ -87,7 +88,11 @@ class Settle:
     async def deposit_goods(
         self, user_id: str, request_id: str, lot_id: str, quantity: Quantity
     ) -> SettlementProgress:
-        """Commit a quantity of a lot and add it to the balance. Refuses what crops refuses."""
+        """Commit a quantity of a lot and add it to the balance.
+
+        Raises:
+            FailedPrecondition: DEPOSIT_TOO_SMALL; and what crops refuses.
+        """
 
         async def prepare(settlement: Settlement) -> Mapping[str, Any]:
             return {}
@@ -101,7 +106,7 @@ class Settle:
         """Lower the balance and deliver new lots for it.
 
         Raises:
-            FailedPrecondition: BALANCE_EXCEEDED, GOODS_NOT_COVERED.
+            FailedPrecondition: BALANCE_EXCEEDED, GOODS_NOT_COVERED, WITHDRAWAL_TOO_SCATTERED.
         """
 
         async def prepare(settlement: Settlement) -> Mapping[str, Any]:
@@ -121,8 +126,7 @@ class Settle:
         async def prepare(settlement: Settlement) -> Mapping[str, Any]:
             # Before anything is paid: afterwards it could not be refused.
             asset = ledger.money_asset(amount.currency)
-            present = (await self._ledger.balances(ledger.user(user_id))).get(asset, 0)
-            ledger.require_covered(ledger.user(user_id), asset, present + amount.minor)
+            await require_room(self._ledger, ledger.user(user_id), asset, amount.minor)
             return {"payment_method": payment_method}
 
         wanted = Settlement("", Kind.MONEY_DEPOSIT, user_id, "", money=amount)

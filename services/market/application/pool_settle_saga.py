@@ -5,7 +5,8 @@ in the transaction that starts the saga, so that nothing is spent twice; what do
 back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from chassis.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    Unavailable,
 )
 from chassis.money import Money
 from chassis.quantity import Quantity
@@ -25,7 +27,14 @@ from chassis.saga import FOREVER, Retry, Saga, Step, StepContext
 from services.market.application.pool_ports import Committed, CropGoods, Deposits, Ledger, PoolPayments, Vault
 from services.market.domain import pool_ledger as ledger
 from services.market.domain.pool import goods, micro
-from services.market.domain.pool_settlement import Delivery, Kind, Settlement, VaultLot
+from services.market.domain.pool_settlement import (
+    MAX_DELIVERIES,
+    Delivery,
+    Kind,
+    Settlement,
+    VaultLot,
+    require_depositable,
+)
 
 DEADLINE = timedelta(minutes=1)
 SAGAS: Mapping[Kind, str] = {kind: kind.value.lower() for kind in Kind}
@@ -35,9 +44,25 @@ DELIVER_CRASHPOINTS = ("market.pool.delivered",)
 """Crash points: one lot of a withdrawal is delivered, and nothing of that is recorded."""
 declare(*DELIVER_CRASHPOINTS)
 
-REFUSALS = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
+REFUSALS = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound)
 """What repeats however often one asks."""
+_DELIVERING = timedelta(seconds=5) + MAX_DELIVERIES * timedelta(milliseconds=500)
 _QUICK = Retry(attempts=5, first=timedelta(milliseconds=100), ceiling=timedelta(seconds=2))
+
+
+@contextmanager
+def denials_pass() -> Iterator[None]:
+    """A call that is not permitted was not looked at: it says nothing of an earlier attempt, whose outcome
+    may be unknown.
+
+    Raises:
+        Unavailable: in the place of PermissionDenied.
+    """
+    try:
+        yield
+    except PermissionDenied as denied:
+        message = "A service that this one needs does not permit the call at present."
+        raise Unavailable("UNAVAILABLE", message, metadata={"callee_reason": denied.reason}) from denied
 
 
 def to_json(settlement: Settlement) -> dict[str, Any]:
@@ -89,7 +114,7 @@ class GoodsSteps:
                 version=1,
                 deadline=DEADLINE,
                 steps=(
-                    Step("deliver", self.deliver, pivot=True, retry=FOREVER),
+                    Step("deliver", self.deliver, pivot=True, timeout=_DELIVERING, retry=FOREVER),
                     Step("settle", self.settle, local=True),
                 ),
                 on_failed=Step("give_back", self.give_back, local=True),
@@ -100,8 +125,6 @@ class GoodsSteps:
         wanted = from_json(ctx.data)
         assert wanted.goods is not None
         made = await self._crops.commit(ctx.idempotency_key, wanted.subject, wanted.user_id, wanted.goods)
-        # Refused here if it is more than fits, before it counts for anything.
-        micro(made.quantity, made.quantity.unit)
         return committed_to_json(ctx.idempotency_key, made)
 
     async def release(self, ctx: StepContext) -> None:
@@ -123,7 +146,8 @@ class GoodsSteps:
         for number, delivery in enumerate(deliveries_of(ctx.data)):
             part, key = goods(delivery.amount, wanted.goods.unit), _part_of(ctx.idempotency_key, number)
             try:
-                lot_id = await self._crops.deliver(key, delivery, part, wanted.user_id, f"P-{key}")
+                with denials_pass():
+                    lot_id = await self._crops.deliver(key, delivery, part, wanted.user_id, f"P-{key}")
             except REFUSALS as refusal:
                 # Of this part only: the others may be delivered already, so the step itself never refuses.
                 refused.append([number, refusal.reason, refusal.message])
@@ -210,7 +234,8 @@ class MoneySteps:
     async def refund(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
         assert wanted.money is not None
-        await self._payments.refund(ctx.idempotency_key, wanted.subject, wanted.money)
+        with denials_pass():
+            await self._payments.refund(ctx.idempotency_key, wanted.subject, wanted.money)
 
     async def give_back(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
@@ -235,9 +260,17 @@ async def credit_goods(
     Args:
         data: has what `committed_to_json` made.
         reserved: whether they are kept from being delivered. Default False.
+
+    Raises:
+        InvalidArgument: AMOUNT_INVALID.
+        FailedPrecondition: POOL_FULL; what `require_depositable` refuses. Refused here and not where they
+            are committed, so that what was committed is released.
     """
     committed = Quantity.of(*data["committed"])
     amount = micro(committed, committed.unit)
+    require_depositable(amount)
+    holder, asset = ledger.user(user_id), ledger.goods_asset(data["product_code"], committed.unit)
+    await require_room(books, holder, asset, amount)
     await vault.add(
         VaultLot(
             deposit_id=deposit_id,
@@ -251,8 +284,17 @@ async def credit_goods(
             reserved=reserved,
         )
     )
-    asset = ledger.goods_asset(data["product_code"], committed.unit)
-    await books.apply(ledger.deposit(deposit_id, ledger.user(user_id), asset, amount))
+    await books.apply(ledger.deposit(deposit_id, holder, asset, amount))
+
+
+async def require_room(books: Ledger, holder: str, asset: str, amount: int) -> None:
+    """Refuse a deposit that has not come in yet.
+
+    Raises:
+        FailedPrecondition: POOL_FULL.
+    """
+    held = -await books.balance(ledger.OUTSIDE, asset)
+    ledger.require_room(asset, amount, await books.balance(holder, asset), held)
 
 
 def committed_to_json(commitment_id: str, made: Committed) -> dict[str, Any]:

@@ -18,6 +18,8 @@ OUTSIDE: Final = "outside"
 NOBODY: Final = "nobody"
 """Has the locked shares."""
 _GOODS, _MONEY, _SHARE = "goods:", "money:", "share:"
+MAX_DEPOSIT: Final[Mapping[str, int]] = {_GOODS: LIMIT // 10_000, _MONEY: MONEY_LIMIT // 10_000}
+"""The most that is brought in at once: so little of a limit that those under way cannot reach it."""
 
 
 class Kind(StrEnum):
@@ -30,6 +32,11 @@ class Kind(StrEnum):
     LIQUIDITY_ADDED = "LIQUIDITY_ADDED"
     LIQUIDITY_REMOVED = "LIQUIDITY_REMOVED"
     DRAIN = "DRAIN"
+
+    @property
+    def has_happened(self) -> bool:
+        """Whether it books what has come in already, so that it cannot be refused for want of room."""
+        return self in (Kind.DEPOSIT, Kind.RETURN)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -152,8 +159,27 @@ def drained(movement_id: str, holder: str, before: Pool, part: Share) -> Movemen
     return Movement(movement_id, Kind.DRAIN, _merged(postings))
 
 
-def require_covered(holder: str, asset: str, balance: int) -> None:
+def require_room(asset: str, amount: int, balance: int, held: int) -> None:
+    """Refuse a deposit before it comes in, while half of each limit is still free for those under way.
+
+    Args:
+        balance: what the depositor has of the asset.
+        held: what the market holds of it.
+
+    Raises:
+        FailedPrecondition: POOL_FULL.
+    """
+    kind = _MONEY if asset.startswith(_MONEY) else _GOODS
+    limit = MONEY_LIMIT if kind is _MONEY else LIMIT
+    if amount > MAX_DEPOSIT[kind] or balance + amount > limit // 2 or held + amount > LIMIT // 2:
+        raise _full(asset)
+
+
+def require_covered(holder: str, asset: str, balance: int, *, bounded: bool = True) -> None:
     """Refuse what a movement would make of a balance.
+
+    Args:
+        bounded: whether `LIMIT` counts, as it does for whatever has not happened yet. Default True.
 
     Raises:
         FailedPrecondition: BALANCE_EXCEEDED, it would be negative; POOL_FULL, it would exceed `LIMIT`.
@@ -165,8 +191,12 @@ def require_covered(holder: str, asset: str, balance: int) -> None:
             metadata={"asset": asset, "missing": str(-balance)},
         )
     limit = MONEY_LIMIT - 1 if asset.startswith(_MONEY) and holder != OUTSIDE else LIMIT
-    if abs(balance) > limit:
-        raise FailedPrecondition("POOL_FULL", "the market cannot hold so much", metadata={"asset": asset})
+    if bounded and abs(balance) > limit:
+        raise _full(asset)
+
+
+def _full(asset: str) -> FailedPrecondition:
+    return FailedPrecondition("POOL_FULL", "the market cannot hold so much", metadata={"asset": asset})
 
 
 def _parts(pool: Pool, part: Share) -> dict[str, int]:

@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.money import Money
 from chassis.quantity import Quantity
+
+MAX_DELIVERIES: Final = 50
+"""Out of so many lots a withdrawal is delivered at most: each is a call to crops."""
+MIN_DEPOSIT: Final = 1_000
+"""The least of a lot that is deposited, in millionths of its unit, so that few lots are dust."""
 
 
 class Kind(StrEnum):
@@ -76,12 +82,34 @@ class Delivery:
     amount: int
 
 
-def allocate(lots: Sequence[VaultLot], amount: int) -> list[Delivery]:
-    """So much of lots in their order.
+def require_depositable(amount: int) -> None:
+    """Refuse a deposit that is not worth a lot of the vault.
 
     Raises:
-        FailedPrecondition: GOODS_NOT_COVERED, they do not hold so much.
+        FailedPrecondition: DEPOSIT_TOO_SMALL.
     """
+    if amount < MIN_DEPOSIT:
+        raise FailedPrecondition(
+            "DEPOSIT_TOO_SMALL",
+            f"a deposit is at least {MIN_DEPOSIT} millionths of a unit",
+            metadata={"least_micro": str(MIN_DEPOSIT)},
+        )
+
+
+def allocate(lots: Sequence[VaultLot], amount: int) -> list[Delivery]:
+    """So much of lots in their order, out of `MAX_DELIVERIES` of them at most.
+
+    Raises:
+        FailedPrecondition: GOODS_NOT_COVERED, they do not hold so much; WITHDRAWAL_TOO_SCATTERED, that many
+            of them do not.
+    """
+    at_once = sum(lot.remaining for lot in lots[:MAX_DELIVERIES])
+    if at_once < amount and len(lots) > MAX_DELIVERIES:
+        raise FailedPrecondition(
+            "WITHDRAWAL_TOO_SCATTERED",
+            f"the goods lie in too many lots: {at_once} millionths can be had at once",
+            metadata={"at_once_micro": str(at_once)},
+        )
     deliveries, missing = [], amount
     for lot in lots:
         part = min(lot.remaining, missing)

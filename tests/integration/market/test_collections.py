@@ -1,5 +1,6 @@
 """Collections behind the real server."""
 
+import asyncio
 import uuid
 
 import grpc
@@ -56,6 +57,17 @@ async def test_lots_are_put_in_and_taken_out_and_repeats_change_nothing(town: To
     removed = pb.RemoveLotsRequest(collection_id=made.collection_id, lot_ids=[first])
     for _ in range(2):
         assert list((await town.stub.RemoveLots(removed, metadata=town.as_(GROWER))).lot_ids) == [second]
+
+
+async def test_lots_put_in_at_the_same_time_are_all_in(town: Town) -> None:
+    lots = [await town.lot() for _ in range(8)]
+    made = await town.stub.CreateCollection(creation(), metadata=town.as_(GROWER))
+    asked = [pb.AddLotsRequest(collection_id=made.collection_id, lot_ids=[lot]) for lot in lots]
+    await asyncio.gather(*(town.stub.AddLots(each, metadata=town.as_(GROWER)) for each in asked))
+    shown = await town.stub.GetCollection(
+        pb.GetCollectionRequest(collection_id=made.collection_id), metadata=town.as_(GROWER)
+    )
+    assert list(shown.lot_ids) == sorted(lots)
 
 
 async def test_the_same_request_is_the_same_collection_and_another_under_its_id_is_refused(

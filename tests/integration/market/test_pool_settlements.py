@@ -6,12 +6,17 @@ from uuid import UUID, uuid5
 import pytest
 import pytest_asyncio
 
+from chassis.clock import SystemClock
+from chassis.errors import FailedPrecondition
 from chassis.saga import Direction, idempotency_key
 from greenledger.crops.v1 import crops_pb2
 from greenledger.market.v1 import pools_pb2 as pb
 from greenledger.payments.v1 import payments_pb2
 from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
+from services.market.adapters.pool_db import PostgresLedger
+from services.market.adapters.pool_vault import PostgresVault
 from services.market.application.pool_settle import settlement_id_of
+from services.market.domain.pool_ledger import deposit, given_back
 from services.market.domain.pool_settlement import Kind
 from tests.integration.market.conftest import GROWER, OTHER, VENUE, Town
 from tests.integration.market.pool_exchange import Exchange, euros, fresh, kg, open_exchange, refused
@@ -108,6 +113,33 @@ async def test_several_lots_are_delivered_where_one_does_not_hold_enough(exchang
     await exchange.check_books()
 
 
+async def test_dust_is_refused_and_is_free_in_its_lot_again(exchange: Exchange) -> None:
+    assert await refused(exchange.bring(GROWER, exchange.lot_id, "0.000999")) == "DEPOSIT_TOO_SMALL"
+    assert (await exchange.town.look(exchange.lot_id)).committed_quantity == kg("100")
+    await exchange.check_books()
+
+
+async def test_goods_that_lie_in_too_many_lots_are_taken_of_the_largest(exchange: Exchange) -> None:
+    database = exchange.town.market.runtime.database
+    await database.execute(
+        """
+        INSERT INTO vault_lot (deposit_id, lot_id, commitment_id, owner_id, product_code, unit, remaining,
+                               expires_at, reserved)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), owner_id, product_code, unit, 1000,
+               now() + interval '1 h', false
+        FROM vault_lot, generate_series(1, 60)
+        """
+    )
+    vault, now = PostgresVault(database), SystemClock().now()
+    [largest, *_] = await vault.take("leek", "KGM", 50_001, now)
+    assert largest.lot_id == exchange.lot_id
+    assert len(await vault.take("leek", "KGM", 50_000, now)) == 50
+    await database.execute("UPDATE vault_lot SET remaining = 1000")
+    with pytest.raises(FailedPrecondition) as refusal:
+        await vault.take("leek", "KGM", 50_001, now)
+    assert refusal.value.reason == "WITHDRAWAL_TOO_SCATTERED"
+
+
 async def test_what_crops_does_not_deliver_is_in_the_balance_again(exchange: Exchange) -> None:
     sound = await exchange.town.lot("5", owner=OTHER)
     await exchange.bring(OTHER, sound, "5")
@@ -162,6 +194,18 @@ async def test_a_declined_payment_brings_nothing_and_may_be_tried_again(exchange
     request.payment_method = "pm_card"
     await exchange.stub.DepositMoney(request, metadata=metadata)
     assert await exchange.balances(VENUE) == {"EUR": "5.00"}
+
+
+async def test_money_that_was_taken_is_credited_however_full_the_market_is(exchange: Exchange) -> None:
+    database = exchange.town.market.runtime.database
+    holder, full = f"user:{VENUE}", 10**15 - 1
+    books = PostgresLedger(database)
+    await books.apply(deposit(fresh(), holder, "money:EUR", full))
+    await books.apply(given_back(fresh(), holder, "money:EUR", 1))
+    assert await books.balance(holder, "money:EUR") == full + 1
+    request = pb.DepositMoneyRequest(request_id=fresh(), amount=euros(5), payment_method="pm_card")
+    deposited = exchange.stub.DepositMoney(request, metadata=exchange.town.as_(VENUE))
+    assert await refused(deposited) == "POOL_FULL"
 
 
 async def test_the_same_withdrawal_asked_at_once_happens_once(exchange: Exchange) -> None:

@@ -334,3 +334,24 @@ def test_a_balance_is_never_overdrawn_except_that_of_the_outside() -> None:
     with pytest.raises(FailedPrecondition) as full:
         ledger.require_covered(ledger.OUTSIDE, "goods:kale:KGM", -LIMIT - 1)
     assert full.value.reason == "POOL_FULL"
+
+
+@pytest.mark.parametrize("asset", ["goods:kale:KGM", "money:EUR"])
+def test_a_deposit_is_refused_while_much_room_is_left_for_those_under_way(asset: str) -> None:
+    limit = LIMIT if asset.startswith("goods") else MONEY_LIMIT
+    most = limit // 10_000
+    ledger.require_room(asset, most, limit // 2 - most, limit // 2 - most)
+    for amount, balance, held in ((most + 1, 0, 0), (most, limit // 2, 0), (1, 0, LIMIT // 2)):
+        with pytest.raises(FailedPrecondition) as refusal:
+            ledger.require_room(asset, amount, balance, held)
+        assert refusal.value.reason == "POOL_FULL"
+
+
+@given(st.integers(0, LIMIT), st.integers(1, LIMIT))
+def test_what_has_come_in_is_never_refused(balance: int, amount: int) -> None:
+    for made in (
+        ledger.deposit("m", "user:ann", "money:EUR", amount),
+        ledger.given_back("m", "user:ann", "money:EUR", amount),
+    ):
+        ledger.require_covered("user:ann", "money:EUR", balance + amount, bounded=not made.kind.has_happened)
+    assert not ledger.Kind.SWAP.has_happened

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.money import Money
 from chassis.quantity import Quantity
-from services.market.domain.pool_settlement import Delivery, Kind, Settlement, VaultLot, allocate
+from services.market.domain.pool_settlement import (
+    MAX_DELIVERIES,
+    MIN_DEPOSIT,
+    Delivery,
+    Kind,
+    Settlement,
+    VaultLot,
+    allocate,
+    require_depositable,
+)
 
 LOT = VaultLot("d", "l", "c", "ann", "kale", "KGM", 10, datetime(2026, 6, 1, tzinfo=UTC))
 
@@ -36,6 +45,22 @@ def test_what_is_wanted_is_taken_and_never_more_than_a_lot_holds(held: list[int]
         return
     assert sum(each.amount for each in taken) == wanted
     assert all(0 < each.amount <= held[int(each.deposit_id)] for each in taken)
+
+
+def test_a_withdrawal_out_of_too_many_lots_says_how_much_can_be_had_at_once() -> None:
+    lots = [replace(LOT, deposit_id=str(number), remaining=2) for number in range(MAX_DELIVERIES + 1)]
+    assert len(allocate(lots, 2 * MAX_DELIVERIES)) == MAX_DELIVERIES
+    with pytest.raises(FailedPrecondition) as refusal:
+        allocate(lots, 2 * MAX_DELIVERIES + 1)
+    assert refusal.value.reason == "WITHDRAWAL_TOO_SCATTERED"
+    assert refusal.value.metadata == {"at_once_micro": str(2 * MAX_DELIVERIES)}
+
+
+def test_dust_is_not_deposited() -> None:
+    require_depositable(MIN_DEPOSIT)
+    with pytest.raises(FailedPrecondition) as refusal:
+        require_depositable(MIN_DEPOSIT - 1)
+    assert refusal.value.reason == "DEPOSIT_TOO_SMALL"
 
 
 def test_there_must_be_something_to_settle() -> None:

@@ -182,6 +182,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The outcome is not known yet; ask again with the same request_id."""
     ERROR_REASON_POOL_OPEN: _ErrorReason.ValueType  # 56
     """Others may have traded with it, so its launch is not undone."""
+    ERROR_REASON_WITHDRAWAL_TOO_SCATTERED: _ErrorReason.ValueType  # 57
+    """The goods lie in too many lots to be delivered at once; the metadata says how much can be."""
+    ERROR_REASON_DEPOSIT_TOO_SMALL: _ErrorReason.ValueType  # 58
+    """Too little to be kept."""
+    ERROR_REASON_LOT_EXPIRES_SOON: _ErrorReason.ValueType  # 59
+    """The lot has too little time left to be deposited."""
     ERROR_REASON_CAMPAIGN_NOT_FOUND: _ErrorReason.ValueType  # 60
     ERROR_REASON_LAUNCH_FAILED: _ErrorReason.ValueType  # 61
     """It came to nothing for a reason that is not the caller's; what was done is undone."""
@@ -191,6 +197,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TIMES_INVALID: _ErrorReason.ValueType  # 64
     ERROR_REASON_LOT_NOT_SHOWN: _ErrorReason.ValueType  # 65
     """Crops does not show the lot yet."""
+    ERROR_REASON_CAMPAIGNS_ACTIVE: _ErrorReason.ValueType  # 66
+    """The owner has as many active campaigns as anyone may have."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -263,6 +271,12 @@ ERROR_REASON_SETTLEMENT_UNDER_WAY: ErrorReason.ValueType  # 55
 """The outcome is not known yet; ask again with the same request_id."""
 ERROR_REASON_POOL_OPEN: ErrorReason.ValueType  # 56
 """Others may have traded with it, so its launch is not undone."""
+ERROR_REASON_WITHDRAWAL_TOO_SCATTERED: ErrorReason.ValueType  # 57
+"""The goods lie in too many lots to be delivered at once; the metadata says how much can be."""
+ERROR_REASON_DEPOSIT_TOO_SMALL: ErrorReason.ValueType  # 58
+"""Too little to be kept."""
+ERROR_REASON_LOT_EXPIRES_SOON: ErrorReason.ValueType  # 59
+"""The lot has too little time left to be deposited."""
 ERROR_REASON_CAMPAIGN_NOT_FOUND: ErrorReason.ValueType  # 60
 ERROR_REASON_LAUNCH_FAILED: ErrorReason.ValueType  # 61
 """It came to nothing for a reason that is not the caller's; what was done is undone."""
@@ -272,6 +286,8 @@ ERROR_REASON_LOT_CODE_TAKEN: ErrorReason.ValueType  # 63
 ERROR_REASON_TIMES_INVALID: ErrorReason.ValueType  # 64
 ERROR_REASON_LOT_NOT_SHOWN: ErrorReason.ValueType  # 65
 """Crops does not show the lot yet."""
+ERROR_REASON_CAMPAIGNS_ACTIVE: ErrorReason.ValueType  # 66
+"""The owner has as many active campaigns as anyone may have."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
