@@ -18,6 +18,8 @@ def recall_subscriptions(tell: TellOfRecall) -> list[Subscription[Any]]:
 
     async def order_recalled(event: ReceivedEvent[orders_pb.OrderRecalled], _tx: Transaction) -> None:
         order = event.payload
+        if order.unaffected:
+            return  # that it was fulfilled is all there is to tell
         money = order.refunded
         refunded = amount_text(money) if money.units or money.nanos else ""
         line = lines.order_served if order.served else lines.order_stopped

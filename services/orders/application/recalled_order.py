@@ -129,8 +129,15 @@ class RecalledOrderSteps:
         if recalled is order:
             return  # an operator had the step repeated
         await self._orders.save_recall(recalled)
-        served = bool(ctx.data["served"] and affected.consumed)
-        told = Recalled(recalled, affected.recall_id, affected.lot_ids, served, refunded)
+        fulfilled = bool(ctx.data["served"])
+        told = Recalled(
+            recalled,
+            affected.recall_id,
+            affected.lot_ids,
+            served=fulfilled and affected.consumed,
+            refunded=refunded,
+            unaffected=fulfilled and not affected.consumed,
+        )
         await self._events.publish(told)
 
     async def _order(self, ctx: StepContext, *, lock: bool = False) -> Order:

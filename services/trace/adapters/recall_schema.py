@@ -41,6 +41,7 @@ CREATE TABLE recall_order (
     venue_id text NOT NULL,
     consumed boolean NOT NULL DEFAULT false,
     dealt_with boolean NOT NULL DEFAULT false,
+    unaffected boolean NOT NULL DEFAULT false,
     guest_id text NOT NULL DEFAULT '',
     refunded_minor bigint NOT NULL DEFAULT 0,
     currency text NOT NULL DEFAULT '',

@@ -61,6 +61,7 @@ order_entry AS MATERIALIZED (
            coalesce(heard.venue_id, known.venue_id, '') AS venue_id,
            coalesce(nullif(heard.guest_id, ''), known.guest_id, '') AS guest_id,
            coalesce(heard.dealt_with, false) AS dealt_with,
+           coalesce(heard.unaffected, false) AS unaffected,
            coalesce(heard.refunded_minor, 0) AS refunded_minor,
            coalesce(heard.consumed, known.consumed, false) AS consumed
     FROM (
@@ -75,10 +76,13 @@ order_entry AS MATERIALIZED (
     ) AS known ON true
     {_reached("recall_order", "order_id", "expected.order_id", " AND dealt_with")}
 )"""
-# Who is told: whoever belongs to what this recall has reached or is still to reach.
+# Who is told: whoever belongs to what this recall has reached or is still to reach. The guest of an order
+# that was served after its end has nothing to hear.
 _TOLD = """
 notice AS MATERIALIZED (SELECT user_id, sent FROM recall_notice WHERE recall_id = $3),
-guest AS (SELECT DISTINCT guest_id FROM order_entry WHERE guest_id <> '' AND (own OR NOT reached)),
+guest AS (
+    SELECT DISTINCT guest_id FROM order_entry WHERE guest_id <> '' AND NOT unaffected AND (own OR NOT reached)
+),
 at_venue AS (
     SELECT venue.venue_id, coalesce(owner.owner_id, '') AS owner_id
     FROM (SELECT DISTINCT venue_id FROM stock_entry WHERE own OR NOT reached) AS venue

@@ -45,10 +45,10 @@ ON CONFLICT (recall_id, order_id) DO UPDATE SET consumed = o.consumed OR exclude
 """
 _DEALT_WITH = """
 INSERT INTO recall_order (
-    recall_id, order_id, venue_id, guest_id, dealt_with, consumed, refunded_minor, currency
-) VALUES ($1, $2, $3, $4, true, $5, $6, $7)
+    recall_id, order_id, venue_id, guest_id, dealt_with, unaffected, consumed, refunded_minor, currency
+) VALUES ($1, $2, $3, $4, true, $5, $6, $7, $8)
 ON CONFLICT (recall_id, order_id) DO UPDATE
-SET guest_id = excluded.guest_id, dealt_with = true,
+SET guest_id = excluded.guest_id, dealt_with = true, unaffected = excluded.unaffected,
     consumed = recall_order.consumed OR excluded.consumed,
     refunded_minor = excluded.refunded_minor, currency = excluded.currency
 """
@@ -103,7 +103,7 @@ def _began(event: Event) -> Row:
 
 def _dealt_with(event: Event) -> Row:
     order = event.payload
-    ids = (order.recall_id, order.order_id, order.venue_id, order.guest_id, order.served)
+    ids = (order.recall_id, order.order_id, order.venue_id, order.guest_id, order.unaffected, order.served)
     if not order.refunded.currency_code:
         return *ids, 0, ""
     money = money_from_proto(order.refunded)

@@ -109,6 +109,14 @@ async def test_an_order_that_is_heard_of_late_is_told_once_in_a_message_of_its_o
     assert [(each.recall_id, each.template) for each in sent] == [("r1", "recall"), ("", "order-recalled")]
 
 
+async def test_of_an_order_that_a_recall_did_not_affect_nobody_is_told(
+    notifications: Notifications, mail_server: MailServer
+) -> None:
+    notifications.knows()
+    await hear(notifications, OrderRecalled(order_id="o3", guest_id=ANN, recall_id="r1", unaffected=True))
+    assert await told(notifications, mail_server) == []
+
+
 async def test_a_late_order_that_is_delivered_again_is_not_told_again(
     notifications: Notifications, mail_server: MailServer
 ) -> None:

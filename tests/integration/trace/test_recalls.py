@@ -103,6 +103,19 @@ async def test_somebody_who_cannot_be_told_has_failed_and_is_not_waited_for(reca
     assert (await recalling.ask.get(R1)).state is RecallState.COMPLETE
 
 
+async def test_an_order_served_after_the_end_for_its_lot_is_done_and_its_guest_is_not_waited_for(
+    recalling: Recalling,
+):
+    tale = before_the_recall()
+    tale.affected("open", "v1", consumed=False)
+    tale.dealt_with("open", "g2", "v1", served=False, cents=0, unaffected=True)
+    tale.lot_recalled("a", "a")
+    await recalling.hear(tale.events)
+    outstanding = await recalling.outstanding()
+    assert ("ORDER", "open") not in outstanding
+    assert {entry for kind, entry in outstanding if kind == "GUEST"} == {"g1"}
+
+
 async def test_what_is_late_stalls_kind_by_kind(recalling: Recalling):
     tale = before_the_recall()
     tale.lot_recalled("a", "a")
