@@ -132,6 +132,16 @@ async def test_what_an_operator_gave_back_is_not_given_back_again(orders: Orders
     assert len(orders.payments.charges[order.order_id].refunds) == 1
 
 
+async def test_what_an_operator_has_promised_and_not_given_yet_counts_as_given_back(orders: Orders) -> None:
+    order = await orders.order()
+    orders.payments.promised_minor = 200
+    told = await reach(orders, order.order_id)
+    assert (told.served, told.refunded.units) == (True, 5)
+    after = await orders.store.get(order.order_id)
+    assert after is not None
+    assert after.refunded == order.total
+
+
 async def test_an_order_that_is_not_known_here_is_left_alone(orders: Orders) -> None:
     async with orders.database.transaction():
         await orders.see_to(AffectedOrder(str(uuid4()), str(uuid4()), (LOT,), consumed=True))
