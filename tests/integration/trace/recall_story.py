@@ -29,7 +29,7 @@ from tests.integration.trace.conftest import TABLES, Trace
 from tests.integration.trace.story import START, Story
 
 OPERATOR = Principal("operator", "user", permissions=frozenset({"trace.read", "trace.personal"}))
-R1, R2 = "r1", "r2"
+R1, R2, R3 = "r1", "r2", "r3"
 RECALL_TABLES = [
     "recall",
     "recall_lot",
