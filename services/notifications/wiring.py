@@ -39,7 +39,7 @@ def wire(runtime: Runtime) -> Service:
         database.after_commit(wakeup.notify)
 
     schedule = ScheduleNotification(notifications, clock, runtime.ids, wake)
-    tell = TellOfRecall(notifications, PostgresVenueOwners(database), clock, runtime.ids, wake)
+    tell = TellOfRecall(notifications, PostgresVenueOwners(database), schedule, clock, runtime.ids, wake)
     deliver = DeliverNotifications(
         database,
         notifications,

@@ -40,7 +40,7 @@ class PostgresNotifications:
         assert row is not None
         return _notification(row)
 
-    async def add_of_recall(self, notification: Notification) -> None:
+    async def add_of_recall(self, notification: Notification) -> bool:
         added = await self._database.fetchval(
             """
             INSERT INTO notification (notification_id, source, user_id, template, category, subject,
@@ -60,10 +60,9 @@ class PostgresNotifications:
             notification.state.value,
             notification.recall_id,
         )
-        if not added:
-            await self._join(notification)
+        return bool(added) or await self._join(notification)
 
-    async def _join(self, news: Notification) -> None:
+    async def _join(self, news: Notification) -> bool:
         async with self._database.transaction() as tx:
             waiting = await tx.fetchrow(
                 """
@@ -73,12 +72,14 @@ class PostgresNotifications:
                 news.recall_id,
                 news.user_id,
             )
-            if waiting is not None and waiting["lines"] is not None:
-                await tx.execute(
-                    "UPDATE notification SET parameters = $2::text::jsonb WHERE notification_id = $1",
-                    waiting["notification_id"],
-                    json.dumps({"lines": joined(waiting["lines"], news.parameters["lines"])}),
-                )
+            if waiting is None or waiting["lines"] is None:
+                return False
+            await tx.execute(
+                "UPDATE notification SET parameters = $2::text::jsonb WHERE notification_id = $1",
+                waiting["notification_id"],
+                json.dumps({"lines": joined(waiting["lines"], news.parameters["lines"])}),
+            )
+            return True
 
     async def get(self, notification_id: str) -> Notification | None:
         row = await self._database.fetchrow(

@@ -18,8 +18,8 @@ from services.notifications.application.ports import Notifications
 from services.notifications.application.schedule import ScheduleNotification
 from services.notifications.domain.notification import Notification, State
 
-RECALL_REFUND = "lot recalled"
-"""The reason of refunds for recalls."""
+RECALL_REFUND = ("orders", "lot recalled")
+"""Who asks for refunds because of recalls, and with which reason; a person may give the same reason."""
 
 
 class NotificationEvents:
@@ -85,7 +85,7 @@ class Subscriptions:
         self, event: ReceivedEvent[payments_pb.PaymentRefunded], _tx: Transaction
     ) -> None:
         refund = event.payload
-        if refund.reason == RECALL_REFUND:
+        if (event.actor, refund.reason) == RECALL_REFUND:
             return  # as above
         parameters = {"order_id": refund.order_id, "amount": amount_text(refund.amount)}
         await self._schedule(event.event_id, refund.payer_id, "payment-refunded", parameters)

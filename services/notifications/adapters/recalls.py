@@ -18,10 +18,13 @@ def recall_subscriptions(tell: TellOfRecall) -> list[Subscription[Any]]:
 
     async def order_recalled(event: ReceivedEvent[orders_pb.OrderRecalled], _tx: Transaction) -> None:
         order = event.payload
+        if order.unaffected:
+            return  # that it was fulfilled is all there is to tell
         money = order.refunded
         refunded = amount_text(money) if money.units or money.nanos else ""
         line = lines.order_served if order.served else lines.order_stopped
-        await tell.person(order.recall_id, order.guest_id, line(order.order_id, refunded))
+        text = line(order.order_id, refunded)
+        await tell.guest(event.event_id, order.recall_id, order.guest_id, order.order_id, text)
 
     async def quarantined(event: ReceivedEvent[inventory_pb.StockQuarantined], _tx: Transaction) -> None:
         stock = event.payload

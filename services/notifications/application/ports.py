@@ -15,8 +15,11 @@ class Notifications(Protocol):
         """Store it; gives the one that there is when its source has told this template already."""
         ...
 
-    async def add_of_recall(self, notification: Notification) -> None:
-        """Store it, unless there is one of this recall and person: its lines join that one while it waits."""
+    async def add_of_recall(self, notification: Notification) -> bool:
+        """Store it, unless there is one of this recall and person: its lines join that one while it waits.
+
+        False when that one was tried already, so that the lines are in no message.
+        """
         ...
 
     async def get(self, notification_id: str) -> Notification | None: ...

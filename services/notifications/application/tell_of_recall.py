@@ -6,6 +6,7 @@ from datetime import timedelta
 from chassis.clock import Clock
 from chassis.ids import IdSource
 from services.notifications.application.ports import Notifications, VenueOwners
+from services.notifications.application.schedule import ScheduleNotification
 from services.notifications.domain import recall
 from services.notifications.domain.notification import Notification
 from services.notifications.domain.template import template
@@ -17,30 +18,38 @@ GATHERING = timedelta(seconds=3)
 class TellOfRecall:
     """One message for each recall and person, for ever.
 
-    What is news for somebody while their message still waits joins it; later news do not reach them by mail,
-    since nobody is told twice.
+    What is news for somebody while their message still waits joins it. Of later news only those of an order
+    reach them by mail, each as a message of its own: nothing else tells of that order and its money.
     """
 
     def __init__(
         self,
         notifications: Notifications,
         venues: VenueOwners,
+        schedule: ScheduleNotification,
         clock: Clock,
         ids: IdSource,
         wake: Callable[[], None],
     ) -> None:
         self._notifications = notifications
         self._venues = venues
+        self._schedule = schedule
         self._clock = clock
         self._ids = ids
         self._wake = wake
 
-    async def person(self, recall_id: str, user_id: str, line: str) -> None:
-        """Tell somebody; nobody has an empty id."""
+    async def guest(self, source: str, recall_id: str, user_id: str, order_id: str, line: str) -> None:
+        """Tell a guest of an order, also when the recall's own message has gone out; once for each source."""
+        if not await self.person(recall_id, user_id, line):
+            parameters = {"order_id": order_id, "line": line}
+            await self._schedule(source, user_id, recall.LATE_TEMPLATE, parameters)
+
+    async def person(self, recall_id: str, user_id: str, line: str) -> bool:
+        """Tell somebody; nobody has an empty id. False when their message had gone out before."""
         if not user_id:
-            return
+            return True
         chosen, now = template(recall.TEMPLATE), self._clock.now()
-        await self._notifications.add_of_recall(
+        told = await self._notifications.add_of_recall(
             Notification(
                 notification_id=self._ids.uuid7(),
                 source=recall.source(recall_id),
@@ -55,6 +64,7 @@ class TellOfRecall:
             )
         )
         self._wake()
+        return told
 
     async def venue(self, recall_id: str, venue_id: str, line: str) -> None:
         """Tell a venue's owner, as soon as that is known."""

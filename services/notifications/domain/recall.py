@@ -1,6 +1,8 @@
 """What a recall means to the people whom it reaches, one line for each thing of theirs."""
 
 TEMPLATE = "recall"
+LATE_TEMPLATE = "order-recalled"
+"""For an order of which is heard when the message of its recall has gone out."""
 MOST_TEXT = 4000
 """Characters of one message's lines; what is beyond them is only said to exist."""
 MORE = "- There is more; your orders, lots and stock in GreenLedger show it."

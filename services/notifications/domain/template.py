@@ -91,6 +91,11 @@ TEMPLATES: Mapping[str, Template] = {
         "News from the market",
         "Hello $display_name,\n\n$title\n\n$message\n\nYou subscribed to this product or grower.\n",
     ),
+    "order-recalled": Template(
+        Category.TRANSACTIONAL,
+        "Your order $order_id is part of a recall",
+        "Hello $display_name,\n\na recall has reached one more order of yours.\n\n$line\n",
+    ),
     "recall": Template(
         Category.TRANSACTIONAL,
         "Recall: goods that reached you must not be used",

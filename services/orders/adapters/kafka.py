@@ -57,5 +57,6 @@ def _encode(event: OrderEvent) -> tuple[str, Message]:
                 lot_ids=event.lot_ids,
                 served=event.served,
                 refunded=money_to_proto(event.refunded),
+                unaffected=event.unaffected,
             )
     raise TypeError(f"no topic for {event!r}")

@@ -115,12 +115,14 @@ class RecalledOrderSteps:
         # One key for the order: several recalls of it are one refund.
         key = str(uuid5(_REFUNDS, order.order_id))
         try:
-            return await self._payments.refund(key, order.order_id, REASON)
+            await self._payments.refund(key, order.order_id, REASON)
         except FailedPrecondition as refusal:
             # An operator was quicker: all of it is given back.
             if refusal.reason != "REFUND_EXCEEDS_CAPTURE":
                 raise
-            return order.total
+        # Either way nothing is left. The answer has only what was made: of a part that an operator gives back
+        # at the same time that is less than what is promised.
+        return order.total
 
     async def record(self, ctx: StepContext) -> None:
         affected, order = AffectedOrder.from_json(ctx.data), await self._order(ctx, lock=True)
@@ -129,8 +131,15 @@ class RecalledOrderSteps:
         if recalled is order:
             return  # an operator had the step repeated
         await self._orders.save_recall(recalled)
-        served = bool(ctx.data["served"] and affected.consumed)
-        told = Recalled(recalled, affected.recall_id, affected.lot_ids, served, refunded)
+        fulfilled = bool(ctx.data["served"])
+        told = Recalled(
+            recalled,
+            affected.recall_id,
+            affected.lot_ids,
+            served=fulfilled and affected.consumed,
+            refunded=recalled.refunded or refunded,
+            unaffected=fulfilled and not affected.consumed,
+        )
         await self._events.publish(told)
 
     async def _order(self, ctx: StepContext, *, lock: bool = False) -> Order:

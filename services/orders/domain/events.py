@@ -39,8 +39,9 @@ class Recalled:
     """A recall reached it, and what was to be done for it is done.
 
     Args:
-        served: the goods had left the stock.
+        served: the goods had left the stock when it came.
         refunded: what the guest has back in all; may be nothing.
+        unaffected: they left the stock after it had ended, so that there was nothing to do.
     """
 
     order: Order
@@ -48,6 +49,7 @@ class Recalled:
     lot_ids: tuple[str, ...]
     served: bool
     refunded: Money
+    unaffected: bool = False
 
 
 OrderEvent = Placed | Confirmed | Fulfilled | Failed | Recalled

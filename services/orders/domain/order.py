@@ -111,14 +111,16 @@ class Order:
         """The order after what a recall made necessary; its state stands. A recall counts once.
 
         Args:
-            refunded: what the guest has back in all; may be nothing.
+            refunded: what the guest has back in all, as far as this recall knows; may be nothing.
         """
         if recall_id in self.recall_ids:
             return self
+        # Recalls of one order end in any order, and none takes back what another has given.
+        more = bool(refunded.minor) and (self.refunded is None or self.refunded <= refunded)
         return replace(
             self,
             recall_ids=(*self.recall_ids, recall_id),
-            refunded=refunded if refunded.minor else self.refunded,
+            refunded=refunded if more else self.refunded,
             updated_at=at,
         )
 

@@ -97,4 +97,5 @@ def _call(row: asyncpg.Record) -> Call:
         begun_at=row["begun_at"],
         position=row["position"],
         released_at=row["released_at"],
+        root_released_at=row["root_released_at"],
     )

@@ -11,6 +11,7 @@ CREATE TABLE recall (
     released_at timestamptz
 );
 COMMENT ON COLUMN recall.position IS 'what was known by then of menus is what it had to reach';
+COMMENT ON COLUMN recall.released_at IS 'when the last of its lots was; null while one is recalled';
 CREATE INDEX recall_begun_idx ON recall (begun_at DESC, recall_id DESC) WHERE begun_at IS NOT NULL;
 CREATE INDEX recall_root_idx ON recall (root_lot_id);
 CREATE TABLE recall_lot (
@@ -18,6 +19,7 @@ CREATE TABLE recall_lot (
     lot_id text NOT NULL,
     owner_id text NOT NULL,
     grower_id text NOT NULL,
+    released_at timestamptz,
     PRIMARY KEY (recall_id, lot_id)
 );
 CREATE INDEX recall_lot_idx ON recall_lot (lot_id);
@@ -25,6 +27,7 @@ CREATE TABLE recall_stock (
     recall_id text NOT NULL,
     stock_item_id text NOT NULL,
     venue_id text NOT NULL,
+    lot_id text NOT NULL,
     PRIMARY KEY (recall_id, stock_item_id)
 );
 CREATE INDEX recall_stock_idx ON recall_stock (stock_item_id);
@@ -41,6 +44,7 @@ CREATE TABLE recall_order (
     venue_id text NOT NULL,
     consumed boolean NOT NULL DEFAULT false,
     dealt_with boolean NOT NULL DEFAULT false,
+    unaffected boolean NOT NULL DEFAULT false,
     guest_id text NOT NULL DEFAULT '',
     refunded_minor bigint NOT NULL DEFAULT 0,
     currency text NOT NULL DEFAULT '',

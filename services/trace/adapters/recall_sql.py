@@ -2,7 +2,7 @@
 
 Arguments: $1 the lots of the recall, $2 the position up to which menus count, $3 the recall (empty in a
 drill), $4 whether the graph counts, too: what it knows is expected even if nobody has spoken of it yet. It
-does not count when the recall was ended; then there is only what was heard.
+does not count when the recall was ended for its root; then there is only what was heard.
 
 A thing that another recall has reached, which holds or held when this one began, is done: no event comes
 twice for it.
@@ -19,7 +19,17 @@ _ITEMS_NOW = (
 )
 
 
-def _reached(table: str, column: str, entry: str, extra: str = "") -> str:
+_ENDED = (
+    "CROSS JOIN LATERAL (SELECT released_at FROM recall WHERE recall_id = told.recall_id OFFSET 0) AS other"
+)
+# A recall may have ended for a lot and go on for others.
+_ENDED_FOR_LOT = """LEFT JOIN LATERAL (
+        SELECT released_at FROM recall_lot
+        WHERE recall_lot.recall_id = told.recall_id AND recall_lot.lot_id = told.lot_id OFFSET 0
+    ) AS other ON true"""
+
+
+def _reached(table: str, column: str, entry: str, extra: str = "", *, of_lot: bool = False) -> str:
     """Whether this recall, and whether any that counts, has reached an entry."""
     return f"""
 CROSS JOIN LATERAL (
@@ -27,15 +37,15 @@ CROSS JOIN LATERAL (
            coalesce(bool_or(told.recall_id = $3 OR other.released_at IS NULL
                             OR other.released_at > (SELECT begun_at FROM recall WHERE recall_id = $3)), false)
            AS reached
-    FROM (SELECT recall_id FROM {table} WHERE {column} = {entry}{extra} OFFSET 0) AS told
-    CROSS JOIN LATERAL (SELECT released_at FROM recall WHERE recall_id = told.recall_id OFFSET 0) AS other
+    FROM (SELECT * FROM {table} WHERE {column} = {entry}{extra} OFFSET 0) AS told
+    {_ENDED_FOR_LOT if of_lot else _ENDED}
 ) AS told"""
 
 
 _LOTS = f"""
 lot_entry AS MATERIALIZED (
     SELECT scope.lot_id, told.own, told.reached
-    FROM unnest($1::text[]) AS scope (lot_id) {_reached("recall_lot", "lot_id", "scope.lot_id")}
+    FROM unnest($1::text[]) AS scope (lot_id) {_reached("recall_lot", "lot_id", "scope.lot_id", of_lot=True)}
 )"""
 _STOCK = f"""
 stock_entry AS MATERIALIZED (
@@ -43,7 +53,7 @@ stock_entry AS MATERIALIZED (
     FROM (
         SELECT stock_item_id, venue_id FROM held WHERE $4
         UNION SELECT stock_item_id, venue_id FROM recall_stock WHERE recall_id = $3
-    ) AS expected {_reached("recall_stock", "stock_item_id", "expected.stock_item_id")}
+    ) AS expected {_reached("recall_stock", "stock_item_id", "expected.stock_item_id", of_lot=True)}
 )"""
 _MENU = f"""
 menu_entry AS (
@@ -61,6 +71,7 @@ order_entry AS MATERIALIZED (
            coalesce(heard.venue_id, known.venue_id, '') AS venue_id,
            coalesce(nullif(heard.guest_id, ''), known.guest_id, '') AS guest_id,
            coalesce(heard.dealt_with, false) AS dealt_with,
+           coalesce(heard.unaffected, false) AS unaffected,
            coalesce(heard.refunded_minor, 0) AS refunded_minor,
            coalesce(heard.consumed, known.consumed, false) AS consumed
     FROM (
@@ -75,10 +86,13 @@ order_entry AS MATERIALIZED (
     ) AS known ON true
     {_reached("recall_order", "order_id", "expected.order_id", " AND dealt_with")}
 )"""
-# Who is told: whoever belongs to what this recall has reached or is still to reach.
+# Who is told: whoever belongs to what this recall has reached or is still to reach. The guest of an order
+# that was served after its end has nothing to hear.
 _TOLD = """
 notice AS MATERIALIZED (SELECT user_id, sent FROM recall_notice WHERE recall_id = $3),
-guest AS (SELECT DISTINCT guest_id FROM order_entry WHERE guest_id <> '' AND (own OR NOT reached)),
+guest AS (
+    SELECT DISTINCT guest_id FROM order_entry WHERE guest_id <> '' AND NOT unaffected AND (own OR NOT reached)
+),
 at_venue AS (
     SELECT venue.venue_id, coalesce(owner.owner_id, '') AS owner_id
     FROM (SELECT DISTINCT venue_id FROM stock_entry WHERE own OR NOT reached) AS venue
@@ -95,8 +109,8 @@ holder AS (
     LEFT JOIN LATERAL (
         SELECT * FROM traced_lot WHERE traced_lot.lot_id = lot_entry.lot_id OFFSET 0
     ) AS known ON true
-    CROSS JOIN LATERAL (VALUES (coalesce(heard.owner_id, known.owner_id)),
-                               (coalesce(heard.grower_id, known.grower_id))) AS person (user_id)
+    CROSS JOIN LATERAL (VALUES (coalesce(nullif(heard.owner_id, ''), known.owner_id)),
+                               (coalesce(nullif(heard.grower_id, ''), known.grower_id))) AS person (user_id)
     WHERE (lot_entry.own OR NOT lot_entry.reached) AND person.user_id <> ''
 )"""
 _NOTICE_STATE = "CASE notice.sent WHEN true THEN 2 WHEN false THEN 3 ELSE 1 END"
@@ -129,10 +143,16 @@ SELECT kind, entry_id, venue_id, state FROM entry
 WHERE kind = ANY($5::integer[]) AND (state = 1 OR NOT $6) AND (kind, entry_id) > ($7::integer, $8::text)
 ORDER BY kind, entry_id LIMIT $9
 """
-CALL = "SELECT * FROM recall WHERE recall_id = $1"
-CALL_PAGE = """
-SELECT * FROM recall
-WHERE begun_at IS NOT NULL AND ($1::text IS NULL OR root_lot_id = $1) AND (released_at IS NULL OR NOT $2)
+_CALL = """
+SELECT recall.*, root.released_at AS root_released_at FROM recall LEFT JOIN LATERAL (
+    SELECT released_at FROM recall_lot
+    WHERE recall_lot.recall_id = recall.recall_id AND recall_lot.lot_id = recall.root_lot_id OFFSET 0
+) AS root ON true
+"""
+CALL = f"{_CALL} WHERE recall_id = $1"
+CALL_PAGE = f"""{_CALL}
+WHERE begun_at IS NOT NULL AND ($1::text IS NULL OR root_lot_id = $1)
+  AND (recall.released_at IS NULL OR NOT $2)
   AND ($3::timestamptz IS NULL OR (begun_at, recall_id) < ($3::timestamptz, $4::text))
 ORDER BY begun_at DESC, recall_id DESC LIMIT $5
 """

@@ -25,16 +25,31 @@ ON CONFLICT (recall_id) DO UPDATE
 SET root_lot_id = excluded.root_lot_id, recall_class = excluded.recall_class, reason = excluded.reason,
     begun_at = least(r.begun_at, excluded.begun_at), position = greatest(r.position, excluded.position)
 """
-_RELEASE = """
-INSERT INTO recall AS r (recall_id, released_at) VALUES ($1, $2)
-ON CONFLICT (recall_id) DO UPDATE SET released_at = least(r.released_at, excluded.released_at)
+# Locks the recall, as _BEGIN does, so that what ends it sees all that was heard of its lots.
+_LOCK = """
+INSERT INTO recall (recall_id) VALUES ($1)
+ON CONFLICT (recall_id) DO UPDATE SET recall_id = excluded.recall_id
 """
 _LOT = """
 INSERT INTO recall_lot (recall_id, lot_id, owner_id, grower_id) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING
+ON CONFLICT (recall_id, lot_id) DO UPDATE SET owner_id = excluded.owner_id, grower_id = excluded.grower_id
+"""
+_RELEASE = """
+INSERT INTO recall_lot AS l (recall_id, lot_id, owner_id, grower_id, released_at) VALUES ($1, $2, '', '', $3)
+ON CONFLICT (recall_id, lot_id) DO UPDATE SET released_at = least(l.released_at, excluded.released_at)
+"""
+# The end of one recall may leave a lot to it that came of another recalled one, too.
+_END = """
+UPDATE recall SET released_at = lots.released_at
+FROM (
+    SELECT CASE WHEN bool_and(released_at IS NOT NULL) THEN max(released_at) END AS released_at
+    FROM recall_lot WHERE recall_id = $1
+) AS lots
+WHERE recall_id = $1
 """
 _STOCK = """
-INSERT INTO recall_stock (recall_id, stock_item_id, venue_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+INSERT INTO recall_stock (recall_id, stock_item_id, venue_id, lot_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING
 """
 _MENU_ITEM = """
 INSERT INTO recall_menu_item (recall_id, menu_item_id, venue_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
@@ -45,10 +60,10 @@ ON CONFLICT (recall_id, order_id) DO UPDATE SET consumed = o.consumed OR exclude
 """
 _DEALT_WITH = """
 INSERT INTO recall_order (
-    recall_id, order_id, venue_id, guest_id, dealt_with, consumed, refunded_minor, currency
-) VALUES ($1, $2, $3, $4, true, $5, $6, $7)
+    recall_id, order_id, venue_id, guest_id, dealt_with, unaffected, consumed, refunded_minor, currency
+) VALUES ($1, $2, $3, $4, true, $5, $6, $7, $8)
 ON CONFLICT (recall_id, order_id) DO UPDATE
-SET guest_id = excluded.guest_id, dealt_with = true,
+SET guest_id = excluded.guest_id, dealt_with = true, unaffected = excluded.unaffected,
     consumed = recall_order.consumed OR excluded.consumed,
     refunded_minor = excluded.refunded_minor, currency = excluded.currency
 """
@@ -103,7 +118,7 @@ def _began(event: Event) -> Row:
 
 def _dealt_with(event: Event) -> Row:
     order = event.payload
-    ids = (order.recall_id, order.order_id, order.venue_id, order.guest_id, order.served)
+    ids = (order.recall_id, order.order_id, order.venue_id, order.guest_id, order.unaffected, order.served)
     if not order.refunded.currency_code:
         return *ids, 0, ""
     money = money_from_proto(order.refunded)
@@ -119,11 +134,19 @@ HEARD: dict[str, Sequence[Write]] = {
     "crop.recalled": [
         (_BEGIN, _began),
         (_LOT, lambda e: (recall_of(e), e.payload.lot_id, e.payload.owner_id, e.payload.grower_id)),
+        (_END, _mention),
     ],
-    "crop.recall-released": [(_RELEASE, lambda e: (recall_of(e), e.occurred_time))],
+    "crop.recall-released": [
+        (_LOCK, _mention),
+        (_RELEASE, lambda e: (recall_of(e), e.payload.lot_id, e.occurred_time)),
+        (_END, _mention),
+    ],
     "inventory.quarantined": [
         (_MENTION, _mention),
-        (_STOCK, lambda e: (recall_of(e), e.payload.stock_item_id, e.payload.venue_id)),
+        (
+            _STOCK,
+            lambda e: (recall_of(e), e.payload.stock_item_id, e.payload.venue_id, e.payload.lot_id),
+        ),
     ],
     "catalog.menu-item-delisted": [
         (_MENTION, _mention),

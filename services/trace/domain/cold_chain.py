@@ -62,7 +62,7 @@ class Breach:
 
 
 class _Series:
-    """The readings of one device, or those of a lot that name none, in the order of their times."""
+    """The readings of one device on one lot, or those that name no device, in the order of their times."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -122,8 +122,9 @@ async def breaches(readings: AsyncIterable[Reading], limits: Limits) -> AsyncGen
     """
     series: dict[tuple[str, str], _Series] = {}
     async for reading in readings:
-        # A device goes with the goods from lot to lot; without one, all that is known is the lot.
-        key = ("device", reading.device_id) if reading.device_id else ("lot", reading.lot_id)
+        # Names of devices are the words of whoever measured: the same one on another lot may be another device,
+        # and cold readings of it must not end a breach of this lot.
+        key = (reading.device_id, reading.lot_id)
         found = series.setdefault(key, _Series(limits)).add(reading)
         if found:
             yield found

@@ -97,7 +97,8 @@ class Call:
         recall_id: empty in a drill.
         root_lot_id: empty while only its effects were heard of, as is `begun_at` None.
         position: the state of knowledge when it was heard of.
-        released_at: when it was ended.
+        released_at: when it was ended for the last of its lots; None while one is recalled.
+        root_released_at: when it was ended for its root.
     """
 
     recall_id: str
@@ -107,6 +108,7 @@ class Call:
     begun_at: datetime | None = None
     position: int | None = None
     released_at: datetime | None = None
+    root_released_at: datetime | None = None
 
     @property
     def drill(self) -> bool:
@@ -115,7 +117,7 @@ class Call:
     @property
     def open(self) -> bool:
         """Whether what the lot reached is still expected to be dealt with."""
-        return self.released_at is None and bool(self.root_lot_id)
+        return self.root_released_at is None and bool(self.root_lot_id)
 
 
 @dataclass(frozen=True, slots=True)

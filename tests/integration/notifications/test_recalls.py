@@ -42,16 +42,20 @@ TOPICS = {
 }
 
 
-async def hear(notifications: Notifications, *facts: Message) -> None:
+async def hear(
+    notifications: Notifications, *facts: Message, event_id: str = "", actor: str = "orders"
+) -> None:
     """As the consumer delivers them."""
     owners = PostgresVenueOwners(notifications.database)
-    tell = TellOfRecall(notifications.store, owners, notifications.clock, SystemIds(), lambda: None)
+    schedule, clock = notifications.schedule, notifications.clock
+    tell = TellOfRecall(notifications.store, owners, schedule, clock, SystemIds(), lambda: None)
     known = [*recall_subscriptions(tell), *Subscriptions(notifications.store, notifications.schedule).all()]
     handlers: dict[str, Any] = {entry.topic: entry.handler for entry in known}
     for fact in facts:
         topic = TOPICS[type(fact)]
         async with notifications.database.transaction() as tx:
-            await handlers[topic](received(topic, fact), tx)
+            event = received(topic, fact, event_id=event_id)._replace(actor=actor)
+            await handlers[topic](event, tx)
 
 
 async def deliver(notifications: Notifications) -> None:
@@ -81,10 +85,46 @@ async def test_who_was_told_is_not_told_again(notifications: Notifications, mail
     notifications.knows()
     await hear(notifications, SERVED)
     await deliver(notifications)
-    await hear(notifications, SERVED, STOPPED, LOT, VENUE, STOCK)
+    await hear(notifications, LOT, VENUE, STOCK)
     assert len(await told(notifications, mail_server)) == 1
     other = OrderRecalled(order_id="o1", guest_id=ANN, recall_id="r2", served=True)
     await hear(notifications, other)
+    assert len(await told(notifications, mail_server)) == 2
+
+
+async def test_an_order_that_is_heard_of_late_is_told_once_in_a_message_of_its_own(
+    notifications: Notifications, mail_server: MailServer
+) -> None:
+    notifications.knows()
+    await hear(notifications, SERVED)
+    await deliver(notifications)
+    failed = OrderFailed(order_id="o2", guest_id=ANN, reason="LOT_RECALLED")
+    await hear(notifications, failed, STOPPED)
+    first, late = await told(notifications, mail_server)
+    assert "order o1" in first
+    assert "order o2" not in first
+    assert "Your order o2 was stopped" in late
+    assert "order o1" not in late
+    sent = [NotificationSent.FromString(row) for row in await _payloads(notifications)]
+    assert [(each.recall_id, each.template) for each in sent] == [("r1", "recall"), ("", "order-recalled")]
+
+
+async def test_of_an_order_that_a_recall_did_not_affect_nobody_is_told(
+    notifications: Notifications, mail_server: MailServer
+) -> None:
+    notifications.knows()
+    await hear(notifications, OrderRecalled(order_id="o3", guest_id=ANN, recall_id="r1", unaffected=True))
+    assert await told(notifications, mail_server) == []
+
+
+async def test_a_late_order_that_is_delivered_again_is_not_told_again(
+    notifications: Notifications, mail_server: MailServer
+) -> None:
+    notifications.knows()
+    await hear(notifications, SERVED)
+    await deliver(notifications)
+    await hear(notifications, STOPPED, event_id="e1")
+    await hear(notifications, STOPPED, event_id="e1")
     assert len(await told(notifications, mail_server)) == 2
 
 
@@ -146,9 +186,12 @@ async def test_what_an_order_or_a_refund_says_of_a_recall_is_left_to_the_recall(
     refunded = PaymentRefunded(order_id="o1", payer_id=ANN, amount=TWELVE, reason="lot recalled")
     await hear(notifications, failed, refunded)
     assert await told(notifications, mail_server) == []
+    await hear(notifications, refunded, actor="an operator")
+    [text] = await told(notifications, mail_server)
+    assert "We have given back 12.50 USD for your order o1" in text
     goodwill = PaymentRefunded(order_id="o1", payer_id=ANN, amount=TWELVE, reason="cold soup")
     await hear(notifications, goodwill)
-    assert len(await told(notifications, mail_server)) == 1
+    assert len(await told(notifications, mail_server)) == 2
 
 
 async def test_that_somebody_cannot_be_told_is_said(notifications: Notifications) -> None:

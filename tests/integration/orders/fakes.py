@@ -153,6 +153,8 @@ class FakePayments:
     def __init__(self) -> None:
         self.charges: dict[str, Charge] = {}
         self.faults = Faults()
+        self.promised_minor = 0
+        """Of a refund, what an operator had promised before and the provider has not given back yet."""
 
     def orders_in(self, state: str) -> set[str]:
         """Orders whose payment stands like this."""
@@ -211,7 +213,7 @@ class FakePayments:
         charge.state = "REFUNDED"
         self.faults.leave("refund")
         assert charge.amount is not None
-        return charge.amount
+        return Money(charge.amount.minor - self.promised_minor, charge.amount.currency)
 
     def _charge(self, order_id: str) -> Charge:
         if order_id not in self.charges:

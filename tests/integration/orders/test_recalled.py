@@ -49,7 +49,7 @@ async def test_a_served_order_is_refunded_and_stays_fulfilled(orders: Orders) ->
     order = await orders.order()
     told = await reach(orders, order.order_id)
     assert (told.order_id, told.guest_id, list(told.lot_ids)) == (order.order_id, order.guest_id, [LOT])
-    assert (told.served, told.refunded.units) == (True, 5)
+    assert (told.served, told.unaffected, told.refunded.units) == (True, False, 5)
     assert orders.payments.orders_in("REFUNDED") == {order.order_id}
     after = await orders.store.get(order.order_id)
     assert after is not None
@@ -93,7 +93,7 @@ async def test_an_order_under_way_is_stopped_by_its_checkout_and_then_told_of(or
     refusal = (await asyncio.gather(placed, return_exceptions=True))[0]
     assert isinstance(refusal, FailedPrecondition)
     assert refusal.reason == "LOT_RECALLED"
-    assert (told.served, told.refunded.units) == (False, 5)
+    assert (told.served, told.unaffected, told.refunded.units) == (False, False, 5)
     topics = [topic for topic in await orders.topics() if topic in ("failed", "recalled")]
     assert topics == ["failed", "recalled"]
     await orders.ensure_consistent()
@@ -110,7 +110,7 @@ async def test_an_order_that_came_to_nothing_has_nothing_back(orders: Orders) ->
 async def test_what_was_served_after_the_end_of_a_recall_is_paid_for(orders: Orders) -> None:
     order = await orders.order()
     told = await reach(orders, order.order_id, consumed=False)
-    assert (told.served, told.refunded.units) == (False, 0)
+    assert (told.served, told.unaffected, told.refunded.units) == (False, True, 0)
     assert orders.payments.orders_in("CAPTURED") == {order.order_id}
 
 
@@ -130,6 +130,16 @@ async def test_what_an_operator_gave_back_is_not_given_back_again(orders: Orders
     told = await reach(orders, order.order_id)
     assert (told.served, told.refunded.units) == (True, 5)
     assert len(orders.payments.charges[order.order_id].refunds) == 1
+
+
+async def test_what_an_operator_has_promised_and_not_given_yet_counts_as_given_back(orders: Orders) -> None:
+    order = await orders.order()
+    orders.payments.promised_minor = 200
+    told = await reach(orders, order.order_id)
+    assert (told.served, told.refunded.units) == (True, 5)
+    after = await orders.store.get(order.order_id)
+    assert after is not None
+    assert after.refunded == order.total
 
 
 async def test_an_order_that_is_not_known_here_is_left_alone(orders: Orders) -> None:

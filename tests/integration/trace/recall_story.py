@@ -29,7 +29,7 @@ from tests.integration.trace.conftest import TABLES, Trace
 from tests.integration.trace.story import START, Story
 
 OPERATOR = Principal("operator", "user", permissions=frozenset({"trace.read", "trace.personal"}))
-R1, R2 = "r1", "r2"
+R1, R2, R3 = "r1", "r2", "r3"
 RECALL_TABLES = [
     "recall",
     "recall_lot",
@@ -74,7 +74,15 @@ class Tale(Story):
         self.tell("inventory.order-affected", order, payload)
 
     def dealt_with(
-        self, order: str, guest: str, venue: str, *, served: bool, cents: int, recall: str = R1
+        self,
+        order: str,
+        guest: str,
+        venue: str,
+        *,
+        served: bool,
+        cents: int,
+        recall: str = R1,
+        unaffected: bool = False,
     ) -> None:
         units, rest = divmod(cents, 100)
         payload = orders.OrderRecalled(
@@ -82,6 +90,7 @@ class Tale(Story):
             guest_id=guest,
             venue_id=venue,
             served=served,
+            unaffected=unaffected,
             recall_id=recall,
             refunded=MoneyProto(currency_code="USD", units=units, nanos=rest * 10_000_000),
         )

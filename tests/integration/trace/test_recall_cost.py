@@ -11,8 +11,8 @@ INSERT INTO recall (recall_id, root_lot_id, begun_at, position)
 SELECT 'r' || n, 'lot-' || n, now(), 1 FROM generate_series(1, 20000) n;
 INSERT INTO recall_lot (recall_id, lot_id, owner_id, grower_id)
 SELECT 'r' || n, 'lot-' || n, 'o', 'g' FROM generate_series(1, 20000) n;
-INSERT INTO recall_stock (recall_id, stock_item_id, venue_id)
-SELECT 'r' || n, 's' || n, 'v' FROM generate_series(1, 20000) n;
+INSERT INTO recall_stock (recall_id, stock_item_id, venue_id, lot_id)
+SELECT 'r' || n, 's' || n, 'v', 'lot-' || n FROM generate_series(1, 20000) n;
 INSERT INTO recall_menu_item (recall_id, menu_item_id, venue_id)
 SELECT 'r' || n, 'm' || n, 'v' FROM generate_series(1, 20000) n;
 INSERT INTO recall_order (recall_id, order_id, venue_id)

@@ -26,6 +26,7 @@ from tests.integration.trace.recall_story import (
     OPERATOR,
     R1,
     R2,
+    R3,
     Recalling,
     before_the_recall,
     recalled,
@@ -103,6 +104,19 @@ async def test_somebody_who_cannot_be_told_has_failed_and_is_not_waited_for(reca
     assert (await recalling.ask.get(R1)).state is RecallState.COMPLETE
 
 
+async def test_an_order_served_after_the_end_for_its_lot_is_done_and_its_guest_is_not_waited_for(
+    recalling: Recalling,
+):
+    tale = before_the_recall()
+    tale.affected("open", "v1", consumed=False)
+    tale.dealt_with("open", "g2", "v1", served=False, cents=0, unaffected=True)
+    tale.lot_recalled("a", "a")
+    await recalling.hear(tale.events)
+    outstanding = await recalling.outstanding()
+    assert ("ORDER", "open") not in outstanding
+    assert {entry for kind, entry in outstanding if kind == "GUEST"} == {"g1"}
+
+
 async def test_what_is_late_stalls_kind_by_kind(recalling: Recalling):
     tale = before_the_recall()
     tale.lot_recalled("a", "a")
@@ -126,6 +140,45 @@ async def test_a_recall_that_was_ended_expects_no_more_than_was_reached(recallin
     assert (recall.state, recall.stalled) == (RecallState.RELEASED, False)
     counts = table(recall)
     assert (counts["LOT"], counts["STOCK"], counts["ORDER"]) == ((1, 1, 0), (1, 1, 0), (0, 0, 0))
+
+
+async def test_a_recall_is_released_when_all_its_lots_are(recalling: Recalling):
+    tale = recalled()
+    tale.released("a", "a")
+    await recalling.hear(tale.events)
+    recall = await recalling.ask.get(R1)
+    assert (recall.state, recall.call.open, recall.call.released_at) == (RecallState.COMPLETE, False, None)
+    told = len(tale.events)
+    tale.released("a1", "a")
+    await recalling.hear(tale.events[told:])
+    assert (await recalling.ask.get(R1)).state is RecallState.RELEASED
+
+
+async def test_a_lot_that_another_recall_still_holds_is_done_for_a_later_one(recalling: Recalling):
+    tale = recalled()
+    tale.released("a", "a")
+    tale.lot_recalled("a", "a", R2)
+    await recalling.hear(tale.events)
+    counts = await recalling.counts(R2)
+    assert (counts["LOT"], counts["STOCK"]) == ((2, 2, 0), (1, 1, 0))
+    told = len(tale.events)
+    tale.released("a1", "a", R1)
+    tale.lot_recalled("a", "a", R3)
+    await recalling.hear(tale.events[told:])
+    assert (await recalling.counts(R3))["STOCK"] == (1, 0, 0)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rng=st.randoms(use_true_random=False))
+async def test_the_end_of_a_recall_is_heard_in_any_order(recalling: Recalling, rng: random.Random) -> None:
+    await recalling.forget()
+    tale = recalled()
+    tale.released("a", "a")
+    tale.released("a1", "a")
+    await recalling.hear(shuffled(tale.events, rng))
+    recall = await recalling.ask.get(R1)
+    assert (table(recall), recall.state) == (ALL_DONE, RecallState.RELEASED)
+    assert recall.call.released_at == tale.events[-1].occurred_time
 
 
 async def test_what_an_earlier_recall_holds_need_not_be_reached_again(recalling: Recalling):
@@ -181,6 +234,7 @@ async def test_recalls_are_listed_newest_first(recalling: Recalling):
     tale = recalled()
     tale.lot_recalled("c", "c", R2)
     tale.released("a", "a", R1)
+    tale.released("a1", "a", R1)
     await recalling.hear(tale.events)
     [newest, first] = await recalling.ask.page(None, False, None, 10)
     assert [newest.call.recall_id, first.call.recall_id] == [R2, R1]

@@ -374,6 +374,10 @@ async def _notifications(live: LiveFleet) -> None:
     wanted["lot-transferred"] = 2 * done
     told = "SELECT count(*) FROM campaign_recipient WHERE state = 'TOLD'"
     wanted["market-news"] = await live.fetchval("market", told)
+    # Orders that a recall reached when the message of it had gone out.
+    late = {source for source, name in sent if name == "order-recalled"}
+    assert late <= {row["id"] for row in await live.fetch("orders", ids, "order.recalled")}
+    wanted["order-recalled"] = len(late)
     assert by_template == +wanted
 
 
@@ -383,4 +387,4 @@ def _of_a_recall(topic: str, event: Event) -> bool:
         failed = OrderFailed()
         return event.payload.Unpack(failed) and failed.reason == "LOT_RECALLED"
     refunded = PaymentRefunded()
-    return event.payload.Unpack(refunded) and refunded.reason == RECALL_REFUND
+    return event.payload.Unpack(refunded) and (event.actor, refunded.reason) == RECALL_REFUND

@@ -73,9 +73,12 @@ async def test_a_cold_device_does_not_hide_a_warm_one() -> None:
     assert breach.device_id == "a"
 
 
-async def test_a_device_is_followed_from_lot_to_lot() -> None:
-    [breach] = await found([reading(0, "9", device="a", lot="p"), reading(40, "9", device="a", lot="c")])
-    assert breach.duration == timedelta(minutes=40)
+async def test_a_device_of_the_same_name_on_another_lot_neither_ends_nor_prolongs_a_breach() -> None:
+    ended = [reading(0, "9", device="a", lot="p"), reading(5, "1", device="a", lot="c")]
+    [breach] = await found([*ended, reading(40, "9", device="a", lot="p")])
+    assert (breach.lot_id, breach.duration) == ("p", timedelta(minutes=40))
+    prolonged = [reading(0, "9", device="a", lot="p"), reading(40, "9", device="a", lot="c")]
+    assert await found(prolonged) == []
 
 
 @given(st.lists(st.integers(-20, 30), max_size=40))

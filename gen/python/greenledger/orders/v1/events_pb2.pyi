@@ -156,12 +156,15 @@ class OrderRecalled(_message.Message):
     LOT_IDS_FIELD_NUMBER: _builtins.int
     SERVED_FIELD_NUMBER: _builtins.int
     REFUNDED_FIELD_NUMBER: _builtins.int
+    UNAFFECTED_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     guest_id: _builtins.str
     venue_id: _builtins.str
     recall_id: _builtins.str
     served: _builtins.bool
-    """The goods had been served; otherwise the order was stopped."""
+    """The goods had been served; otherwise the order was stopped, or is unaffected."""
+    unaffected: _builtins.bool
+    """The goods were only reserved when the recall came and were served after it had ended: the order stands."""
     @_builtins.property
     def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -178,10 +181,11 @@ class OrderRecalled(_message.Message):
         lot_ids: _abc.Iterable[_builtins.str] | None = ...,
         served: _builtins.bool = ...,
         refunded: _money_pb2.Money | None = ...,
+        unaffected: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["refunded", b"refunded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["guest_id", b"guest_id", "lot_ids", b"lot_ids", "order_id", b"order_id", "recall_id", b"recall_id", "refunded", b"refunded", "served", b"served", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guest_id", b"guest_id", "lot_ids", b"lot_ids", "order_id", b"order_id", "recall_id", b"recall_id", "refunded", b"refunded", "served", b"served", "unaffected", b"unaffected", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
