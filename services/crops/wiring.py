@@ -1,5 +1,7 @@
 """Where the objects of crops meet."""
 
+from datetime import timedelta
+
 from chassis.background import Every
 from chassis.eventstore import EventStore
 from chassis.merklelog.audit import Audit
@@ -29,7 +31,7 @@ from services.crops.adapters.projection import LOTS
 from services.crops.adapters.recall_saga import EngineRecalls, recall_saga
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.adapters.snapshots import LOT
-from services.crops.application.capture_document import CaptureDocument, ReadJobs, RecordDocument
+from services.crops.application.capture_document import CaptureDocument, ForgetJobs, ReadJobs, RecordDocument
 from services.crops.application.capture_events import CaptureEvent, Recorder
 from services.crops.application.capture_uploads import CaptureUploads
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
@@ -142,6 +144,7 @@ def wire(runtime: Runtime) -> Service:
         background=[
             Every("ledger.sign", ledger.sign),
             uploads,
+            Every("epcis.forget_jobs", ForgetJobs(StoredJobs(database), clock), timedelta(hours=1)),
             Every("offers.expire", ExpireOffers(database, lots, clock, queries)),
         ],
         on_start=lambda: _start(log, ledger),

@@ -1,6 +1,7 @@
 """Capture jobs in tables."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -23,6 +24,19 @@ INSERT INTO epcis_job_error SELECT $1, * FROM unnest($2::bigint[], $3::text[], $
 ON CONFLICT DO NOTHING
 """
 _ERRORS = "SELECT * FROM epcis_job_error WHERE job_id = $1 AND index > $2 ORDER BY index LIMIT $3"
+_FORGET = """
+WITH ended AS (
+    DELETE FROM epcis_job WHERE job_id IN (
+        SELECT job_id FROM epcis_job WHERE state = ANY($3) AND update_time < $1
+        ORDER BY update_time LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING job_id
+), dropped AS (
+    DELETE FROM epcis_job_error USING ended WHERE epcis_job_error.job_id = ended.job_id
+)
+SELECT count(*) FROM ended
+"""
+_ENDED = [JobState.SUCCEEDED.value, JobState.FAILED.value]
 
 
 class StoredJobs:
@@ -83,6 +97,9 @@ class StoredJobs:
     async def errors(self, job_id: str, after: int, limit: int) -> Sequence[CaptureError]:
         rows = await self._database.fetch(_ERRORS, job_id, after, limit)
         return [CaptureError(row["index"], row["reason"], row["message"]) for row in rows]
+
+    async def forget(self, before: datetime, limit: int) -> int:
+        return int(await self._database.fetchval(_FORGET, before, limit, _ENDED))
 
 
 def _job(row: asyncpg.Record) -> CaptureJob:

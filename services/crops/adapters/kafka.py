@@ -24,6 +24,7 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
@@ -74,6 +75,14 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PL
                 quantity=quantity_to_proto(event.quantity),
                 purpose=purpose_to_proto(event.purpose),
                 venue_id=event.venue_id,
+            )
+        case LotQuantityDelivered():
+            return "crop.quantity-delivered", events_pb2.LotQuantityDelivered(
+                lot_id=event.lot_id,
+                commitment_id=event.commitment_id,
+                quantity=quantity_to_proto(event.quantity),
+                delivered_lot_id=event.delivered_lot_id,
+                new_owner_id=event.new_owner_id,
             )
         case LotQuantityReleased(quantity=quantity) if not quantity.is_zero:
             return "crop.quantity-released", events_pb2.LotQuantityReleased(

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from uuid import UUID, uuid5
 
 from chassis.clock import Clock
@@ -26,6 +27,11 @@ from services.crops.domain.epcis.reading import EventReader, ReadEvent, read_eve
 BATCH_EVENTS = 500
 BATCH_CHARACTERS = 4_000_000
 """A batch ends with either; so much of a document is in memory, besides the event at hand."""
+MOST_ERRORS = 10_000
+"""Of one job are kept, the first ones; further ones are only counted."""
+KEPT_FOR = timedelta(days=30)
+"""So long an ended job can be asked for."""
+_FORGOTTEN_AT_ONCE = 20
 _BREATHE = 50
 _LONGEST_MESSAGE = 1000
 _JOBS = UUID("5a0d6f3a-6a55-4f5a-9d6e-3f4a0a7b1c59")
@@ -109,8 +115,9 @@ class RecordDocument:
     async def _flush(self, actor: Principal, job: CaptureJob, batch: _Batch, on_batch: OnBatch) -> CaptureJob:
         async with self._transactions.transaction():
             outcomes = await self._record(actor, batch.candidates)
+            errors, left = [*batch.errors, *_conflicts(batch, outcomes)], max(0, MOST_ERRORS - job.refused)
             job = job.counted(self._clock.now(), outcomes, len(batch.errors))
-            await self._jobs.save(job, [*batch.errors, *_conflicts(batch, outcomes)])
+            await self._jobs.save(job, sorted(errors, key=lambda error: error.index)[:left])
             await on_batch(job)
             crashpoint(_RECORDED)
         crashpoint(_COMMITTED)
@@ -169,6 +176,19 @@ class Hashed:
     async def drain(self) -> None:
         async for _ in self:
             pass
+
+
+class ForgetJobs:
+    """Drops what ended long ago; what was captured stays."""
+
+    def __init__(self, jobs: CaptureJobs, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+
+    async def __call__(self) -> bool:
+        """Whether there may be more of them."""
+        before = self._clock.now() - KEPT_FOR
+        return await self._jobs.forget(before, _FORGOTTEN_AT_ONCE) == _FORGOTTEN_AT_ONCE
 
 
 class ReadJobs:

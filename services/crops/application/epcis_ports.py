@@ -225,6 +225,10 @@ class CaptureJobs(Protocol):
 
     async def errors(self, job_id: str, after: int, limit: int) -> Sequence[CaptureError]: ...
 
+    async def forget(self, before: datetime, limit: int) -> int:
+        """Delete some jobs that ended before a time, with their errors; how many."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LotFact:

@@ -143,6 +143,19 @@ def released(event: ReceivedEvent[crops.LotQuantityReleased]) -> Entries:
     )
 
 
+def delivered(event: ReceivedEvent[crops.LotQuantityDelivered]) -> Entries:
+    payload = event.payload
+    yield _entry(
+        event,
+        EntryKind.DELIVERED,
+        payload.lot_id,
+        quantity=quantity_of(payload),
+        party_id=payload.new_owner_id,
+        other_id=payload.delivered_lot_id,
+        reference=payload.commitment_id,
+    )
+
+
 def destroyed(event: ReceivedEvent[crops.LotDestroyed]) -> Entries:
     payload = event.payload
     yield _entry(

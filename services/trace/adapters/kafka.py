@@ -79,6 +79,7 @@ def _crops(topics: _Topics) -> None:
     listen("crop.corrected", crops.LotCorrected, of.corrected, journal.corrected)
     listen("crop.quantity-committed", crops.LotQuantityCommitted, _no_fact, journal.committed)
     listen("crop.quantity-released", crops.LotQuantityReleased, _no_fact, journal.released)
+    listen("crop.quantity-delivered", crops.LotQuantityDelivered, _no_fact, journal.delivered)
     listen("crop.custody-changed", crops.LotCustodyChanged, of.custody_changed, journal.custody_changed)
     listen("crop.shipped", crops.LotShipped, of.shipped, journal.shipped)
     listen("crop.shipment-voided", crops.LotShipmentVoided, of.voided, journal.voided)

@@ -23,7 +23,7 @@ class BalanceLine:
         holder_id: an owner or a venue; empty when nobody said who owned it.
         received: from the owner before, or into a venue's stock.
         lost: the stated loss of transformations, by the lot's share in them; it is part of `transformed`.
-        committed: set aside and not taken back; it is still part of what remains.
+        committed: set aside and neither taken back nor delivered; it is still part of what remains.
         corrected: what corrections added; negative when they took away.
         by_ledger: what the lot holds as its own events say; None of a venue, which does not say.
     """
@@ -149,7 +149,7 @@ class _Balance:
         for entry in entries:
             if entry.kind is EntryKind.COMMITTED:
                 open_[entry.reference] += self._amount(entry)
-            elif entry.kind is EntryKind.RELEASED:
+            elif entry.kind in (EntryKind.RELEASED, EntryKind.DELIVERED):
                 open_[entry.reference] -= self._amount(entry)
         return open_
 

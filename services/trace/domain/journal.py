@@ -25,6 +25,7 @@ class EntryKind(StrEnum):
     CUSTODY = "custody"
     COMMITTED = "committed"
     RELEASED = "released"
+    DELIVERED = "delivered"
     SHIPPED = "shipped"
     VOIDED = "voided"
     ARRIVED = "arrived"

@@ -42,6 +42,15 @@ async def test_a_delivery_is_shown_told_and_kept_in_both_histories(crops: Crops)
     payload = events_pb2.LotTransferred()
     assert told.payload.Unpack(payload)
     assert (payload.lot_id, payload.previous_owner_id, payload.new_owner_id) == (new.lot_id, GROWER, BUYER)
+    [less] = await crops.published("crop.quantity-delivered")
+    delivered = events_pb2.LotQuantityDelivered()
+    assert less.payload.Unpack(delivered)
+    assert (delivered.lot_id, delivered.commitment_id, delivered.quantity.amount) == (
+        lot_id,
+        wish.commitment_id,
+        "10",
+    )
+    assert (delivered.delivered_lot_id, delivered.new_owner_id) == (new.lot_id, BUYER)
     [split] = await crops.published("crop.split")
     assert split.aggregate_id == lot_id
 

@@ -26,10 +26,12 @@ from chassis.testing import eventually
 from services.crops.adapters.epcis_jobs import StoredJobs
 from services.crops.adapters.epcis_store import StoredVisibilityEvents
 from services.crops.adapters.epcis_uploads import StoredUploads
-from services.crops.application import upload_document
+from services.crops.application import capture_document, upload_document
 from services.crops.application.capture_document import (
     BATCH_EVENTS,
     CAPTURE_CRASHPOINTS,
+    KEPT_FOR,
+    ForgetJobs,
     ReadJobs,
     RecordDocument,
 )
@@ -265,3 +267,26 @@ async def test_a_document_whose_parts_stop_coming_is_forgotten(idle_crops: Crops
     await process.loop.once()
     assert (await process.job(job_id)).state is JobState.FAILED
     assert await process.count("epcis_upload_part") == 0
+
+
+async def test_of_very_many_errors_the_first_are_kept_and_an_old_job_is_forgotten(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture_document, "MOST_ERRORS", 7)
+    monkeypatch.setattr(capture_document, "BATCH_EVENTS", 5)
+    job_id = await process.sent(_document(20, bad=range(20)), 1)
+    open_id = (await process.parts.create(GROWERS, str(uuid4()))).job_id
+    await process.loop.once()
+    job = await process.job(job_id)
+    assert (job.state, job.refused) == (JobState.SUCCEEDED, 20)
+    assert [each.index for each in await process.read.errors(GROWERS, job_id, -1, 100)] == list(range(7))
+    later = FixedClock(job.update_time + KEPT_FOR)
+    forget = ForgetJobs(StoredJobs(process.database), later)
+    assert not await forget()
+    assert await process.job(job_id) == job
+    later.advance(timedelta(days=1))
+    assert not await forget()
+    with pytest.raises(NotFound):
+        await process.job(job_id)
+    assert await process.count("epcis_job_error") == 0
+    assert (await process.job(open_id)).state is JobState.UPLOADING

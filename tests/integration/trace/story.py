@@ -124,6 +124,16 @@ class Story:
         payload = crops.LotQuantityReleased(lot_id=lot, commitment_id=commitment, quantity=kg(amount))
         self.tell("crop.quantity-released", lot, payload)
 
+    def deliver(self, lot: str, commitment: str, amount: int, part: str, owner: str) -> None:
+        payload = crops.LotQuantityDelivered(
+            lot_id=lot,
+            commitment_id=commitment,
+            quantity=kg(amount),
+            delivered_lot_id=part,
+            new_owner_id=owner,
+        )
+        self.tell("crop.quantity-delivered", lot, payload)
+
     def take_custody(self, lot: str, custodian: str) -> None:
         payload = crops.LotCustodyChanged(lot_id=lot, custodian_id=custodian)
         self.tell("crop.custody-changed", lot, payload)

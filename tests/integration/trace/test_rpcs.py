@@ -39,6 +39,8 @@ async def running(trace: Trace) -> AsyncIterator[ServiceUnderTest]:
     story.observe(LOT, *(celsius("9", minute) for minute in range(0, 60, 10)))
     story.observe(LOT, *(celsius("1" if minute % 50 else "9", minute) for minute in range(100, 300, 10)))
     story.commit(LOT, "k", 50, VENUE)
+    story.commit(LOT, "sale", 8, "")
+    story.deliver(LOT, "sale", 8, uid("sold"), FARM)
     story.receive("s", VENUE, LOT, 50)
     story.consume(uid("o"), VENUE, ("s", LOT, "m"))
     await trace.hear(story.events)
@@ -61,6 +63,7 @@ async def test_a_lots_balance_is_told_holder_by_holder(running: ServiceUnderTest
     ]
     assert [line.remaining_by_movement for line in found.lines] == ["0", "60", "49"]
     assert [line.remaining_by_ledger for line in found.lines] == ["0", "60", ""]
+    assert found.lines[1].committed == "50"
     assert list(found.findings) == []
     venue = await ask(pb.GetMassBalanceRequest(holder_id=VENUE), metadata=auditor(running))
     assert list(venue.lines) == [found.lines[2]]

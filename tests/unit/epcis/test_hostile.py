@@ -129,6 +129,12 @@ def test_events_that_wait_for_their_context_are_bounded() -> None:
         list(read_events(endless(), EventReader(Limits(spool_bytes=50_000))))
 
 
+def test_events_that_wait_for_their_context_are_bounded_in_number_too() -> None:
+    zeros = [b'{"epcisBody":{"eventList":[', *[b"0,"] * 10]
+    with pytest.raises(NotEpcis, match="more than 9 events before @context"):
+        list(read_events(zeros, EventReader(Limits(spool_events=9))))
+
+
 def mixing(event_id: str, inputs: list[str], outputs: list[str]) -> EventFacts:
     event = parse(
         corpus.event(

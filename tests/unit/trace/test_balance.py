@@ -107,6 +107,18 @@ def test_more_taken_out_than_was_there_is_found() -> None:
     assert codes(journal) == []
 
 
+def test_what_was_delivered_is_no_longer_set_aside() -> None:
+    journal = Journal().mint(100)
+    journal.add(EntryKind.COMMITTED, kg(100), reference="sale")
+    journal.add(EntryKind.DELIVERED, kg(30), reference="sale", party_id="buyer", other_id="part")
+    journal.split(30, 70)
+    [line] = balance("l", journal.entries, {}).lines
+    assert (line.committed, line.by_ledger, codes(journal)) == (70, 70, [])
+    journal.add(EntryKind.RELEASED, kg(70), reference="sale")
+    [line] = balance("l", journal.entries, {}).lines
+    assert line.committed == 0
+
+
 def test_a_correction_counts_by_what_it_changed() -> None:
     journal = Journal().mint(100)
     journal.split(20, 80)

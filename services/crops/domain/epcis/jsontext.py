@@ -34,6 +34,7 @@ class Limits:
         depth: deepest nesting inside one event, default 64.
         nodes: most values inside one event, default 200,000.
         spool_bytes: most events before the document's `@context` and type, default 256 MB.
+        spool_events: the same by their number, default 2,000,000.
     """
 
     event_bytes: int = 10_000_000
@@ -41,6 +42,7 @@ class Limits:
     depth: int = 64
     nodes: int = 200_000
     spool_bytes: int = 256_000_000
+    spool_events: int = 2_000_000
 
 
 DEFAULT_LIMITS: Final = Limits()

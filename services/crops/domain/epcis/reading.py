@@ -4,6 +4,7 @@ Events are given out as soon as `@context` and `type` of the document are known.
 the events, the events wait in a spool (memory, then a temporary file) until the document has ended.
 """
 
+from array import array
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -62,7 +63,7 @@ class EventReader:
         self._fields: dict[str, Json] = {}
         self._head_bytes = 0
         self._spool: IO[bytes] | None = None
-        self._spooled: list[int] = []
+        self._spooled = array("q")
         self._count: int | None = None
         self._list: tuple[str, ...] = ()
         self._steps = self._document()
@@ -202,6 +203,9 @@ class EventReader:
         yield from scanner.expect(_CLOSE_ARRAY)
 
     def _keep(self, spool: IO[bytes], found: bytes | None) -> None:
+        if len(self._spooled) >= self._limits.spool_events:
+            detail = f"more than {self._limits.spool_events} events before @context and type"
+            raise one("", Code.TOO_LARGE, detail)
         self._spooled.append(-1 if found is None else len(found))
         spool.write(found or b"")
         if spool.tell() > self._limits.spool_bytes:

@@ -262,6 +262,41 @@ class LotQuantityReleased(_message.Message):
 Global___LotQuantityReleased: _TypeAlias = LotQuantityReleased  # noqa: Y015
 
 @_typing.final
+class LotQuantityDelivered(_message.Message):
+    """A part of a commitment became a lot of its own, so that much less is committed. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    DELIVERED_LOT_ID_FIELD_NUMBER: _builtins.int
+    NEW_OWNER_ID_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    commitment_id: _builtins.str
+    delivered_lot_id: _builtins.str
+    """The new lot, split from this one."""
+    new_owner_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        delivered_lot_id: _builtins.str = ...,
+        new_owner_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id", "delivered_lot_id", b"delivered_lot_id", "lot_id", b"lot_id", "new_owner_id", b"new_owner_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotQuantityDelivered: _TypeAlias = LotQuantityDelivered  # noqa: Y015
+
+@_typing.final
 class LotRecalled(_message.Message):
     """A lot must not be used. One event for each lot that the recall reaches by splits and transformations. Key: lot id."""
 
