@@ -72,11 +72,18 @@ SELECT page.*, lot.*,
     ), '{{{{}}}}') AS origin,
     (
         SELECT coalesce(nullif(biz_location, ''), 'party ' || other_id) FROM journal AS shipped
-        WHERE shipped.lot_id = page.lot_id AND kind = 'shipped' ORDER BY at LIMIT 1
+        WHERE shipped.lot_id = page.lot_id AND kind = 'shipped' AND shipped.position <= $1
+          AND NOT EXISTS (
+            SELECT FROM journal AS voided
+            WHERE voided.lot_id = shipped.lot_id AND voided.kind = 'voided'
+              AND voided.reference = shipped.reference AND voided.position <= $1
+          )
+        ORDER BY at LIMIT 1
     ) AS next_place,
     page.kind = 'shipped' AND EXISTS (
         SELECT FROM journal AS voided
         WHERE voided.lot_id = page.lot_id AND kind = 'voided' AND voided.reference = page.reference
+          AND voided.position <= $1
     ) AS voided,
     coalesce((SELECT name FROM venue WHERE venue_id = page.party_id), '') AS party_name
 FROM (

@@ -122,8 +122,8 @@ async def breaches(readings: AsyncIterable[Reading], limits: Limits) -> AsyncGen
     """
     series: dict[tuple[str, str], _Series] = {}
     async for reading in readings:
-        # Names of devices are the words of whoever measured: the same one on another lot may be another device,
-        # and cold readings of it must not end a breach of this lot.
+        # Names of devices are the words of whoever measured: the same one on another lot may be another
+        # device, and cold readings of it must not end a breach of this lot.
         key = (reading.device_id, reading.lot_id)
         found = series.setdefault(key, _Series(limits)).add(reading)
         if found:

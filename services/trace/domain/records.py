@@ -61,7 +61,7 @@ class RecordedLot:
 
     Args:
         origin: of its minting: farm, field, city, region, country, gln.
-        next_place: where it was shipped to first.
+        next_place: where its first shipment that stands went.
     """
 
     lot_code: str

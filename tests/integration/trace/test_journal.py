@@ -192,3 +192,26 @@ async def test_what_is_heard_during_an_export_stays_out_of_it(
     await trace.hear(story.events[told:])
     rows += [row async for page in pages for row in page]
     assert [row["lot_id"] for row in rows] == ["x", "y", "z"]
+
+
+async def test_a_lot_goes_where_its_first_shipment_that_stands_takes_it(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_reader, "PAGE", 1)
+    story, recipient = Story(), "immediate_subsequent_recipient_location"
+    story.mint("w", 1)
+    story.mint("x", 10)
+    story.ship("x", "s1", "nobody", 10)
+    story.void("x", "s1")
+    story.ship("x", "s2", "trader", 10)
+    await trace.hear(story.events[:-1])
+    export = ExportRecords(PostgresJournal(trace.database))
+    pages = export.rows(await export.select(["w", "x"], None, None, related=False))
+    [first] = await anext(pages)
+    assert first["lot_id"] == "w"
+    await trace.hear(story.events[-1:])
+    [minted] = await anext(pages)
+    assert (minted["lot_id"], minted["critical_tracking_event"]) == ("x", "harvesting")
+    assert recipient not in minted
+    [minted, *_] = await exported(trace, "x")
+    assert minted[recipient] == "party trader"
