@@ -155,6 +155,7 @@ class LaunchSteps:
             ctx.data["lot_id"],
             launch.owner_id,
             ctx.data,
+            self._clock.now(),
             reserved=True,
         )
         owner = ledger.user(launch.owner_id)

@@ -41,7 +41,7 @@ _KINDS: dict[str, type[DomainError]] = {
     **dict.fromkeys(
         (
             *("LOT_RECALLED", "LOT_HELD", "LOT_EXPIRED", "QUANTITY_EXCEEDED", "TRANSFER_UNDER_WAY"),
-            *("OFFER_OPEN", "PAYMENT_DECLINED", "POOL_FULL", "DEPOSIT_TOO_SMALL"),
+            *("OFFER_OPEN", "PAYMENT_DECLINED", "POOL_FULL", "DEPOSIT_TOO_SMALL", "LOT_EXPIRES_SOON"),
         ),
         FailedPrecondition,
     ),
@@ -90,7 +90,7 @@ class Settle:
         """Commit a quantity of a lot and add it to the balance.
 
         Raises:
-            FailedPrecondition: DEPOSIT_TOO_SMALL; and what crops refuses.
+            FailedPrecondition: DEPOSIT_TOO_SMALL, LOT_EXPIRES_SOON; and what crops refuses.
         """
 
         async def prepare(settlement: Settlement) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from chassis.clock import Clock
 from chassis.crashpoints import crashpoint, declare
 from chassis.errors import (
     AlreadyExists,
@@ -92,10 +93,11 @@ def from_json(data: Mapping[str, Any]) -> Settlement:
 class GoodsSteps:
     """Lots in and out."""
 
-    def __init__(self, books: Ledger, vault: Vault, crops: CropGoods) -> None:
+    def __init__(self, books: Ledger, vault: Vault, crops: CropGoods, clock: Clock) -> None:
         self._ledger = books
         self._vault = vault
         self._crops = crops
+        self._clock = clock
 
     def sagas(self) -> list[Saga]:
         """The definitions."""
@@ -136,7 +138,13 @@ class GoodsSteps:
     async def credit(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
         await credit_goods(
-            self._ledger, self._vault, wanted.settlement_id, wanted.subject, wanted.user_id, ctx.data
+            self._ledger,
+            self._vault,
+            wanted.settlement_id,
+            wanted.subject,
+            wanted.user_id,
+            ctx.data,
+            self._clock.now(),
         )
 
     async def deliver(self, ctx: StepContext) -> dict[str, Any]:
@@ -252,6 +260,7 @@ async def credit_goods(
     lot_id: str,
     user_id: str,
     data: Mapping[str, Any],
+    now: datetime,
     *,
     reserved: bool = False,
 ) -> None:
@@ -268,7 +277,8 @@ async def credit_goods(
     """
     committed = Quantity.of(*data["committed"])
     amount = micro(committed, committed.unit)
-    require_depositable(amount)
+    expires_at = datetime.fromisoformat(data["expires_at"])
+    require_depositable(amount, expires_at, now)
     holder, asset = ledger.user(user_id), ledger.goods_asset(data["product_code"], committed.unit)
     await require_room(books, holder, asset, amount)
     await vault.add(
@@ -280,7 +290,7 @@ async def credit_goods(
             product_code=data["product_code"],
             unit=committed.unit,
             remaining=amount,
-            expires_at=datetime.fromisoformat(data["expires_at"]),
+            expires_at=expires_at,
             reserved=reserved,
         )
     )

@@ -168,7 +168,8 @@ class PoolCommands:
             pool = await self.get(pool_id, lock=True)
             after, swap = order.on(pool)
             now = self._clock.now()
-            await self._vault.require_cover(pool.product_code, pool.unit, now)
+            leaving = swap.goods if swap.side is Side.BUY else 0
+            await self._vault.require_cover(pool.product_code, pool.unit, leaving, now)
             record = SwapRecord(self._ids.uuid7(), user_id, swap, after, now)
             await self._ledger.apply(ledger.swapped(record.swap_id, ledger.user(user_id), pool, swap))
             await self._pools.save(after)
