@@ -174,14 +174,15 @@ class GoodsSteps:
     async def _return(self, ctx: StepContext, deliveries: Sequence[Delivery]) -> None:
         wanted = from_json(ctx.data)
         assert wanted.goods is not None
-        for delivery in deliveries:
-            await self._vault.put_back(delivery)
         amount = sum(delivery.amount for delivery in deliveries)
         if amount:
             asset = ledger.goods_asset(wanted.subject, wanted.goods.unit)
             await self._ledger.apply(
                 ledger.given_back(ctx.idempotency_key, ledger.user(wanted.user_id), asset, amount)
             )
+        # Balances before what stands behind them, everywhere, so that no two transactions block each other.
+        for delivery in deliveries:
+            await self._vault.put_back(delivery)
 
 
 class MoneySteps:
@@ -235,9 +236,9 @@ class MoneySteps:
     async def credit(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
         assert wanted.money is not None
-        await self._deposits.add(wanted.settlement_id, wanted.user_id, wanted.money)
         holder, asset = ledger.user(wanted.user_id), ledger.money_asset(wanted.money.currency)
         await self._ledger.apply(ledger.deposit(wanted.settlement_id, holder, asset, wanted.money.minor))
+        await self._deposits.add(wanted.settlement_id, wanted.user_id, wanted.money)
 
     async def refund(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
@@ -248,9 +249,9 @@ class MoneySteps:
     async def give_back(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
         assert wanted.money is not None
-        await self._deposits.put_back(wanted.subject, wanted.money)
         holder, asset = ledger.user(wanted.user_id), ledger.money_asset(wanted.money.currency)
         await self._ledger.apply(ledger.given_back(ctx.idempotency_key, holder, asset, wanted.money.minor))
+        await self._deposits.put_back(wanted.subject, wanted.money)
 
 
 async def credit_goods(
@@ -281,6 +282,7 @@ async def credit_goods(
     require_depositable(amount, expires_at, now)
     holder, asset = ledger.user(user_id), ledger.goods_asset(data["product_code"], committed.unit)
     await require_room(books, holder, asset, amount)
+    await books.apply(ledger.deposit(deposit_id, holder, asset, amount))
     await vault.add(
         VaultLot(
             deposit_id=deposit_id,
@@ -294,7 +296,6 @@ async def credit_goods(
             reserved=reserved,
         )
     )
-    await books.apply(ledger.deposit(deposit_id, holder, asset, amount))
 
 
 async def require_room(books: Ledger, holder: str, asset: str, amount: int) -> None:
