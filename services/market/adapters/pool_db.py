@@ -55,19 +55,18 @@ class PostgresPools:
         )
         return [_pool(row) for row in rows]
 
-    async def has_like(self, pool: Pool) -> bool:
-        found = await self._database.fetchval(
-            """
-            SELECT EXISTS (
-                SELECT FROM pool
-                WHERE (product_code, unit, currency) = ($1, $2, $3) AND state <> 'CLOSED'
-            )
+    async def like(self, pool: Pool, *, lock: bool = False) -> Pool | None:
+        suffix = " FOR UPDATE" if lock else ""
+        row = await self._database.fetchrow(
+            f"""
+            SELECT * FROM pool
+            WHERE (product_code, unit, currency) = ($1, $2, $3) AND state <> 'CLOSED'{suffix}
             """,
             pool.product_code,
             pool.unit,
             pool.currency,
         )
-        return bool(found)
+        return _pool(row) if row else None
 
     async def save(self, pool: Pool) -> None:
         await self._database.execute(

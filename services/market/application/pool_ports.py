@@ -32,8 +32,8 @@ class Pools(Protocol):
 
     async def get(self, pool_id: str, *, lock: bool = False) -> Pool | None: ...
 
-    async def has_like(self, pool: Pool) -> bool:
-        """Whether there is one of its product, unit and currency that is not closed."""
+    async def like(self, pool: Pool, *, lock: bool = False) -> Pool | None:
+        """The one of its product, unit and currency that is not closed."""
         ...
 
     async def locked_of(self, product_code: str, unit: str) -> Sequence[Pool]:

@@ -123,6 +123,26 @@ async def test_there_is_one_pool_for_a_product_unit_and_currency(exchange: Excha
     assert [pool.pool_id for pool in [*first.pools, *rest.pools]] == [made.pool_id, exchange.pool_id]
 
 
+async def test_a_pool_that_nobody_funds_gives_way_to_another(exchange: Exchange) -> None:
+    request = pb.CreatePoolRequest(
+        request_id=fresh(), product_code="chard", unit_code="KGM", currency_code="EUR"
+    )
+    stub = exchange.stub
+    squatted = await stub.CreatePool(request, metadata=exchange.town.as_(OTHER))
+    request.request_id, request.fee_basis_points = fresh(), 30
+    grower = exchange.town.as_(GROWER)
+    assert await refused(stub.CreatePool(request, metadata=grower)) == "POOL_EXISTS"
+    await exchange.town.market.runtime.database.execute(
+        "UPDATE pool SET created_at = created_at - interval '10 min'"
+    )
+    made = await stub.CreatePool(request, metadata=grower)
+    assert made.fee_basis_points == 30
+    gone = stub.GetPool(pb.GetPoolRequest(pool_id=squatted.pool_id), metadata=grower)
+    assert await refused(gone) == "POOL_NOT_FOUND"
+    request.request_id, request.product_code = fresh(), "leek"
+    assert await refused(stub.CreatePool(request, metadata=grower)) == "POOL_EXISTS"
+
+
 async def test_who_takes_the_shares_out_gets_the_reserves_but_for_the_locked_part(exchange: Exchange) -> None:
     request = pb.RemoveLiquidityRequest(
         request_id=fresh(), pool_id=exchange.pool_id, shares=3_161_278, min_money=euros(999)
