@@ -192,4 +192,4 @@ class LaunchSteps:
             launch.message,
             ctx.data["campaign_id"],
         )
-        await self._campaigns.activate(launch.owner_id, campaign.campaign_id)
+        await self._campaigns.activate(launch.owner_id, campaign.campaign_id, bounded=False)
