@@ -26,7 +26,7 @@ from services.market.adapters.listing_db import PostgresListings, PostgresStandi
 from services.market.adapters.pool_clients import CropGoodsClient, PoolPaymentsClient
 from services.market.adapters.pool_db import PostgresLedger, PostgresPools
 from services.market.adapters.pool_grpc import PoolServicer
-from services.market.adapters.pool_kafka import OutboxPoolEvents
+from services.market.adapters.pool_kafka import OutboxPoolEvents, refund_subscriptions
 from services.market.adapters.pool_sagas import EngineSettlements
 from services.market.adapters.pool_vault import PostgresDeposits, PostgresVault
 from services.market.adapters.purchase_db import PostgresPurchases
@@ -76,7 +76,10 @@ def wire(runtime: Runtime) -> Service:
             _launch(runtime, engine),
         ],
         sagas=engine,
-        subscriptions=lot_subscriptions(FollowLots(database, listings, standings, events, clock)),
+        subscriptions=[
+            *lot_subscriptions(FollowLots(database, listings, standings, events, clock)),
+            *refund_subscriptions(PostgresLedger(database), PostgresDeposits(database), runtime.ids),
+        ],
         background=[_news(runtime), _write_offs(runtime)],
     )
 

@@ -184,6 +184,25 @@ class PostgresDeposits:
     async def put_back(self, deposit_id: str, amount: Money) -> None:
         await self._count(deposit_id, -amount.minor)
 
+    async def owner_of(self, deposit_id: str) -> tuple[str, str] | None:
+        row = await self._database.fetchrow(
+            "SELECT user_id, currency FROM money_deposit WHERE deposit_id = $1", deposit_id
+        )
+        return (str(row["user_id"]), row["currency"]) if row else None
+
+    async def refunded(self, deposit_id: str, total: int) -> int:
+        excess = await self._database.fetchval(
+            """
+            UPDATE money_deposit d
+            SET refunded = greatest(d.refunded, $2), withdrawn = greatest(d.withdrawn, d.refunded, $2)
+            FROM (SELECT withdrawn FROM money_deposit WHERE deposit_id = $1 FOR UPDATE) before
+            WHERE d.deposit_id = $1 RETURNING d.withdrawn - before.withdrawn
+            """,
+            deposit_id,
+            total,
+        )
+        return int(excess)
+
     async def _count(self, deposit_id: str, withdrawn: int) -> None:
         await self._database.execute(
             "UPDATE money_deposit SET withdrawn = withdrawn + $2 WHERE deposit_id = $1", deposit_id, withdrawn

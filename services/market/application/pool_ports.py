@@ -146,6 +146,15 @@ class Deposits(Protocol):
 
     async def put_back(self, deposit_id: str, amount: Money) -> None: ...
 
+    async def owner_of(self, deposit_id: str) -> tuple[str, str] | None:
+        """Who paid it in, and in which currency."""
+        ...
+
+    async def refunded(self, deposit_id: str, total: int) -> int:
+        """Note that payments has given back so much in all; by how much that exceeds what was withdrawn,
+        which counts as withdrawn from now on. A total below one that was noted says nothing new."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:

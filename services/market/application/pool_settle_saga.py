@@ -252,6 +252,27 @@ class MoneySteps:
         holder, asset = ledger.user(wanted.user_id), ledger.money_asset(wanted.money.currency)
         await self._ledger.apply(ledger.given_back(ctx.idempotency_key, holder, asset, wanted.money.minor))
         await self._deposits.put_back(wanted.subject, wanted.money)
+        # Perhaps it was refused because the payment was given back by somebody else meanwhile.
+        movement_id = _part_of(ctx.idempotency_key, 0)
+        await take_refunded(self._ledger, self._deposits, movement_id, wanted.subject, 0)
+
+
+async def take_refunded(
+    books: Ledger, deposits: Deposits, movement_id: str, deposit_id: str, total: int
+) -> None:
+    """Take off a balance what payments gave back of its deposit without a withdrawal, or what is left of it.
+
+    Args:
+        total: what payments has given back of it in all, by what is heard of now; minor units.
+    """
+    paid = await deposits.owner_of(deposit_id)
+    if paid is None:
+        return  # a payment of another kind
+    holder, asset = ledger.user(paid[0]), ledger.money_asset(paid[1])
+    balance = await books.lock(holder, asset)
+    amount = min(balance, await deposits.refunded(deposit_id, total))
+    if amount:
+        await books.apply(ledger.withdrawal(movement_id, holder, asset, amount))
 
 
 async def credit_goods(
