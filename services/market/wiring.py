@@ -26,7 +26,7 @@ from services.market.adapters.listing_db import PostgresListings, PostgresStandi
 from services.market.adapters.pool_clients import CropGoodsClient, PoolPaymentsClient
 from services.market.adapters.pool_db import PostgresLedger, PostgresPools
 from services.market.adapters.pool_grpc import PoolServicer
-from services.market.adapters.pool_kafka import OutboxPoolEvents
+from services.market.adapters.pool_kafka import OutboxPoolEvents, refund_subscriptions
 from services.market.adapters.pool_sagas import EngineSettlements
 from services.market.adapters.pool_vault import PostgresDeposits, PostgresVault
 from services.market.adapters.purchase_db import PostgresPurchases
@@ -43,6 +43,7 @@ from services.market.application.pool_trade import PoolCommands
 from services.market.application.purchase_saga import PurchaseSteps
 from services.market.application.purchases import BuyFromListing, ReadPurchases
 from services.market.application.standings import FollowLots
+from services.market.application.write_offs import WriteOffExpired
 
 
 def wire(runtime: Runtime) -> Service:
@@ -75,8 +76,11 @@ def wire(runtime: Runtime) -> Service:
             _launch(runtime, engine),
         ],
         sagas=engine,
-        subscriptions=lot_subscriptions(FollowLots(database, listings, standings, events, clock)),
-        background=[_news(runtime)],
+        subscriptions=[
+            *lot_subscriptions(FollowLots(database, listings, standings, events, clock)),
+            *refund_subscriptions(PostgresLedger(database), PostgresDeposits(database), runtime.ids),
+        ],
+        background=[_news(runtime), _write_offs(runtime)],
     )
 
 
@@ -102,7 +106,10 @@ def _settlements(runtime: Runtime) -> list[Saga]:
     crops = CropGoodsClient(runtime.channels.get("crops"))
     payments = PoolPaymentsClient(runtime.channels.get("payments"))
     deposits = PostgresDeposits(runtime.database)
-    return [*GoodsSteps(books, vault, crops).sagas(), *MoneySteps(books, deposits, payments).sagas()]
+    return [
+        *GoodsSteps(books, vault, crops, runtime.clock).sagas(),
+        *MoneySteps(books, deposits, payments).sagas(),
+    ]
 
 
 def _pools(runtime: Runtime, engine: SagaEngine) -> Servicer:
@@ -137,6 +144,14 @@ def _news(runtime: Runtime) -> Every:
     news = NewsClient(runtime.channels.get("notifications"))
     tell = TellSubscribers(PostgresCampaigns(runtime.database), news, runtime.clock)
     return Every("market.campaigns", tell, timedelta(seconds=1))
+
+
+def _write_offs(runtime: Runtime) -> Every:
+    """Takes what has expired off the balances."""
+    database = runtime.database
+    pools, books, vault = PostgresPools(database), PostgresLedger(database), PostgresVault(database)
+    work = WriteOffExpired(database, pools, books, vault, runtime.clock, runtime.ids)
+    return Every("market.write-offs", work, timedelta(seconds=5))
 
 
 def _launches(runtime: Runtime) -> Saga:

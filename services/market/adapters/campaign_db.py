@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 
 from chassis.database import Database
-from services.market.application.campaign_ports import Due, Subscription
+from services.market.application.campaign_ports import Due, Standing, Subscription
 from services.market.domain.campaign import Campaign, State, Told, Topic
 
 _COUNTED = """
@@ -118,31 +118,44 @@ class PostgresCampaigns:
         )
 
     async def due(self, limit: int) -> Sequence[Due]:
+        # Of each campaign the first ones, so that a large one does not keep the others waiting.
         rows = await self._database.fetch(
             """
-            SELECT r.campaign_id, r.user_id FROM campaign c JOIN campaign_recipient r USING (campaign_id)
-            WHERE c.state = 'ACTIVE' AND r.state = 'PENDING' ORDER BY r.campaign_id, r.user_id LIMIT $1
+            SELECT c.campaign_id, r.user_id FROM campaign c CROSS JOIN LATERAL (
+                SELECT user_id, row_number() OVER (ORDER BY user_id) AS place FROM (
+                    SELECT user_id FROM campaign_recipient
+                    WHERE campaign_id = c.campaign_id AND state = 'PENDING' ORDER BY user_id LIMIT $1
+                ) p
+            ) r
+            WHERE c.state = 'ACTIVE' ORDER BY r.place, c.campaign_id LIMIT $1
             """,
             limit,
         )
         return [Due(str(row["campaign_id"]), str(row["user_id"])) for row in rows]
 
-    async def still_due(self, due: Due) -> Campaign | None:
+    async def standing(self, due: Due) -> Standing | None:
         row = await self._database.fetchrow(
-            f"""
-            {_COUNTED} WHERE c.campaign_id = $1 AND c.state = 'ACTIVE'
-            AND EXISTS (
-                SELECT FROM campaign_recipient WHERE campaign_id = $1 AND user_id = $2 AND state = 'PENDING'
-            )
-            AND EXISTS (
+            """
+            SELECT c.title, c.message, EXISTS (
                 SELECT FROM subscription WHERE user_id = $2
                 AND topic IN ('product:' || c.product_code, 'grower:' || c.owner_id)
-            )
+            ) AS subscribed
+            FROM campaign c JOIN campaign_recipient r USING (campaign_id)
+            WHERE c.campaign_id = $1 AND r.user_id = $2 AND c.state = 'ACTIVE' AND r.state = 'PENDING'
             """,
             due.campaign_id,
             due.user_id,
         )
-        return _campaign(row) if row else None
+        return Standing(row["title"], row["message"], row["subscribed"]) if row else None
+
+    async def active_of(self, owner_id: str) -> int:
+        # One after the other, so that two activations at once do not both see room.
+        await self._database.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", owner_id)
+        return int(
+            await self._database.fetchval(
+                "SELECT count(*) FROM campaign WHERE owner_id = $1 AND state = 'ACTIVE'", owner_id
+            )
+        )
 
     async def record(self, due: Due, told: Told) -> None:
         await self._database.execute(

@@ -8,7 +8,7 @@ import asyncpg
 from chassis.database import Database
 from services.market.application.pool_ports import SwapRecord
 from services.market.domain.pool import Pool, Side, State, Swap
-from services.market.domain.pool_ledger import Movement, require_covered
+from services.market.domain.pool_ledger import OUTSIDE, Movement, require_covered
 
 
 class PostgresPools:
@@ -44,19 +44,29 @@ class PostgresPools:
         row = await self._database.fetchrow(f"SELECT * FROM pool WHERE pool_id = $1{suffix}", pool_id)
         return _pool(row) if row else None
 
-    async def has_like(self, pool: Pool) -> bool:
-        found = await self._database.fetchval(
+    async def locked_of(self, product_code: str, unit: str) -> Sequence[Pool]:
+        rows = await self._database.fetch(
             """
-            SELECT EXISTS (
-                SELECT FROM pool
-                WHERE (product_code, unit, currency) = ($1, $2, $3) AND state <> 'CLOSED'
-            )
+            SELECT * FROM pool WHERE product_code = $1 AND unit = $2 AND state = 'OPEN'
+            ORDER BY pool_id FOR UPDATE
+            """,
+            product_code,
+            unit,
+        )
+        return [_pool(row) for row in rows]
+
+    async def like(self, pool: Pool, *, lock: bool = False) -> Pool | None:
+        suffix = " FOR UPDATE" if lock else ""
+        row = await self._database.fetchrow(
+            f"""
+            SELECT * FROM pool
+            WHERE (product_code, unit, currency) = ($1, $2, $3) AND state <> 'CLOSED'{suffix}
             """,
             pool.product_code,
             pool.unit,
             pool.currency,
         )
-        return bool(found)
+        return _pool(row) if row else None
 
     async def save(self, pool: Pool) -> None:
         await self._database.execute(
@@ -177,6 +187,9 @@ class PostgresLedger:
             "SELECT amount FROM ledger_balance WHERE holder = $1 AND asset = $2", holder, asset
         )
         return int(found or 0)
+
+    async def lock(self, holder: str, asset: str) -> int:
+        return (await self._locked([OUTSIDE, holder], [asset, asset]))[holder, asset]
 
     async def _locked(self, holders: list[str], assets: list[str]) -> dict[tuple[str, str], int]:
         await self._database.execute(

@@ -1,12 +1,18 @@
 """Swaps as domain events."""
 
-from chassis.database import Database
+from typing import Any
+
+from chassis.database import Database, Transaction
+from chassis.ids import IdSource
+from chassis.inbox import ReceivedEvent, Subscription
 from chassis.money import Money
 from chassis.outbox import Outbox, Publication
-from chassis.protobuf import money_to_proto, quantity_to_proto
+from chassis.protobuf import money_from_proto, money_to_proto, quantity_to_proto
 from greenledger.market.v1 import events_pb2 as pb
+from greenledger.payments.v1 import events_pb2 as payments_pb
 from services.market.adapters.pool_codec import SIDES
-from services.market.application.pool_ports import SwapRecord
+from services.market.application.pool_ports import Deposits, Ledger, SwapRecord
+from services.market.application.pool_settle_saga import take_refunded
 from services.market.domain.pool import goods
 
 
@@ -32,3 +38,13 @@ class OutboxPoolEvents:
         )
         async with self._database.transaction() as tx:
             await self._outbox.publish(tx, [Publication("market.swapped", pool.pool_id, payload, "pool")])
+
+
+def refund_subscriptions(books: Ledger, deposits: Deposits, ids: IdSource) -> list[Subscription[Any]]:
+    """Refunds of deposits, of which those by others than the market lower a balance."""
+
+    async def refunded(event: ReceivedEvent[payments_pb.PaymentRefunded], _tx: Transaction) -> None:
+        total = money_from_proto(event.payload.refunded_total).minor
+        await take_refunded(books, deposits, ids.uuid7(), event.payload.order_id, total)
+
+    return [Subscription("payment.refunded", payments_pb.PaymentRefunded, refunded)]

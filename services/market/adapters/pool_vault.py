@@ -18,11 +18,16 @@ from services.market.domain.pool_settlement import (
     not_covered,
 )
 
-# What may be delivered: neither held nor recalled by what is known here, and not expired.
-_SOUND = """
+# What still is worth what was promised: neither recalled by what is known here, nor expired.
+_GOOD = """
     expires_at > $3
-    AND NOT EXISTS (SELECT FROM lot_standing s WHERE s.lot_id = vault_lot.lot_id AND s.held)
     AND NOT EXISTS (SELECT FROM lot_recall r WHERE r.lot_id = vault_lot.lot_id AND NOT r.released)
+"""
+# What of that may be delivered now. Owners put holds on and take them off as they like, so that no more than
+# the delivery hangs on them.
+_SOUND = f"""
+    {_GOOD} AND NOT reserved
+    AND NOT EXISTS (SELECT FROM lot_standing s WHERE s.lot_id = vault_lot.lot_id AND s.held)
 """
 
 
@@ -72,7 +77,7 @@ class PostgresVault:
         rows = await self._database.fetch(
             f"""
             SELECT * FROM vault_lot
-            WHERE product_code = $1 AND unit = $2 AND remaining > 0 AND NOT reserved AND {_SOUND}
+            WHERE product_code = $1 AND unit = $2 AND remaining > 0 AND {_SOUND}
             ORDER BY {order}, deposit_id LIMIT {MAX_DELIVERIES + 1} FOR UPDATE
             """,
             product_code,
@@ -96,19 +101,45 @@ class PostgresVault:
     async def remove(self, deposit_id: str) -> None:
         await self._database.execute("DELETE FROM vault_lot WHERE deposit_id = $1 AND reserved", deposit_id)
 
-    async def require_cover(self, product_code: str, unit: str, now: datetime) -> None:
+    async def expired(self, now: datetime, after: str | None, limit: int) -> Sequence[VaultLot]:
+        rows = await self._database.fetch(
+            """
+            SELECT * FROM vault_lot
+            WHERE expires_at <= $1 AND remaining > 0 AND NOT reserved
+              AND ($2::uuid IS NULL OR deposit_id > $2)
+            ORDER BY deposit_id LIMIT $3
+            """,
+            now,
+            after,
+            limit,
+        )
+        return [_lot(row) for row in rows]
+
+    async def get(self, deposit_id: str) -> VaultLot | None:
+        row = await self._database.fetchrow("SELECT * FROM vault_lot WHERE deposit_id = $1", deposit_id)
+        return _lot(row) if row else None
+
+    async def lower(self, deposit_id: str, amount: int) -> None:
+        await self._database.execute(
+            "UPDATE vault_lot SET remaining = remaining - $2 WHERE deposit_id = $1", deposit_id, amount
+        )
+
+    async def require_cover(self, product_code: str, unit: str, leaving: int, now: datetime) -> None:
         missing = await self._database.fetchval(
             f"""
-            SELECT -coalesce((SELECT amount FROM ledger_balance WHERE holder = $4 AND asset = $5), 0)
-                - coalesce((
-                    SELECT sum(remaining) FROM vault_lot WHERE product_code = $1 AND unit = $2 AND {_SOUND}
-                ), 0)
+            SELECT greatest(
+                -coalesce((SELECT amount FROM ledger_balance WHERE holder = $4 AND asset = $5), 0)
+                - coalesce(sum(remaining) FILTER (WHERE {_GOOD}), 0),
+                $6 - coalesce(sum(remaining) FILTER (WHERE {_SOUND}), 0)
+            )
+            FROM vault_lot WHERE product_code = $1 AND unit = $2 AND remaining > 0
             """,
             product_code,
             unit,
             now,
             OUTSIDE,
             goods_asset(product_code, unit),
+            leaving,
         )
         if missing > 0:
             raise not_covered(int(missing))
@@ -152,6 +183,25 @@ class PostgresDeposits:
 
     async def put_back(self, deposit_id: str, amount: Money) -> None:
         await self._count(deposit_id, -amount.minor)
+
+    async def owner_of(self, deposit_id: str) -> tuple[str, str] | None:
+        row = await self._database.fetchrow(
+            "SELECT user_id, currency FROM money_deposit WHERE deposit_id = $1", deposit_id
+        )
+        return (str(row["user_id"]), row["currency"]) if row else None
+
+    async def refunded(self, deposit_id: str, total: int) -> int:
+        excess = await self._database.fetchval(
+            """
+            UPDATE money_deposit d
+            SET refunded = greatest(d.refunded, $2), withdrawn = greatest(d.withdrawn, d.refunded, $2)
+            FROM (SELECT withdrawn FROM money_deposit WHERE deposit_id = $1 FOR UPDATE) before
+            WHERE d.deposit_id = $1 RETURNING d.withdrawn - before.withdrawn
+            """,
+            deposit_id,
+            total,
+        )
+        return int(excess)
 
     async def _count(self, deposit_id: str, withdrawn: int) -> None:
         await self._database.execute(

@@ -38,6 +38,15 @@ class Subscriptions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is due to somebody of an active campaign, and whether they are still subscribed."""
+
+    title: str
+    message: str
+    subscribed: bool
+
+
 class Campaigns(Protocol):
     """Campaigns and their recipients."""
 
@@ -63,8 +72,12 @@ class Campaigns(Protocol):
         """Some who are to be told of active campaigns, always the same ones until that is recorded."""
         ...
 
-    async def still_due(self, due: Due) -> Campaign | None:
-        """The campaign, if it is active and they are still subscribed and not told."""
+    async def standing(self, due: Due) -> Standing | None:
+        """What they are to be told; None if the campaign is not active, or nothing is due any more."""
+        ...
+
+    async def active_of(self, owner_id: str) -> int:
+        """How many of somebody's campaigns are active; no other begins until the transaction ends."""
         ...
 
     async def record(self, due: Due, told: Told) -> None: ...

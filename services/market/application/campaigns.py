@@ -10,8 +10,15 @@ from chassis.crashpoints import crashpoint, declare
 from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from chassis.ids import IdSource
 from chassis.transactions import Transactions
-from services.market.application.campaign_ports import Campaigns, Due, News, Subscription, Subscriptions
-from services.market.domain.campaign import Campaign, State, Told, Topic
+from services.market.application.campaign_ports import (
+    Campaigns,
+    Due,
+    News,
+    Standing,
+    Subscription,
+    Subscriptions,
+)
+from services.market.domain.campaign import Campaign, State, Told, Topic, require_active_room
 
 BATCH = 50
 """How many are told before the pause between two batches."""
@@ -63,15 +70,22 @@ class CampaignCommands:
         )
         return draft if await self._campaigns.add(draft) else await self.get(owner_id, draft.campaign_id)
 
-    async def activate(self, owner_id: str, campaign_id: str) -> Campaign:
+    async def activate(self, owner_id: str, campaign_id: str, *, bounded: bool = True) -> Campaign:
         """Begin to tell those who are subscribed at the first activation, or go on with it.
+
+        Args:
+            bounded: whether only so many of an owner's may be active, default True; False for launches, each
+                of which costs its goods and money.
 
         Raises:
             NotFound: CAMPAIGN_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
+            FailedPrecondition: CAMPAIGNS_ACTIVE.
         """
         async with self._transactions.transaction():
             present = await self.get(owner_id, campaign_id, lock=True)
+            if bounded and present.state in (State.DRAFT, State.INACTIVE):
+                require_active_room(await self._campaigns.active_of(owner_id))
             if not present.begun:
                 await self._campaigns.settle_recipients(present)
             await self._campaigns.save(present.activated(self._clock.now()))
@@ -120,25 +134,19 @@ class TellSubscribers:
         await self._campaigns.complete(self._clock.now())
 
     async def _tell(self, due: Due) -> None:
-        campaign = await self._campaigns.still_due(due)
-        told = Told.SKIPPED
-        if campaign is not None:
-            told = await self._send(campaign, due)
-        elif not await self._active(due.campaign_id):
-            return  # deactivated meanwhile: they are told when it goes on
+        standing = await self._campaigns.standing(due)
+        if standing is None:
+            return  # deactivated meanwhile: they are told when it goes on; or told by another replica
+        told = await self._send(standing, due) if standing.subscribed else Told.SKIPPED
         await self._campaigns.record(due, told)
         crashpoint("market.campaign.recorded")
 
-    async def _active(self, campaign_id: str) -> bool:
-        present = await self._campaigns.get(campaign_id)
-        return present is not None and present.state is State.ACTIVE
-
-    async def _send(self, campaign: Campaign, due: Due) -> Told:
-        request_id = str(uuid5(_MESSAGES, f"{campaign.campaign_id}/{due.user_id}"))
+    async def _send(self, standing: Standing, due: Due) -> Told:
+        request_id = str(uuid5(_MESSAGES, f"{due.campaign_id}/{due.user_id}"))
         try:
-            await self._news.send(request_id, due.user_id, campaign.title, campaign.message)
+            await self._news.send(request_id, due.user_id, standing.title, standing.message)
         except (FailedPrecondition, InvalidArgument, NotFound, PermissionDenied) as refusal:
-            _log.warning("campaign.refused", campaign=campaign.campaign_id, reason=refusal.reason)
+            _log.warning("campaign.refused", campaign=due.campaign_id, reason=refusal.reason)
             return Told.SKIPPED
         crashpoint("market.campaign.sent")
         return Told.TOLD

@@ -34,7 +34,16 @@ _KINDS: dict[str, type[DomainError]] = {
     "TIMES_INVALID": InvalidArgument,
     "QUANTITY_ZERO": InvalidArgument,
     **dict.fromkeys(
-        ("BALANCE_EXCEEDED", "LOT_RECALLED", "LOT_HELD", "LOT_EXPIRED", "QUANTITY_EXCEEDED", "POOL_FULL"),
+        (
+            "BALANCE_EXCEEDED",
+            "LOT_RECALLED",
+            "LOT_HELD",
+            "LOT_EXPIRED",
+            "QUANTITY_EXCEEDED",
+            "POOL_FULL",
+            "DEPOSIT_TOO_SMALL",
+            "LOT_EXPIRES_SOON",
+        ),
         FailedPrecondition,
     ),
 }

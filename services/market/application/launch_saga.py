@@ -24,7 +24,7 @@ from services.market.application.pool_settle_saga import (
     credit_goods,
     denials_pass,
 )
-from services.market.application.pool_trade import pool_exists
+from services.market.application.pool_trade import add_pool
 from services.market.domain import pool_ledger as ledger
 from services.market.domain.launch import Harvest, Launch
 from services.market.domain.pool import State, drain
@@ -146,8 +146,7 @@ class LaunchSteps:
     async def fund(self, ctx: StepContext) -> dict[str, Any]:
         launch, deposit_id = from_json(ctx.data), ctx.idempotency_key
         empty, funded, part = launch.pool(ctx.data["pool_id"], self._clock.now())
-        if not await self._pools.add(empty):
-            raise pool_exists(empty)
+        await add_pool(self._pools, empty)
         await credit_goods(
             self._ledger,
             self._vault,
@@ -155,6 +154,7 @@ class LaunchSteps:
             ctx.data["lot_id"],
             launch.owner_id,
             ctx.data,
+            self._clock.now(),
             reserved=True,
         )
         owner = ledger.user(launch.owner_id)
@@ -192,4 +192,4 @@ class LaunchSteps:
             launch.message,
             ctx.data["campaign_id"],
         )
-        await self._campaigns.activate(launch.owner_id, campaign.campaign_id)
+        await self._campaigns.activate(launch.owner_id, campaign.campaign_id, bounded=False)

@@ -32,8 +32,12 @@ class Pools(Protocol):
 
     async def get(self, pool_id: str, *, lock: bool = False) -> Pool | None: ...
 
-    async def has_like(self, pool: Pool) -> bool:
-        """Whether there is one of its product, unit and currency that is not closed."""
+    async def like(self, pool: Pool, *, lock: bool = False) -> Pool | None:
+        """The one of its product, unit and currency that is not closed."""
+        ...
+
+    async def locked_of(self, product_code: str, unit: str) -> Sequence[Pool]:
+        """The open ones of a product, locked."""
         ...
 
     async def save(self, pool: Pool) -> None:
@@ -76,6 +80,10 @@ class Ledger(Protocol):
         """What somebody has of one asset."""
         ...
 
+    async def lock(self, holder: str, asset: str) -> int:
+        """What somebody has of one asset; until the transaction ends nothing of it comes in or goes out."""
+        ...
+
 
 class Vault(Protocol):
     """The committed lots behind the balances of goods, inside the running transaction."""
@@ -101,8 +109,19 @@ class Vault(Protocol):
         """Forget a reserved lot."""
         ...
 
-    async def require_cover(self, product_code: str, unit: str, now: datetime) -> None:
-        """Refuse where what may be sold is less than the balances add up to.
+    async def expired(self, now: datetime, after: str | None, limit: int) -> Sequence[VaultLot]:
+        """Those that have expired, of deposits above the id `after`, in their order; no reserved ones."""
+        ...
+
+    async def get(self, deposit_id: str) -> VaultLot | None: ...
+
+    async def lower(self, deposit_id: str, amount: int) -> None:
+        """So much of it stands behind no balance any more."""
+        ...
+
+    async def require_cover(self, product_code: str, unit: str, leaving: int, now: datetime) -> None:
+        """Refuse where what is neither recalled nor expired is less than the balances add up to, or what can
+        be delivered now is less than what a swap is to take out of a pool.
 
         Raises:
             FailedPrecondition: GOODS_NOT_COVERED.
@@ -126,6 +145,15 @@ class Deposits(Protocol):
         ...
 
     async def put_back(self, deposit_id: str, amount: Money) -> None: ...
+
+    async def owner_of(self, deposit_id: str) -> tuple[str, str] | None:
+        """Who paid it in, and in which currency."""
+        ...
+
+    async def refunded(self, deposit_id: str, total: int) -> int:
+        """Note that payments has given back so much in all; by how much that exceeds what was withdrawn,
+        which counts as withdrawn from now on. A total below one that was noted says nothing new."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

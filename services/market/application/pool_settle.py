@@ -42,7 +42,7 @@ _KINDS: dict[str, type[DomainError]] = {
         (
             *("LOT_RECALLED", "LOT_HELD", "LOT_EXPIRED", "QUANTITY_EXCEEDED", "TRANSFER_UNDER_WAY"),
             *("OFFER_OPEN", "LOT_IN_TRANSIT", "LOT_IN_UNIT", "PAYMENT_DECLINED", "POOL_FULL"),
-            "DEPOSIT_TOO_SMALL",
+            *("DEPOSIT_TOO_SMALL", "LOT_EXPIRES_SOON"),
         ),
         FailedPrecondition,
     ),
@@ -91,7 +91,7 @@ class Settle:
         """Commit a quantity of a lot and add it to the balance.
 
         Raises:
-            FailedPrecondition: DEPOSIT_TOO_SMALL; and what crops refuses.
+            FailedPrecondition: DEPOSIT_TOO_SMALL, LOT_EXPIRES_SOON; and what crops refuses.
         """
 
         async def prepare(settlement: Settlement) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from chassis.clock import Clock
 from chassis.crashpoints import crashpoint, declare
 from chassis.errors import (
     AlreadyExists,
@@ -92,10 +93,11 @@ def from_json(data: Mapping[str, Any]) -> Settlement:
 class GoodsSteps:
     """Lots in and out."""
 
-    def __init__(self, books: Ledger, vault: Vault, crops: CropGoods) -> None:
+    def __init__(self, books: Ledger, vault: Vault, crops: CropGoods, clock: Clock) -> None:
         self._ledger = books
         self._vault = vault
         self._crops = crops
+        self._clock = clock
 
     def sagas(self) -> list[Saga]:
         """The definitions."""
@@ -136,7 +138,13 @@ class GoodsSteps:
     async def credit(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
         await credit_goods(
-            self._ledger, self._vault, wanted.settlement_id, wanted.subject, wanted.user_id, ctx.data
+            self._ledger,
+            self._vault,
+            wanted.settlement_id,
+            wanted.subject,
+            wanted.user_id,
+            ctx.data,
+            self._clock.now(),
         )
 
     async def deliver(self, ctx: StepContext) -> dict[str, Any]:
@@ -166,14 +174,15 @@ class GoodsSteps:
     async def _return(self, ctx: StepContext, deliveries: Sequence[Delivery]) -> None:
         wanted = from_json(ctx.data)
         assert wanted.goods is not None
-        for delivery in deliveries:
-            await self._vault.put_back(delivery)
         amount = sum(delivery.amount for delivery in deliveries)
         if amount:
             asset = ledger.goods_asset(wanted.subject, wanted.goods.unit)
             await self._ledger.apply(
                 ledger.given_back(ctx.idempotency_key, ledger.user(wanted.user_id), asset, amount)
             )
+        # Balances before what stands behind them, everywhere, so that no two transactions block each other.
+        for delivery in deliveries:
+            await self._vault.put_back(delivery)
 
 
 class MoneySteps:
@@ -227,9 +236,9 @@ class MoneySteps:
     async def credit(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
         assert wanted.money is not None
-        await self._deposits.add(wanted.settlement_id, wanted.user_id, wanted.money)
         holder, asset = ledger.user(wanted.user_id), ledger.money_asset(wanted.money.currency)
         await self._ledger.apply(ledger.deposit(wanted.settlement_id, holder, asset, wanted.money.minor))
+        await self._deposits.add(wanted.settlement_id, wanted.user_id, wanted.money)
 
     async def refund(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
@@ -240,9 +249,30 @@ class MoneySteps:
     async def give_back(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)
         assert wanted.money is not None
-        await self._deposits.put_back(wanted.subject, wanted.money)
         holder, asset = ledger.user(wanted.user_id), ledger.money_asset(wanted.money.currency)
         await self._ledger.apply(ledger.given_back(ctx.idempotency_key, holder, asset, wanted.money.minor))
+        await self._deposits.put_back(wanted.subject, wanted.money)
+        # Perhaps it was refused because the payment was given back by somebody else meanwhile.
+        movement_id = _part_of(ctx.idempotency_key, 0)
+        await take_refunded(self._ledger, self._deposits, movement_id, wanted.subject, 0)
+
+
+async def take_refunded(
+    books: Ledger, deposits: Deposits, movement_id: str, deposit_id: str, total: int
+) -> None:
+    """Take off a balance what payments gave back of its deposit without a withdrawal, or what is left of it.
+
+    Args:
+        total: what payments has given back of it in all, by what is heard of now; minor units.
+    """
+    paid = await deposits.owner_of(deposit_id)
+    if paid is None:
+        return  # a payment of another kind
+    holder, asset = ledger.user(paid[0]), ledger.money_asset(paid[1])
+    balance = await books.lock(holder, asset)
+    amount = min(balance, await deposits.refunded(deposit_id, total))
+    if amount:
+        await books.apply(ledger.withdrawal(movement_id, holder, asset, amount))
 
 
 async def credit_goods(
@@ -252,6 +282,7 @@ async def credit_goods(
     lot_id: str,
     user_id: str,
     data: Mapping[str, Any],
+    now: datetime,
     *,
     reserved: bool = False,
 ) -> None:
@@ -268,9 +299,11 @@ async def credit_goods(
     """
     committed = Quantity.of(*data["committed"])
     amount = micro(committed, committed.unit)
-    require_depositable(amount)
+    expires_at = datetime.fromisoformat(data["expires_at"])
+    require_depositable(amount, expires_at, now)
     holder, asset = ledger.user(user_id), ledger.goods_asset(data["product_code"], committed.unit)
     await require_room(books, holder, asset, amount)
+    await books.apply(ledger.deposit(deposit_id, holder, asset, amount))
     await vault.add(
         VaultLot(
             deposit_id=deposit_id,
@@ -280,11 +313,10 @@ async def credit_goods(
             product_code=data["product_code"],
             unit=committed.unit,
             remaining=amount,
-            expires_at=datetime.fromisoformat(data["expires_at"]),
+            expires_at=expires_at,
             reserved=reserved,
         )
     )
-    await books.apply(ledger.deposit(deposit_id, holder, asset, amount))
 
 
 async def require_room(books: Ledger, holder: str, asset: str, amount: int) -> None:

@@ -1,7 +1,7 @@
 """Make pools, swap with them, hold shares in them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis.clock import Clock
 from chassis.errors import AlreadyExists, InvalidArgument, NotFound
@@ -22,6 +22,7 @@ from services.market.domain.pool import (
     add_liquidity,
     buy_exactly,
     buy_for,
+    is_abandoned,
     micro,
     minor,
     remove_liquidity,
@@ -67,6 +68,19 @@ class Order:
         return default if self.limit is None else micro(self.limit, pool.unit)
 
 
+async def add_pool(pools: Pools, pool: Pool) -> None:
+    """Store a new pool, in the place of one that nobody has funded in time.
+
+    Raises:
+        AlreadyExists: POOL_EXISTS.
+    """
+    present = await pools.like(pool, lock=True)
+    if present is not None and is_abandoned(present, pool.created_at):
+        await pools.save(replace(present, state=State.CLOSED))
+    if not await pools.add(pool):
+        raise pool_exists(pool)
+
+
 def pool_exists(pool: Pool) -> AlreadyExists:
     """The refusal of a second pool."""
     return AlreadyExists(
@@ -103,7 +117,7 @@ class PoolCommands:
         currency: str,
         fee_bps: int,
     ) -> Pool:
-        """An empty pool.
+        """An empty pool, in the place of one that nobody has funded in time.
 
         Raises:
             InvalidArgument: UNIT_UNKNOWN, FEE_INVALID.
@@ -119,8 +133,8 @@ class PoolCommands:
             user_id,
             self._clock.now(),
         )
-        if not await self._pools.add(pool):
-            raise pool_exists(pool)
+        async with self._transactions.transaction():
+            await add_pool(self._pools, pool)
         return pool
 
     async def require_none_like(self, pool: Pool) -> None:
@@ -129,7 +143,8 @@ class PoolCommands:
         Raises:
             AlreadyExists: POOL_EXISTS.
         """
-        if await self._pools.has_like(pool):
+        present = await self._pools.like(pool)
+        if present is not None and not is_abandoned(present, pool.created_at):
             raise pool_exists(pool)
 
     async def get(self, pool_id: str, *, lock: bool = False) -> Pool:
@@ -168,7 +183,8 @@ class PoolCommands:
             pool = await self.get(pool_id, lock=True)
             after, swap = order.on(pool)
             now = self._clock.now()
-            await self._vault.require_cover(pool.product_code, pool.unit, now)
+            leaving = swap.goods if swap.side is Side.BUY else 0
+            await self._vault.require_cover(pool.product_code, pool.unit, leaving, now)
             record = SwapRecord(self._ids.uuid7(), user_id, swap, after, now)
             await self._ledger.apply(ledger.swapped(record.swap_id, ledger.user(user_id), pool, swap))
             await self._pools.save(after)

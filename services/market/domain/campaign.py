@@ -3,8 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from chassis.errors import PermissionDenied
+from chassis.errors import FailedPrecondition, PermissionDenied
+
+MAX_ACTIVE: Final = 5
+"""How many campaigns of one owner are sent at the same time."""
 
 
 class State(StrEnum):
@@ -93,3 +97,15 @@ class Campaign:
     def deactivated(self, at: datetime) -> "Campaign":
         """Nothing more is sent. A draft stays one: nobody was to hear of it yet."""
         return replace(self, state=State.INACTIVE, updated_at=at) if self.state is State.ACTIVE else self
+
+
+def require_active_room(active: int) -> None:
+    """Refuse to begin another campaign of somebody who has so many active ones.
+
+    Raises:
+        FailedPrecondition: CAMPAIGNS_ACTIVE.
+    """
+    if active >= MAX_ACTIVE:
+        raise FailedPrecondition(
+            "CAMPAIGNS_ACTIVE", f"at most {MAX_ACTIVE} campaigns are active at once; stop one or wait"
+        )

@@ -6,7 +6,8 @@ from datetime import datetime
 from chassis.errors import FailedPrecondition
 from chassis.money import Money
 from chassis.quantity import Quantity
-from services.market.domain.pool import Pool, Share, State, add_liquidity, micro, minor
+from services.market.domain.pool import Pool, Share, State, add_liquidity, micro, minor, require_amount
+from services.market.domain.pool_settlement import require_depositable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,11 @@ class Launch:
 
         Raises:
             InvalidArgument: UNIT_MISMATCH, AMOUNT_INVALID, FEE_INVALID.
-            FailedPrecondition: LIQUIDITY_TOO_SMALL, POOL_FULL; QUANTITY_EXCEEDED, the lot has less.
+            FailedPrecondition: LIQUIDITY_TOO_SMALL, POOL_FULL; QUANTITY_EXCEEDED, the lot has less; what
+                `require_depositable` refuses.
         """
         unit, currency = self.harvest.quantity.unit, self.money.currency
-        goods = micro(self.goods, unit)
+        goods = require_amount(micro(self.goods, unit), "goods")
         if not self.goods <= self.harvest.quantity:
             raise FailedPrecondition("QUANTITY_EXCEEDED", f"the lot holds {self.harvest.quantity}")
         empty = Pool(
@@ -62,5 +64,6 @@ class Launch:
             at,
             state=State.LAUNCHING,
         )
+        require_depositable(goods, self.harvest.expire_time, at)
         funded, part = add_liquidity(empty, goods, minor(self.money, currency))
         return empty, funded, part

@@ -8,7 +8,7 @@ Source: the constant-product rule and the locked first shares are those of Unisw
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from math import isqrt
@@ -105,6 +105,15 @@ class Share:
     shares: int
     goods: int
     money: int
+
+
+UNFUNDED_FOR: Final = timedelta(minutes=10)
+"""So long a pool may stand without shares; then anybody may take its place."""
+
+
+def is_abandoned(pool: Pool, now: datetime) -> bool:
+    """Whether nobody has put anything into it in time."""
+    return pool.state is State.OPEN and pool.shares == 0 and now - pool.created_at >= UNFUNDED_FOR
 
 
 def require_amount(number: int, field: str) -> int:

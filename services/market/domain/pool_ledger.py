@@ -32,6 +32,7 @@ class Kind(StrEnum):
     LIQUIDITY_ADDED = "LIQUIDITY_ADDED"
     LIQUIDITY_REMOVED = "LIQUIDITY_REMOVED"
     DRAIN = "DRAIN"
+    WRITE_OFF = "WRITE_OFF"
 
     @property
     def has_happened(self) -> bool:

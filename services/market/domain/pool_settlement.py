@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +14,8 @@ MAX_DELIVERIES: Final = 50
 """Out of so many lots a withdrawal is delivered at most: each is a call to crops."""
 MIN_DEPOSIT: Final = 1_000
 """The least of a lot that is deposited, in millionths of its unit, so that few lots are dust."""
+MIN_LIFE: Final = timedelta(hours=24)
+"""What is deposited must keep for so long at least."""
 
 
 class Kind(StrEnum):
@@ -82,12 +84,16 @@ class Delivery:
     amount: int
 
 
-def require_depositable(amount: int) -> None:
-    """Refuse a deposit that is not worth a lot of the vault.
+def require_depositable(amount: int, expires_at: datetime, now: datetime) -> None:
+    """Refuse a deposit that is not worth a lot of the vault, or not for long.
 
     Raises:
-        FailedPrecondition: DEPOSIT_TOO_SMALL.
+        FailedPrecondition: DEPOSIT_TOO_SMALL, LOT_EXPIRES_SOON.
     """
+    if expires_at < now + MIN_LIFE:
+        raise FailedPrecondition(
+            "LOT_EXPIRES_SOON", f"what is deposited must keep for {MIN_LIFE // timedelta(hours=1)} hours"
+        )
     if amount < MIN_DEPOSIT:
         raise FailedPrecondition(
             "DEPOSIT_TOO_SMALL",

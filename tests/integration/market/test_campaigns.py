@@ -20,6 +20,7 @@ from services.auth.domain.roles import ROLES, SERVICE_SCOPES
 from services.market.adapters.campaign_clients import NewsClient
 from services.market.adapters.campaign_db import PostgresCampaigns
 from services.market.application.campaigns import TELL_CRASHPOINTS, TellSubscribers
+from services.market.domain.campaign import MAX_ACTIVE
 from services.market.wiring import wire
 from services.notifications.wiring import wire as wire_notifications
 from tests.integration.market.conftest import GROWER, NOWHERE, OTHER, VENUE
@@ -161,6 +162,33 @@ async def test_a_deactivated_campaign_stops_and_goes_on_with_the_rest(village: V
     await village.activate(campaign_id)
     await village.teller()()
     assert await village.told() == people
+
+
+async def test_an_owner_activates_so_many_at_once_and_all_take_turns(village: Village) -> None:
+    await village.subscribed(3)
+    campaigns = [await village.draft() for _ in range(MAX_ACTIVE + 1)]
+    for campaign_id in campaigns[:-1]:
+        await village.activate(campaign_id)
+    assert await refused(village.activate(campaigns[-1])) == "CAMPAIGNS_ACTIVE"
+    await village.teller(batch=MAX_ACTIVE)()
+    assert [(await village.look(each)).told for each in campaigns[:-1]] == [1] * MAX_ACTIVE
+    await village.deactivate(campaigns[0])
+    await village.activate(campaigns[-1])
+
+
+async def test_who_is_due_of_a_campaign_that_was_stopped_is_not_skipped(village: Village) -> None:
+    await village.subscribed(1)
+    campaign_id = await village.draft()
+    await village.activate(campaign_id)
+    stored = PostgresCampaigns(village.market.runtime.database)
+    [due] = await stored.due(1)
+    present = await stored.standing(due)
+    assert present is not None
+    assert (present.subscribed, bool(present.message)) == (True, True)
+    await village.deactivate(campaign_id)
+    assert await stored.standing(due) is None
+    await village.activate(campaign_id)
+    assert await stored.standing(due) == present
 
 
 async def test_several_who_tell_at_once_tell_each_once(village: Village) -> None:

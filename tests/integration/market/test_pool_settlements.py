@@ -1,6 +1,7 @@
 """Goods and money come into balances once and go out once, whatever is asked again or refused."""
 
 import asyncio
+from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
@@ -8,16 +9,18 @@ import pytest_asyncio
 
 from chassis.clock import SystemClock
 from chassis.errors import FailedPrecondition
-from chassis.saga import Direction, idempotency_key
+from chassis.money import Money
+from chassis.saga import Direction, StepContext, idempotency_key
 from greenledger.crops.v1 import crops_pb2
 from greenledger.market.v1 import pools_pb2 as pb
 from greenledger.payments.v1 import payments_pb2
 from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
 from services.market.adapters.pool_db import PostgresLedger
-from services.market.adapters.pool_vault import PostgresVault
+from services.market.adapters.pool_vault import PostgresDeposits, PostgresVault
 from services.market.application.pool_settle import settlement_id_of
-from services.market.domain.pool_ledger import deposit, given_back
-from services.market.domain.pool_settlement import Kind
+from services.market.application.pool_settle_saga import MoneySteps, take_refunded, to_json
+from services.market.domain.pool_ledger import deposit, given_back, withdrawal
+from services.market.domain.pool_settlement import Kind, Settlement
 from tests.integration.market.conftest import GROWER, OTHER, VENUE, Town
 from tests.integration.market.pool_exchange import Exchange, euros, fresh, kg, open_exchange, refused
 
@@ -194,6 +197,47 @@ async def test_a_declined_payment_brings_nothing_and_may_be_tried_again(exchange
     request.payment_method = "pm_card"
     await exchange.stub.DepositMoney(request, metadata=metadata)
     assert await exchange.balances(VENUE) == {"EUR": "5.00"}
+
+
+async def test_a_deposit_that_somebody_else_gave_back_is_taken_off_the_balance_once(
+    exchange: Exchange,
+) -> None:
+    database = exchange.town.market.runtime.database
+    books, deposits = PostgresLedger(database), PostgresDeposits(database)
+
+    async def hears(deposit_id: str, total: int) -> None:
+        async with database.transaction():
+            await take_refunded(books, deposits, fresh(), deposit_id, total)
+
+    deposit_id = await exchange.pay_in(VENUE, euros(50))
+    await take_money(exchange, VENUE, deposit_id, 20)
+    await hears(deposit_id, 20_00)
+    assert await exchange.balances(VENUE) == {"EUR": "30.00"}
+    for total in (35_00, 35_00, 20_00):
+        await hears(deposit_id, total)
+        assert await exchange.balances(VENUE) == {"EUR": "15.00"}
+    await hears(fresh(), 10_00)
+    await exchange.check_books()
+    await PaymentServiceStub(exchange.town.payments.channel).RefundPayment(
+        payments_pb2.RefundPaymentRequest(request_id=fresh(), order_id=deposit_id, reason="by hand"),
+        metadata=exchange.town.as_(OTHER, "operator"),
+    )
+    # Heard of while a withdrawal of the last part is under way, which payments then refuses.
+    async with database.transaction():
+        await books.apply(withdrawal(fresh(), f"user:{VENUE}", "money:EUR", 15_00))
+        await deposits.take(deposit_id, VENUE, Money(15_00, "EUR"))
+    await hears(deposit_id, 50_00)
+    wanted = Settlement(fresh(), Kind.MONEY_WITHDRAWAL, VENUE, deposit_id, money=Money(15_00, "EUR"))
+    key = fresh()
+    async with database.transaction():
+        unused: Any = None
+        steps = MoneySteps(books, deposits, unused)
+        context = StepContext(
+            fresh(), "give_back", Direction.ACTION, to_json(wanted), key, key, 1, SystemClock().now()
+        )
+        await steps.give_back(context)
+    assert await exchange.balances(VENUE) == {}
+    await exchange.check_books()
 
 
 async def test_money_that_was_taken_is_credited_however_full_the_market_is(exchange: Exchange) -> None:

@@ -8,6 +8,9 @@ import pytest_asyncio
 from greenledger.common.v1.quantity_pb2 import Quantity
 from greenledger.market.v1 import events_pb2 as facts
 from greenledger.market.v1 import pools_pb2 as pb
+from services.market.adapters.pool_db import PostgresLedger, PostgresPools
+from services.market.adapters.pool_vault import PostgresVault
+from services.market.application.write_offs import WriteOffExpired
 from tests.integration.market.conftest import GROWER, OTHER, VENUE, Town
 from tests.integration.market.pool_exchange import Exchange, euros, fresh, kg, open_exchange, refused
 
@@ -120,6 +123,26 @@ async def test_there_is_one_pool_for_a_product_unit_and_currency(exchange: Excha
     assert [pool.pool_id for pool in [*first.pools, *rest.pools]] == [made.pool_id, exchange.pool_id]
 
 
+async def test_a_pool_that_nobody_funds_gives_way_to_another(exchange: Exchange) -> None:
+    request = pb.CreatePoolRequest(
+        request_id=fresh(), product_code="chard", unit_code="KGM", currency_code="EUR"
+    )
+    stub = exchange.stub
+    squatted = await stub.CreatePool(request, metadata=exchange.town.as_(OTHER))
+    request.request_id, request.fee_basis_points = fresh(), 30
+    grower = exchange.town.as_(GROWER)
+    assert await refused(stub.CreatePool(request, metadata=grower)) == "POOL_EXISTS"
+    await exchange.town.market.runtime.database.execute(
+        "UPDATE pool SET created_at = created_at - interval '10 min'"
+    )
+    made = await stub.CreatePool(request, metadata=grower)
+    assert made.fee_basis_points == 30
+    gone = stub.GetPool(pb.GetPoolRequest(pool_id=squatted.pool_id), metadata=grower)
+    assert await refused(gone) == "POOL_NOT_FOUND"
+    request.request_id, request.product_code = fresh(), "leek"
+    assert await refused(stub.CreatePool(request, metadata=grower)) == "POOL_EXISTS"
+
+
 async def test_who_takes_the_shares_out_gets_the_reserves_but_for_the_locked_part(exchange: Exchange) -> None:
     request = pb.RemoveLiquidityRequest(
         request_id=fresh(), pool_id=exchange.pool_id, shares=3_161_278, min_money=euros(999)
@@ -146,6 +169,46 @@ async def test_goods_of_a_recalled_lot_are_not_traded_until_the_recall_ends(exch
     assert await refused(exchange.swap(VENUE, pb.SWAP_SIDE_BUY, **terms)) == "GOODS_NOT_COVERED"
     await database.execute("UPDATE lot_recall SET released = true")
     await exchange.swap(VENUE, pb.SWAP_SIDE_BUY, **terms)
+
+
+async def test_a_hold_stops_deliveries_and_not_swaps(exchange: Exchange) -> None:
+    await exchange.pay_in(VENUE, euros(900))
+    database = exchange.town.market.runtime.database
+    other = await exchange.town.lot("20", owner=OTHER)
+    await exchange.bring(OTHER, other, "20")
+    await database.execute("INSERT INTO lot_standing (lot_id, held) VALUES ($1, true)", exchange.lot_id)
+    terms = {"limit_money": euros(900)}
+    await exchange.swap(VENUE, pb.SWAP_SIDE_BUY, goods=kg("10"), **terms)
+    more = exchange.swap(VENUE, pb.SWAP_SIDE_BUY, goods=kg("20.000001"), **terms)
+    assert await refused(more) == "GOODS_NOT_COVERED"
+    await exchange.swap(VENUE, pb.SWAP_SIDE_SELL, goods=kg("10"), limit_money=euros(1))
+
+
+async def test_what_has_expired_is_borne_by_who_brought_it_and_then_by_the_reserves(
+    exchange: Exchange,
+) -> None:
+    database = exchange.town.market.runtime.database
+    await exchange.pay_in(VENUE, euros(200))
+    spoiling, other = [await exchange.town.lot("30", owner=OTHER) for _ in range(2)]
+    await exchange.bring(OTHER, spoiling, "30")
+    await exchange.bring(OTHER, other, "1")
+    await exchange.swap(OTHER, pb.SWAP_SIDE_SELL, goods=kg("20"), limit_money=euros(1))
+    await database.execute("UPDATE vault_lot SET expires_at = now() WHERE lot_id = $1", spoiling)
+    runtime = exchange.town.market.runtime
+    sweep = WriteOffExpired(
+        database,
+        PostgresPools(database),
+        PostgresLedger(database),
+        PostgresVault(database),
+        runtime.clock,
+        runtime.ids,
+    )
+    await asyncio.gather(sweep(), sweep())
+    await sweep()
+    assert "leek" not in await exchange.balances(OTHER)
+    assert (await exchange.pool()).goods == kg("101")  # 120 and what OTHER could not bear of the 30
+    await exchange.check_books()
+    await exchange.swap(VENUE, pb.SWAP_SIDE_BUY, goods=kg("10"), limit_money=euros(200))
 
 
 async def test_the_database_refuses_a_movement_that_does_not_add_up(exchange: Exchange) -> None:

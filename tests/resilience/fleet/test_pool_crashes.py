@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 _NOBODY: Any = None
 STARTED, _ = ENGINE_CRASHPOINTS
-GOODS_IN, GOODS_OUT = (points_by_step(s) for s in GoodsSteps(_NOBODY, _NOBODY, _NOBODY).sagas())
+GOODS_IN, GOODS_OUT = (points_by_step(s) for s in GoodsSteps(_NOBODY, _NOBODY, _NOBODY, _NOBODY).sagas())
 MONEY_IN, MONEY_OUT = (points_by_step(s) for s in MoneySteps(_NOBODY, _NOBODY, _NOBODY).sagas())
 
 

@@ -73,12 +73,12 @@ def launch_steps(error: Exception) -> LaunchSteps:
 async def test_a_delivery_that_is_not_permitted_is_asked_again() -> None:
     crops: Any = Denying(DENIED)
     with pytest.raises(Unavailable):
-        await GoodsSteps(UNUSED, UNUSED, crops).deliver(WITHDRAWAL)
+        await GoodsSteps(UNUSED, UNUSED, crops, UNUSED).deliver(WITHDRAWAL)
 
 
 async def test_a_delivery_that_is_refused_is_final() -> None:
     crops: Any = Denying(FailedPrecondition("LOT_RECALLED", "recalled"))
-    made = await GoodsSteps(UNUSED, UNUSED, crops).deliver(WITHDRAWAL)
+    made = await GoodsSteps(UNUSED, UNUSED, crops, UNUSED).deliver(WITHDRAWAL)
     assert made == {"delivered": [], "refused": [[0, "LOT_RECALLED", "recalled"]]}
 
 

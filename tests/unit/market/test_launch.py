@@ -1,7 +1,7 @@
 """What a launch puts into its pool, and what it refuses before anything is minted."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ def kg(amount: str) -> Quantity:
     return Quantity.of(amount, "KGM")
 
 
-HARVEST = Harvest("L-1", "kale", "", "", kg("100"), "Farm", "US", NOW, NOW)
+HARVEST = Harvest("L-1", "kale", "", "", kg("100"), "Farm", "US", NOW, NOW + timedelta(days=2))
 LAUNCH = Launch("ann", HARVEST, kg("40"), Money(8_000, "EUR"), 30, "New", "Come.")
 
 

@@ -1,7 +1,7 @@
 """A pool gives nothing away: not by swaps, not by shares, not by rounding, not to hostile numbers."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from services.market.domain.pool import (
     LIMIT,
     LOCKED_SHARES,
     MAX_FEE,
+    UNFUNDED_FOR,
     Pool,
     Share,
     State,
@@ -23,6 +24,7 @@ from services.market.domain.pool import (
     buy_exactly,
     buy_for,
     drain,
+    is_abandoned,
     remove_liquidity,
     sell,
     sell_for,
@@ -144,6 +146,14 @@ def test_the_locked_shares_cannot_be_taken_out() -> None:
     assert refusal.value.reason == "SHARES_EXCEEDED"
     rest, _ = remove_liquidity(pool, part.shares)
     assert (rest.goods, rest.money, rest.shares) == (2_000, 500, LOCKED_SHARES)
+
+
+def test_a_pool_that_nobody_funds_is_abandoned_after_a_while() -> None:
+    later = EMPTY.created_at + UNFUNDED_FOR
+    assert is_abandoned(EMPTY, later)
+    assert not is_abandoned(EMPTY, later - timedelta(seconds=1))
+    assert not is_abandoned(replace(EMPTY, state=State.LAUNCHING), later)
+    assert not is_abandoned(replace(EMPTY, goods=1, money=1, shares=1_001), later)
 
 
 def test_only_an_open_pool_is_traded_and_only_one_that_is_not_open_is_drained() -> None:

@@ -1,7 +1,7 @@
 """Which lots serve a withdrawal."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from chassis.quantity import Quantity
 from services.market.domain.pool_settlement import (
     MAX_DELIVERIES,
     MIN_DEPOSIT,
+    MIN_LIFE,
     Delivery,
     Kind,
     Settlement,
@@ -56,11 +57,15 @@ def test_a_withdrawal_out_of_too_many_lots_says_how_much_can_be_had_at_once() ->
     assert refusal.value.metadata == {"at_once_micro": str(2 * MAX_DELIVERIES)}
 
 
-def test_dust_is_not_deposited() -> None:
-    require_depositable(MIN_DEPOSIT)
+def test_neither_dust_nor_what_soon_expires_is_deposited() -> None:
+    soon = LOT.expires_at - MIN_LIFE
+    require_depositable(MIN_DEPOSIT, LOT.expires_at, soon)
     with pytest.raises(FailedPrecondition) as refusal:
-        require_depositable(MIN_DEPOSIT - 1)
+        require_depositable(MIN_DEPOSIT - 1, LOT.expires_at, soon)
     assert refusal.value.reason == "DEPOSIT_TOO_SMALL"
+    with pytest.raises(FailedPrecondition) as late:
+        require_depositable(MIN_DEPOSIT, LOT.expires_at, soon + timedelta(seconds=1))
+    assert late.value.reason == "LOT_EXPIRES_SOON"
 
 
 def test_there_must_be_something_to_settle() -> None:
