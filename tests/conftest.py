@@ -3,8 +3,13 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from chassis.testing.published import ABSENT
+
+# How long an example takes says how busy the machine is, not whether it holds.
+settings.register_profile("greenledger", deadline=None)
+settings.load_profile("greenledger")
 
 pytest_plugins = ["chassis.testing.plugin", "chassis.testing.broker_plugin", "fleet.testing.plugin"]
 

@@ -30,7 +30,7 @@ CONFORMING = (
 # It answers with one JSON object a line, which the generator takes for one broken document.
 WATCH = "OrderService_WatchOrder"
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1000)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def _generate(
         cwd=folder,
         # The edge is addressed directly, whatever proxy the machine has for the outside world.
         env={**os.environ, "NO_PROXY": "127.0.0.1"},
-        timeout=300,
+        timeout=900,
         check=False,
     )
 
