@@ -1,6 +1,8 @@
 """Tables and functions of the inbox."""
 
-INBOX_V1 = """
+from chassis.audit import CREATE_V1 as AUDIT_V1
+
+_PARKING = """
 CREATE TABLE inbox_key (
     consumer text NOT NULL,
     topic    text NOT NULL,
@@ -39,17 +41,9 @@ CREATE TABLE parked_msg (
     UNIQUE (consumer, topic, key, source, key_seq, event_id)
 );
 COMMENT ON COLUMN parked_msg.key_seq IS '0 for a message that names no sequence, so that it blocks no key';
+"""
 
-CREATE TABLE IF NOT EXISTS operator_action (
-    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    subject text NOT NULL,
-    who     text NOT NULL,
-    what    text NOT NULL,
-    why     text NOT NULL,
-    at      timestamptz NOT NULL
-);
-CREATE INDEX IF NOT EXISTS operator_action_subject ON operator_action (subject, id);
-
+_LOCK = """
 -- Locks the keys' rows, making those that are missing, and gives their state. A row that somebody else
 -- holds (a replay, or a consumer that is losing the partition) is left out instead of waited for,
 -- because the other keys of the batch should not wait.
@@ -72,6 +66,8 @@ BEGIN
     ) AS locked;
 END $$;
 """
+
+INBOX_V1 = _PARKING + AUDIT_V1 + _LOCK
 
 # The audit may hold actions of other mechanisms too, so it stays.
 INBOX_V1_DROP = """

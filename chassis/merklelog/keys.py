@@ -1,13 +1,10 @@
 """The signing key of a log, as a file of the secrets folder."""
 
 import os
-import secrets
 from pathlib import Path
 
 from chassis.merklelog.note import SigningKey, VerifierKey
-from chassis.settings import SettingsError
-
-_SEED_BYTES = 32
+from chassis.secretfile import secret_of
 
 
 def load_signing_key(folder: Path, origin: str) -> SigningKey:
@@ -21,15 +18,7 @@ def load_signing_key(folder: Path, origin: str) -> SigningKey:
         SettingsError: the file holds something else.
     """
     path = folder / f"log-signing.{origin.replace('/', '-')}.key"
-    if not path.exists():
-        _create(path)
-    try:
-        seed = bytes.fromhex(path.read_text().strip())
-    except ValueError:
-        seed = b""
-    if len(seed) != _SEED_BYTES:
-        raise SettingsError(f"{path} must hold {_SEED_BYTES} bytes as {2 * _SEED_BYTES} hexadecimal digits")
-    return SigningKey(origin, seed)
+    return SigningKey(origin, secret_of(path))
 
 
 def publish_verifier(folder: Path, key: VerifierKey) -> Path:
@@ -41,19 +30,3 @@ def publish_verifier(folder: Path, key: VerifierKey) -> Path:
         draft.write_text(line)
         draft.replace(path)
     return path
-
-
-def _create(path: Path) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(_SEED_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        # A link, because it fails where a rename would replace the key of a process that was quicker.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

@@ -1,6 +1,8 @@
 """Tables of the saga engine."""
 
-SAGA_V1 = """
+from chassis.audit import CREATE_V1 as AUDIT_V1
+
+_SAGAS = """
 CREATE TABLE saga (
     saga_id       text PRIMARY KEY CHECK (saga_id <> ''),
     name          text NOT NULL,
@@ -44,17 +46,9 @@ CREATE TABLE saga_step (
     reply           jsonb,
     PRIMARY KEY (saga_id, step, direction)
 );
-
-CREATE TABLE IF NOT EXISTS operator_action (
-    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    subject text NOT NULL,
-    who     text NOT NULL,
-    what    text NOT NULL,
-    why     text NOT NULL,
-    at      timestamptz NOT NULL
-);
-CREATE INDEX IF NOT EXISTS operator_action_subject ON operator_action (subject, id);
 """
+
+SAGA_V1 = _SAGAS + AUDIT_V1
 
 # The audit stays: other mechanisms write to it too (`AUDIT_V1_DROP`).
 SAGA_V1_DROP = """

@@ -1,7 +1,6 @@
 """Private keys at rest: AES-256-GCM under a key from the secrets folder."""
 
 import hmac
-import os
 import secrets
 from pathlib import Path
 from typing import Final
@@ -9,7 +8,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from chassis.settings import SettingsError
+from chassis.secretfile import secret_of
 
 KEY_FILE: Final = "signing-keys.key"
 _NONCE_BYTES = 12
@@ -33,16 +32,7 @@ class Seal:
         Raises:
             SettingsError: the file does not hold 32 bytes in hexadecimal.
         """
-        path = folder / KEY_FILE
-        if not path.exists():
-            _create(path)
-        try:
-            key = bytes.fromhex(path.read_text().strip())
-        except ValueError:
-            key = b""
-        if len(key) != 32:
-            raise SettingsError(f"{path} must hold 32 bytes as 64 hexadecimal digits")
-        return cls(key)
+        return cls(secret_of(folder / KEY_FILE))
 
     def derive(self, purpose: str) -> bytes:
         """A secret of 32 bytes for another purpose; it tells nothing of the key."""
@@ -59,19 +49,3 @@ class Seal:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode())
         except (InvalidTag, ValueError):
             return None
-
-
-def _create(path: Path) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        # A link, because it fails where a rename would replace the key of a process that was quicker.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
