@@ -1,39 +1,19 @@
 """Hold lots back, release them, destroy goods, end recalls."""
 
-from collections.abc import Callable
+from functools import partial
 
-from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.quantity import Quantity
-from chassis.transactions import Transactions
 from services.crops.application.attempts import decided_anew
-from services.crops.application.ports import Change, Lots
+from services.crops.application.decisions import LotDecisions
+from services.crops.application.ports import Change
 from services.crops.application.recall_lot import RECALL_ANY
 from services.crops.application.views import LotView
-from services.crops.domain.events import LotEvent
 from services.crops.domain.hold import destroy, hold, release_hold, release_recall
-from services.crops.domain.lot import Lot, evolve
+from services.crops.domain.lot import evolve
 
 
-class _OneLot:
-    """Decides on one lot; anew when another decision came first."""
-
-    def __init__(self, transactions: Transactions, lots: Lots, clock: Clock) -> None:
-        self._transactions = transactions
-        self._lots = lots
-        self._clock = clock
-
-    async def _decide(self, lot_id: str, decide: Callable[[Lot], LotEvent]) -> LotView:
-        async def attempt() -> LotView:
-            lot = await self._lots.load(lot_id)
-            event = decide(lot)
-            await self._lots.save([Change(lot_id, lot.version, (event,))])
-            return LotView.of(evolve(lot, event))
-
-        return await decided_anew(self._transactions, attempt)
-
-
-class HoldLot(_OneLot):
+class HoldLot(LotDecisions):
     """The owner or an operator holds a lot back."""
 
     async def __call__(self, actor: Principal, lot_id: str, reason: str) -> LotView:
@@ -43,19 +23,11 @@ class HoldLot(_OneLot):
             NotFound: LOT_NOT_FOUND.
             PermissionDenied, FailedPrecondition: as `domain.hold.hold`.
         """
-        return await self._decide(
-            lot_id,
-            lambda lot: hold(
-                lot,
-                actor=actor.subject,
-                is_operator=_is_operator(actor),
-                reason=reason,
-                now=self._clock.now(),
-            ),
-        )
+        rule = partial(hold, is_operator=_is_operator(actor), reason=reason)
+        return await self._by(actor, lot_id, rule)
 
 
-class ReleaseHold(_OneLot):
+class ReleaseHold(LotDecisions):
     """Who may hold may release, but for what an operator holds."""
 
     async def __call__(self, actor: Principal, lot_id: str, reason: str) -> LotView:
@@ -65,19 +37,11 @@ class ReleaseHold(_OneLot):
             NotFound: LOT_NOT_FOUND.
             PermissionDenied, FailedPrecondition: as `domain.hold.release_hold`.
         """
-        return await self._decide(
-            lot_id,
-            lambda lot: release_hold(
-                lot,
-                actor=actor.subject,
-                is_operator=_is_operator(actor),
-                reason=reason,
-                now=self._clock.now(),
-            ),
-        )
+        rule = partial(release_hold, is_operator=_is_operator(actor), reason=reason)
+        return await self._by(actor, lot_id, rule)
 
 
-class DestroyLot(_OneLot):
+class DestroyLot(LotDecisions):
     """The owner or an operator has goods destroyed."""
 
     async def __call__(
@@ -89,26 +53,12 @@ class DestroyLot(_OneLot):
             NotFound: LOT_NOT_FOUND.
             PermissionDenied, FailedPrecondition, InvalidArgument: as `domain.hold.destroy`.
         """
-        return await self._decide(
-            lot_id,
-            lambda lot: destroy(
-                lot,
-                quantity,
-                actor=actor.subject,
-                is_operator=_is_operator(actor),
-                reason=reason,
-                now=self._clock.now(),
-            ),
-        )
+        rule = partial(destroy, quantity=quantity, is_operator=_is_operator(actor), reason=reason)
+        return await self._by(actor, lot_id, rule)
 
 
-class ReleaseRecall:
+class ReleaseRecall(LotDecisions):
     """Ends a recall for a lot and those that it reached; the contract admits operators only."""
-
-    def __init__(self, transactions: Transactions, lots: Lots, clock: Clock) -> None:
-        self._transactions = transactions
-        self._lots = lots
-        self._clock = clock
 
     async def __call__(self, lot_id: str, reason: str) -> tuple[LotView, list[str]]:
         """The lot, and the ids of all lots that are no longer recalled, its own first.

@@ -2,8 +2,8 @@
 
 from chassis.clock import Clock
 from chassis.context import Principal
-from chassis.errors import Aborted
 from chassis.transactions import Transactions
+from services.crops.application.attempts import decided_anew
 from services.crops.application.ports import Change, Lots
 from services.crops.application.views import LotView
 from services.crops.domain.events import RecallClass
@@ -11,7 +11,6 @@ from services.crops.domain.lot import evolve
 from services.crops.domain.recall import recall
 
 RECALL_ANY = "crops.recall"
-ATTEMPTS = 5
 
 
 class RecallLot:
@@ -37,14 +36,9 @@ class RecallLot:
             FailedPrecondition: LOT_RECALLED, it is already.
             Aborted: CONCURRENT_CHANGE, others were faster every time.
         """
-        async with self._transactions.transaction() as tx:
-            for _ in range(ATTEMPTS - 1):
-                try:
-                    async with tx.savepoint():
-                        return await self._recall(actor, lot_id, reason, recall_class)
-                except Aborted:
-                    continue
-            return await self._recall(actor, lot_id, reason, recall_class)
+        return await decided_anew(
+            self._transactions, lambda: self._recall(actor, lot_id, reason, recall_class)
+        )
 
     async def _recall(
         self, actor: Principal, lot_id: str, reason: str, recall_class: RecallClass
