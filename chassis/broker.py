@@ -155,6 +155,8 @@ class Broker:
             return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
         except KafkaException as error:
             raise unavailable(error) from error
+        except TimeoutError as error:  # librdkafka did not even say that it had none
+            raise Unavailable("UNAVAILABLE", "The broker does not answer.") from error
 
     def _read_or_write_life(self) -> str:
         life = self._read_life()

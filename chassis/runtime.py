@@ -1,9 +1,9 @@
 """One service as a process: what it is given, how it starts, how it drains.
 
 Start: settings -> database -> wiring -> server and loops -> SERVING. Stop, on SIGTERM or SIGINT: NOT_SERVING
--> no new calls, streams end -> calls in flight finish -> consumers, sagas, own loops -> relay (last, so that
-what the others wrote still leaves) -> connections. A loop that fails ends the process, so that whoever
-supervises it starts it anew.
+-> no new calls, streams end -> calls in flight finish, or are told to ask again -> consumers, sagas, own
+loops -> relay (last, so that what the others wrote still leaves) -> connections. A loop that fails ends the
+process, so that whoever supervises it starts it anew.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ from chassis.telemetry.tracing import Tracing
 
 _log = structlog.get_logger(__name__)
 _DATABASE_PATIENCE_S = 30.0
-_LAST_ANSWERS_S = 2.0
+_LAST_ANSWERS_S = 2.0  # for calls whose grace is over to hear that they may ask again
 _PURGE_INTERVAL = timedelta(hours=1)
 _PURGE_BATCH = 1000
 _GARBAGE = 20_000  # container objects made and not freed until the collector looks

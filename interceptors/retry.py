@@ -24,7 +24,8 @@ _POLICY = {
     "initialBackoff": "0.05s",
     "maxBackoff": "1s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    # CANCELLED by the callee is what gRPC in a process that shuts down says of calls that have not begun.
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 # The budget: a retry spends a token, a success earns a tenth; below half of them nothing is retried.
 _THROTTLE = {"maxTokens": 10, "tokenRatio": 0.1}

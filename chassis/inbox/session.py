@@ -254,7 +254,7 @@ class Session:
         progress, key_id = delivery.progress, delivery.key_id
         assert progress is not None
         partition = Partition(progress.topic, progress.partition)
-        if self._progress.get(partition) is not progress:
+        if progress.revoked or self._progress.get(partition) is not progress:
             return False  # from a pass that is over; the new one will bring it again
         accepted = self._gaps[partition].judge(key_id, delivery.sequence, last_seq, time.monotonic())
         outcome = "accepted" if accepted else "waits"

@@ -150,6 +150,8 @@ class Relay:
             await asyncio.sleep(_LIFE_CHECK_S)
             with contextlib.suppress(Unavailable):
                 self._life_now = await self._broker.incarnation(_LIFE_CHECK_S / 2)
+            if self._life_now != self._life:
+                self._sender.abandon()
             with contextlib.suppress(*_PASSING):
                 if await epoch_of(self._db, self._life, self._shard) != self._epoch:
                     self._life = ""  # an operator has moved the cursor: claim it anew

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from chassis.outbox.outbox import KEY_SEQUENCE
 
 _INIT_S = 10.0
 _SEND_S = 15.0
+_LOOK_S = 0.25  # how long librdkafka is left alone before somebody sees that the sending was abandoned
 _KEY_SEQUENCE_TAG = b"\x30"  # field 6, varint
 
 
@@ -36,6 +38,7 @@ class Sender:
         self._transactional_id = transactional_id
         self._thread = ThreadPoolExecutor(1, "relay")
         self._producer: Producer | None = None
+        self._abandoned = threading.Event()
 
     async def open(self) -> None:
         """Start a producer and fence all earlier ones.
@@ -52,6 +55,14 @@ class Sender:
             Unavailable: not all were confirmed; the producer is given up, `open` makes the next one.
         """
         await self._call(self._send, rows)
+
+    def abandon(self) -> None:
+        """Let what is being sent fail soon: the broker that it began with is gone, and waiting is in vain.
+
+        A wiped broker does not refuse the commit of a transaction that it never heard of; librdkafka would
+        wait for it until its time is over.
+        """
+        self._abandoned.set()
 
     async def close(self) -> None:
         """Give the producer and its thread up."""
@@ -82,6 +93,7 @@ class Sender:
     def _send(self, rows: Sequence[asyncpg.Record]) -> None:
         if self._producer is None:
             raise KafkaException(KafkaError(KafkaError._STATE, "the producer was given up"))
+        self._abandoned.clear()
         try:
             self._send_transaction(self._producer, rows)
         except (KafkaException, BufferError) as error:
@@ -91,8 +103,7 @@ class Sender:
                 raise KafkaException(KafkaError(KafkaError._QUEUE_FULL)) from error
             raise
 
-    @staticmethod
-    def _send_transaction(producer: Producer, rows: Sequence[asyncpg.Record]) -> None:
+    def _send_transaction(self, producer: Producer, rows: Sequence[asyncpg.Record]) -> None:
         failures: list[KafkaError] = []
 
         def note(error: KafkaError | None, _message: object) -> None:
@@ -111,10 +122,28 @@ class Sender:
                 headers=[*headers, (KEY_SEQUENCE, str(sequence).encode())],
                 on_delivery=note,
             )
-        unconfirmed = producer.flush(_SEND_S)
-        if failures or unconfirmed:
-            raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
-        producer.commit_transaction(max(1.0, deadline - time.monotonic()))
+        while producer.flush(_LOOK_S) and not failures:
+            self._go_on(deadline)
+        if failures:
+            raise KafkaException(failures[0])
+        while not self._committed(producer):
+            self._go_on(deadline)
+
+    @staticmethod
+    def _committed(producer: Producer) -> bool:
+        try:
+            producer.commit_transaction(_LOOK_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._TIMED_OUT:
+                raise
+            return False  # the next call waits for the same commit
+        return True
+
+    def _go_on(self, deadline: float) -> None:
+        if self._abandoned.is_set():
+            raise KafkaException(KafkaError(KafkaError._STATE, "the broker began another life"))
+        if time.monotonic() > deadline:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
     def _drop(self) -> None:
         if self._producer is not None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from google.protobuf.wrappers_pb2 import StringValue
@@ -17,6 +18,8 @@ from chassis.outbox.outbox import KEY_SEQUENCE
 from chassis.outbox.outbox import PRODUCER as PRODUCER_HEADER
 from chassis.testing.eventually import eventually
 from greenledger.events.v1.event_pb2 import Event
+
+_log = structlog.get_logger(__name__)
 
 TOPIC = "test.happened"
 PRODUCER = "source"
@@ -72,7 +75,7 @@ class MessagingWorld:
         """Start a relay."""
         relay = Relay(self.db, self.broker, PRODUCER, **options)
         self.relays.append(relay)
-        self._running[relay] = asyncio.create_task(relay.run())
+        self._start(relay)
         return relay
 
     def consumer(
@@ -85,7 +88,7 @@ class MessagingWorld:
     ) -> Consumer:
         """Start a consumer; by default it records effects."""
         consumer = self.idle_consumer(handler, group=group, settings=settings, **subscription)
-        self._running[consumer] = asyncio.create_task(consumer.run())
+        self._start(consumer)
         return consumer
 
     def idle_consumer(
@@ -142,9 +145,19 @@ class MessagingWorld:
         """How many effects there are."""
         return int(await self.db.fetchval("SELECT count(*) FROM effect WHERE consumer = $1", group))
 
+    def _start(self, loop: Relay | Consumer) -> None:
+        self._running[loop] = asyncio.create_task(loop.run())
+        self._running[loop].add_done_callback(_say_what_it_died_of)
+
     def _wake(self) -> None:
         for relay in self.relays:
             relay.wake()
+
+
+def _say_what_it_died_of(task: asyncio.Task[None]) -> None:
+    # A test that waits for its work would otherwise say only that nothing came.
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("loop.died", exc_info=error)
 
 
 def publication(key: str, value: str) -> Publication:

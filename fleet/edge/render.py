@@ -42,6 +42,7 @@ def render(settings: EdgeSettings) -> Path:
         "descriptor": str(descriptor),
         "body_check": str(check),
         "web_status": str(settings.project_root / "envoy" / "lua" / "status.lua"),
+        "leaving": "\n".join([replies.lua_leaving(), _lua(settings.project_root, "leaving")]),
     }
     values = _values(settings, methods) | files
     return _write(settings, "edge.yaml", fill(template, values))
@@ -130,8 +131,12 @@ def body_check(
     bodies: list[Descriptor], methods: Iterable[Method] = (), project_root: Path = PROJECT_ROOT
 ) -> str:
     """The Lua filter that checks JSON bodies against these messages, and queries against these methods."""
-    parts = [_read(project_root / "envoy" / "lua" / f"{name}.lua").decode() for name in _LUA]
+    parts = [_lua(project_root, name) for name in _LUA]
     return "\n".join([fields.lua_tables(bodies), queries.lua_queries(methods), *parts])
+
+
+def _lua(project_root: Path, name: str) -> str:
+    return _read(project_root / "envoy" / "lua" / f"{name}.lua").decode()
 
 
 def _require_addresses(methods: list[Method], settings: EdgeSettings) -> None:

@@ -52,6 +52,15 @@ def _jwt(failure: str) -> str:
     return f"{_JWT} && response.code_details.contains('{failure}')"
 
 
+_AWAY = Reply(
+    "response.code == 502 || response.code == 503",
+    StatusCode.UNAVAILABLE,
+    "UNAVAILABLE",
+    "The service does not answer at the moment; try again.",
+    status=503,
+    retry_after_s=1,
+)
+
 REPLIES = (
     Reply(
         f"{_GATE} && response.code_details.contains('[te]')",
@@ -117,14 +126,7 @@ REPLIES = (
         "DEADLINE_EXPIRED",
         "The request did not arrive completely in time.",
     ),
-    Reply(
-        "response.code == 502 || response.code == 503",
-        StatusCode.UNAVAILABLE,
-        "UNAVAILABLE",
-        "The service does not answer at the moment; try again.",
-        status=503,
-        retry_after_s=1,
-    ),
+    _AWAY,
     Reply(
         "response.code == 501",
         StatusCode.INVALID_ARGUMENT,
@@ -159,6 +161,12 @@ def mappers() -> list[Json]:
     return rendered
 
 
+def lua_leaving() -> str:
+    """Lua source that defines MESSAGE and DETAILS: what a caller is told of a service that shuts down."""
+    status = _status(_AWAY)
+    return f'local MESSAGE = "{status.message}"\nlocal DETAILS = "{_details(status)}"'
+
+
 def _healthy() -> Json:
     return {
         "filter": _filter("response.code == 200 && request.path == '/healthz'"),
@@ -179,14 +187,13 @@ def _checked_body() -> Json:
 
 def _grpc(reply: Reply) -> Json:
     status = _status(reply)
-    details = base64.b64encode(status.SerializeToString()).decode().rstrip("=")
     mapper: Json = {
         "filter": _filter(f"({_GRPC_CALLER}) && ({reply.when})"),
         "headers_to_add": [
             _header("grpc-status", str(status.code)),
             # For gRPC-Web: its filter would make another status of the HTTP one.
             _header(STATUS_HEADER, str(status.code)),
-            _header("grpc-status-details-bin", details),
+            _header("grpc-status-details-bin", _details(status)),
         ],
         "body_format_override": {"text_format_source": {"inline_string": status.message}},
     }
@@ -221,6 +228,10 @@ def _status(reply: Reply) -> status_pb2.Status:
         delay = Duration(seconds=reply.retry_after_s)
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return status
+
+
+def _details(status: status_pb2.Status) -> str:
+    return base64.b64encode(status.SerializeToString()).decode().rstrip("=")
 
 
 def _filter(expression: str) -> Json:

@@ -186,9 +186,10 @@ def _time_limits(method: Method, settings: EdgeSettings) -> Json:
 
 def _retries(method: Method) -> Json:
     # What never reached a service may always be tried again; the rest only where it cannot count twice.
+    # CANCELLED is what a service that shuts down says of calls that it has not begun (lua/leaving.lua).
     causes = "connect-failure,refused-stream"
     return {
-        "retry_on": f"{causes},reset,unavailable" if method.repeatable else causes,
+        "retry_on": f"{causes},reset,unavailable,cancelled" if method.repeatable else causes,
         "num_retries": 2,
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "retry_host_predicate": [

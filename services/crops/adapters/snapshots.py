@@ -23,8 +23,7 @@ def encode_lot(lot: Lot | None) -> dict[str, Any]:
     """
     if lot is None:
         raise ValueError("there is no lot")
-    state: dict[str, Any] = to_json(lot)
-    return state
+    return {name: to_json(getattr(lot, name)) for name in lot.__dataclass_fields__}
 
 
 def decode_lot(state: dict[str, Any]) -> Lot:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from chassis.clock import Clock
 from chassis.crashpoints import crashpoint, declare
-from chassis.errors import Aborted
 from chassis.quantity import Quantity
 from chassis.transactions import Transactions
+from services.crops.application.attempts import decided_anew
 from services.crops.application.ports import Change, Lots
 from services.crops.application.views import LotView
 from services.crops.domain.commitment import commit, release
@@ -34,24 +34,19 @@ class _Decisions:
     async def _decide(
         self, lot_id: str, decide: Callable[[Lot], LotEvent | None], points: tuple[str, str]
     ) -> Lot:
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await self._once(lot_id, decide, points)
-            except Aborted:
-                continue
-        return await self._once(lot_id, decide, points)
-
-    async def _once(
-        self, lot_id: str, decide: Callable[[Lot], LotEvent | None], points: tuple[str, str]
-    ) -> Lot:
         recorded, committed = points
-        async with self._transactions.transaction():
+
+        async def attempt() -> tuple[Lot, LotEvent | None]:
             lot = await self._lots.load(lot_id)
             event = decide(lot)
-            if event is None:
-                return lot
-            await self._lots.save([Change(lot_id, lot.version, (event,))])
-            crashpoint(recorded)
+            if event is not None:
+                await self._lots.save([Change(lot_id, lot.version, (event,))])
+                crashpoint(recorded)
+            return lot, event
+
+        lot, event = await decided_anew(self._transactions, attempt, ATTEMPTS)
+        if event is None:
+            return lot
         crashpoint(committed)
         return evolve(lot, event)
 

@@ -12,7 +12,7 @@ from services.crops.application.ports import Change, Lots
 from services.crops.application.views import LotView
 from services.crops.domain.doubts import doubts
 from services.crops.domain.events import LotEvent
-from services.crops.domain.lot import Lot, evolve
+from services.crops.domain.lot import Lot, evolve, replay_from
 
 T = TypeVar("T")
 
@@ -31,19 +31,24 @@ class LotDecisions:
         self._lots = lots
         self._clock = clock
 
-    async def _decide(self, lot_id: str, decide: Callable[[Lot], LotEvent]) -> LotView:
-        """The lot after a decision on it alone."""
+    async def _decide(self, lot_id: str, decide: Callable[[Lot], tuple[LotEvent, ...]]) -> LotView:
+        """The lot after a decision on it alone, which may be that there is nothing to do."""
 
         async def attempt() -> LotView:
             lot = await self._lots.load(lot_id)
-            [after] = await self._record([(lot, decide(lot))])
-            return after
+            events = decide(lot)
+            if events:
+                told = tuple(doubt for event in events for doubt in doubts(lot, event))
+                await self._lots.save([Change(lot_id, lot.version, events, told)])
+            return LotView.of(replay_from(lot, events))
 
         return await self._anew(attempt)
 
     async def _by(self, actor: Principal, lot_id: str, rule: Rule) -> LotView:
         """The lot after a decision of someone on it alone."""
-        return await self._decide(lot_id, lambda lot: rule(lot, actor=actor.subject, now=self._clock.now()))
+        return await self._decide(
+            lot_id, lambda lot: (rule(lot, actor=actor.subject, now=self._clock.now()),)
+        )
 
     async def _anew(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await decided_anew(self._transactions, attempt)

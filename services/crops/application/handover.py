@@ -1,44 +1,25 @@
 """Offer a lot, and end the offer: accepted, rejected, withdrawn or expired."""
 
-from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.errors import Aborted
 from chassis.ids import IdSource
 from chassis.transactions import Transactions
-from services.crops.application.attempts import decided_anew
-from services.crops.application.ports import Change, Lots, OverdueOffers, Transfer
+from services.crops.application.decisions import LotDecisions
+from services.crops.application.ports import Lots, OverdueOffers, Transfer
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.views import LotView
 from services.crops.domain.events import LotEvent, OfferKind, OfferOutcome
 from services.crops.domain.handover import accept_custody, expire, offer, offer_to, reject, withdraw
-from services.crops.domain.lot import Lot, replay_from
+from services.crops.domain.lot import Lot
 
 SWEEP = 100
 
 
-class _Handover:
-    """Decides on one lot; anew when another decision came first."""
-
-    def __init__(self, transactions: Transactions, lots: Lots, clock: Clock) -> None:
-        self._transactions = transactions
-        self._lots = lots
-        self._clock = clock
-
-    async def _decide(self, lot_id: str, decide: Callable[[Lot], tuple[LotEvent, ...]]) -> LotView:
-        async def attempt() -> LotView:
-            lot = await self._lots.load(lot_id)
-            events = decide(lot)
-            if events:
-                await self._lots.save([Change(lot_id, lot.version, events)])
-            return LotView.of(replay_from(lot, events))
-
-        return await decided_anew(self._transactions, attempt)
-
-
-class OfferLot(_Handover):
+class OfferLot(LotDecisions):
     """The owner offers ownership, the custodian custody, who is both may offer both."""
 
     def __init__(self, transactions: Transactions, lots: Lots, clock: Clock, ids: IdSource) -> None:
@@ -60,25 +41,18 @@ class OfferLot(_Handover):
             NotFound: LOT_NOT_FOUND.
             PermissionDenied, FailedPrecondition, InvalidArgument: as `domain.handover.offer`.
         """
-        offer_id = self._ids.uuid7()
-
-        def decide(lot: Lot) -> tuple[LotEvent, ...]:
-            made = offer(
-                lot,
-                offer_id=offer_id,
-                kind=kind,
-                actor=actor.subject,
-                to_id=to_id,
-                expire_time=expire_time,
-                reference_document=reference_document,
-                now=self._clock.now(),
-            )
-            return (made,)
-
-        return await self._decide(lot_id, decide)
+        rule = partial(
+            offer,
+            offer_id=self._ids.uuid7(),
+            kind=kind,
+            to_id=to_id,
+            expire_time=expire_time,
+            reference_document=reference_document,
+        )
+        return await self._by(actor, lot_id, rule)
 
 
-class AcceptOffer(_Handover):
+class AcceptOffer(LotDecisions):
     """Custody changes at once; ownership by the transfer saga. A repeated acceptance finds the first."""
 
     def __init__(self, transactions: Transactions, lots: Lots, clock: Clock, transfer: TransferLot) -> None:
@@ -107,7 +81,7 @@ class AcceptOffer(_Handover):
         return await self._decide(lot_id, decide)
 
 
-class RejectOffer(_Handover):
+class RejectOffer(LotDecisions):
     """The one to whom it was made refuses."""
 
     async def __call__(self, actor: Principal, lot_id: str, offer_id: str) -> LotView:
@@ -118,12 +92,10 @@ class RejectOffer(_Handover):
             PermissionDenied: NOT_ADDRESSEE.
             FailedPrecondition: OFFER_ENDED.
         """
-        return await self._decide(
-            lot_id, lambda lot: (reject(lot, offer_id, actor=actor.subject, now=self._clock.now()),)
-        )
+        return await self._by(actor, lot_id, partial(reject, offer_id=offer_id))
 
 
-class WithdrawOffer(_Handover):
+class WithdrawOffer(LotDecisions):
     """The one who made it takes it back."""
 
     async def __call__(self, actor: Principal, lot_id: str, offer_id: str) -> LotView:
@@ -134,12 +106,10 @@ class WithdrawOffer(_Handover):
             PermissionDenied: NOT_OFFERER.
             FailedPrecondition: OFFER_ENDED.
         """
-        return await self._decide(
-            lot_id, lambda lot: (withdraw(lot, offer_id, actor=actor.subject, now=self._clock.now()),)
-        )
+        return await self._by(actor, lot_id, partial(withdraw, offer_id=offer_id))
 
 
-class ExpireOffers(_Handover):
+class ExpireOffers(LotDecisions):
     """Ends the offers whose time is up, so that their lots are free again; run it now and then."""
 
     def __init__(self, transactions: Transactions, lots: Lots, clock: Clock, overdue: OverdueOffers) -> None:

@@ -92,6 +92,7 @@ class Services:
     keys: list[SigningKey] = field(default_factory=lambda: [SigningKey.new("first")])
     calls: list[Call] = field(default_factory=list)
     unavailable_left: int = 0
+    cancelled_left: int = 0
     port: int = 0
 
     async def start(self, port: int = 0) -> None:
@@ -123,6 +124,15 @@ class Services:
     def saw(self, context: grpc.aio.ServicerContext, method: str, request: Any) -> None:
         metadata = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
         self.calls.append(Call(method, metadata, request, context.time_remaining()))
+
+    async def refuse(self, context: grpc.aio.ServicerContext) -> None:
+        """End the call if some are to be refused: as overloaded, or as gRPC does when its server stops."""
+        if self.unavailable_left:
+            self.unavailable_left -= 1
+            await fail(context, grpc.StatusCode.UNAVAILABLE, "OVERLOADED", "Try again.")
+        if self.cancelled_left:
+            self.cancelled_left -= 1
+            await context.abort(grpc.StatusCode.CANCELLED, "CANCELLED")
 
 
 async def fail(context: grpc.aio.ServicerContext, code: grpc.StatusCode, reason: str, message: str) -> None:
@@ -156,9 +166,7 @@ class _Orders(orders_pb2_grpc.OrderServiceServicer):
 
     async def Checkout(self, request: orders_pb2.CheckoutRequest, context: Any) -> orders_pb2.Order:
         self._services.saw(context, "Checkout", request)
-        if self._services.unavailable_left:
-            self._services.unavailable_left -= 1
-            await fail(context, grpc.StatusCode.UNAVAILABLE, "OVERLOADED", "Try again.")
+        await self._services.refuse(context)
         lines = [
             orders_pb2.OrderLine(menu_item_id=item.menu_item_id, quantity=item.quantity)
             for item in request.items
@@ -174,9 +182,7 @@ class _Orders(orders_pb2_grpc.OrderServiceServicer):
 
     async def SetCartItem(self, request: orders_pb2.SetCartItemRequest, context: Any) -> orders_pb2.Cart:
         self._services.saw(context, "SetCartItem", request)
-        if self._services.unavailable_left:
-            self._services.unavailable_left -= 1
-            await fail(context, grpc.StatusCode.UNAVAILABLE, "OVERLOADED", "Try again.")
+        await self._services.refuse(context)
         item = orders_pb2.CartItem(menu_item_id=request.menu_item_id, quantity=request.quantity)
         return orders_pb2.Cart(items=[item])
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from greenledger.orders.v1 import orders_pb2
 from tests.integration.edge.harness import Edge, running_edge, wait_until
-from tests.integration.edge.shape import reason_of
+from tests.integration.edge.shape import grpc_error, reason_of
 
 ID = "6f0e1f5e-8a52-4d5b-9f55-3d3c2b1a0f9e"
 
@@ -28,6 +29,23 @@ def test_calls_that_could_count_twice_are_not(edge: Edge) -> None:
     reply = edge.http.put(f"/api/cart/items/{ID}", headers=edge.bearer(), json={"quantity": 1})
     assert (reply.status_code, reason_of(reply)) == (503, "OVERLOADED")
     assert edge.services.unavailable_left == 0
+
+
+def test_what_a_stopping_server_has_not_begun_is_tried_again(edge: Edge) -> None:
+    edge.services.cancelled_left = 1
+    body = {"requestId": ID, "paymentMethod": "card"}
+    assert edge.http.post("/api/orders", headers=edge.bearer(), json=body).status_code == 200
+    assert edge.services.cancelled_left == 0
+
+
+def test_a_client_is_never_told_that_it_cancelled_what_a_stopping_server_did_not_begin(edge: Edge) -> None:
+    edge.services.cancelled_left = 2
+    reply = edge.http.put(f"/api/cart/items/{ID}", headers=edge.bearer(), json={"quantity": 1})
+    assert (reply.status_code, reason_of(reply)) == (503, "UNAVAILABLE")
+    request = orders_pb2.SetCartItemRequest(menu_item_id=ID, quantity=1).SerializeToString()
+    method = "/greenledger.orders.v1.OrderService/SetCartItem"
+    assert grpc_error(edge.target, method, request, edge.services.token) == ("UNAVAILABLE", "UNAVAILABLE")
+    assert edge.services.cancelled_left == 0
 
 
 def test_a_service_that_comes_back_is_found_again(failing: Edge) -> None:

@@ -6,10 +6,12 @@ from contextlib import suppress
 
 import pytest
 
+from chassis.errors import Unavailable
 from chassis.outbox import Relay, Shard
+from chassis.outbox.sender import Sender
 from chassis.testing import eventually
 from chassis.testing.broker import BrokerServer
-from chassis.testing.messaging import MessagingWorld, publication, read_topic
+from chassis.testing.messaging import TOPIC, MessagingWorld, publication, read_topic
 from greenledger.events.v1.event_pb2 import Event
 
 pytestmark = pytest.mark.slow
@@ -169,3 +171,30 @@ async def test_lag_counts_what_the_broker_has_not_confirmed(messaging: Messaging
     messaging.relay()
     await eventually(lambda: sent(messaging))
     assert (await relay.lag()).rows == 0
+
+
+async def test_what_a_wiped_broker_will_not_confirm_is_not_waited_for(
+    messaging: MessagingWorld, broker_server: BrokerServer
+) -> None:
+    sender = Sender(messaging.broker, "alone")
+    await messaging.broker.ensure_topics([TOPIC])
+    await sender.open()
+    await messaging.publish("a", "1")
+    rows = await messaging.db.fetch("SELECT * FROM outbox")
+    broker_server.freeze()
+    try:
+        sending = asyncio.create_task(sender.send(rows))
+
+        async def given_up() -> bool:
+            sender.abandon()
+            return sending.done()
+
+        await eventually(given_up)  # by itself it would wait longer
+        with pytest.raises(Unavailable, match="another life"):
+            await sending
+    finally:
+        broker_server.thaw()
+    await sender.open()
+    await sender.send(rows)
+    await sender.close()
+    assert by_key(await asyncio.to_thread(read_topic, messaging.bootstrap)) == {"a": [1]}

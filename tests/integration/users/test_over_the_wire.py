@@ -1,5 +1,6 @@
 """Users and auth together, over gRPC."""
 
+import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -55,7 +56,7 @@ async def test_the_welcome_message_is_sent_with_the_token_of_the_service(fleet: 
     await eventually(lambda: fleet.mail.sent)
     (message,) = fleet.mail.sent
     assert (message.user_id, message.template) == (user.user_id, "welcome")
-    assert b"ada" not in message.SerializeToString().lower()
+    assert not re.search(rb"Ada|ada@", message.SerializeToString())
     assert fleet.mail.tokens[0].startswith("Bearer ey")
 
 
