@@ -36,7 +36,12 @@ from services.market.application.collections import CollectionCommands
 from services.market.application.launch import LaunchProduct
 from services.market.application.launch_saga import LaunchSteps
 from services.market.application.listing_sagas import ListingSteps
-from services.market.application.listings import CancelListing, CreateListing, ReadListings
+from services.market.application.listings import (
+    CancelListing,
+    CreateListing,
+    ExpireListings,
+    ReadListings,
+)
 from services.market.application.pool_settle import Settle
 from services.market.application.pool_settle_saga import GoodsSteps, MoneySteps
 from services.market.application.pool_trade import PoolCommands
@@ -80,7 +85,7 @@ def wire(runtime: Runtime) -> Service:
             *lot_subscriptions(FollowLots(database, listings, standings, events, clock)),
             *refund_subscriptions(PostgresLedger(database), PostgresDeposits(database), runtime.ids),
         ],
-        background=[_news(runtime), _write_offs(runtime)],
+        background=[_news(runtime), _write_offs(runtime), _expiries(runtime, engine, events)],
     )
 
 
@@ -94,7 +99,7 @@ def _use_cases(runtime: Runtime, engine: SagaEngine, events: MarketEvents) -> Us
         CollectionCommands(database, PostgresCollections(database), lots, clock, ids),
         CreateListing(sagas, listings, clock, ids),
         CancelListing(database, listings, sagas, events, clock),
-        ReadListings(listings),
+        ReadListings(listings, clock),
         BuyFromListing(database, listings, purchases, buying, events, clock, ids),
         ReadPurchases(purchases),
     )
@@ -152,6 +157,14 @@ def _write_offs(runtime: Runtime) -> Every:
     pools, books, vault = PostgresPools(database), PostgresLedger(database), PostgresVault(database)
     work = WriteOffExpired(database, pools, books, vault, runtime.clock, runtime.ids)
     return Every("market.write-offs", work, timedelta(seconds=5))
+
+
+def _expiries(runtime: Runtime, engine: SagaEngine, events: MarketEvents) -> Every:
+    """Ends the sale of what has expired."""
+    database = runtime.database
+    sagas = EngineListings(database, engine)
+    work = ExpireListings(database, PostgresListings(database), sagas, events, runtime.clock)
+    return Every("market.expiries", work, timedelta(seconds=5))
 
 
 def _launches(runtime: Runtime) -> Saga:
