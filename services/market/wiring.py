@@ -135,13 +135,19 @@ def _pools(runtime: Runtime, engine: SagaEngine) -> Servicer:
 def _campaigns(runtime: Runtime) -> Servicer:
     """Subscriptions and campaigns."""
     database, clock = runtime.database, runtime.clock
-    campaigns = CampaignCommands(database, PostgresCampaigns(database), clock, runtime.ids)
+    campaigns = _campaign_commands(runtime)
     subscriptions = SubscriptionCommands(PostgresSubscriptions(database), clock)
     return Servicer(
         "greenledger.market.v1.CampaignService",
         campaigns_pb2_grpc.add_CampaignServiceServicer_to_server,
         CampaignServicer(subscriptions, campaigns, runtime.page_tokens),
     )
+
+
+def _campaign_commands(runtime: Runtime) -> CampaignCommands:
+    """What growers and launches do with campaigns."""
+    campaigns, lots = PostgresCampaigns(runtime.database), LotsClient(runtime.channels.get("crops"))
+    return CampaignCommands(runtime.database, campaigns, lots, runtime.clock, runtime.ids)
 
 
 def _news(runtime: Runtime) -> Every:
@@ -171,14 +177,13 @@ def _launches(runtime: Runtime) -> Saga:
     """The saga of launches."""
     database, clock = runtime.database, runtime.clock
     crops = runtime.channels.get("crops")
-    campaigns = CampaignCommands(database, PostgresCampaigns(database), clock, runtime.ids)
     return LaunchSteps(
         LaunchLotsClient(crops),
         CropGoodsClient(crops),
         PostgresLedger(database),
         PostgresVault(database),
         PostgresPools(database),
-        campaigns,
+        _campaign_commands(runtime),
         clock,
     ).saga()
 
@@ -189,7 +194,7 @@ def _launch(runtime: Runtime, engine: SagaEngine) -> Servicer:
     books, vault = PostgresLedger(database), PostgresVault(database)
     events = OutboxPoolEvents(database, runtime.outbox)
     pools = PoolCommands(database, PostgresPools(database), books, vault, events, clock, ids)
-    campaigns = CampaignCommands(database, PostgresCampaigns(database), clock, ids)
+    campaigns = _campaign_commands(runtime)
     launch = LaunchProduct(EngineLaunches(database, engine), pools, campaigns, books, clock, ids)
     return Servicer(
         "greenledger.market.v1.LaunchService",
