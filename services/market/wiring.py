@@ -36,7 +36,12 @@ from services.market.application.collections import CollectionCommands
 from services.market.application.launch import LaunchProduct
 from services.market.application.launch_saga import LaunchSteps
 from services.market.application.listing_sagas import ListingSteps
-from services.market.application.listings import CancelListing, CreateListing, ReadListings
+from services.market.application.listings import (
+    CancelListing,
+    CreateListing,
+    ExpireListings,
+    ReadListings,
+)
 from services.market.application.pool_settle import Settle
 from services.market.application.pool_settle_saga import GoodsSteps, MoneySteps
 from services.market.application.pool_trade import PoolCommands
@@ -80,7 +85,7 @@ def wire(runtime: Runtime) -> Service:
             *lot_subscriptions(FollowLots(database, listings, standings, events, clock)),
             *refund_subscriptions(PostgresLedger(database), PostgresDeposits(database), runtime.ids),
         ],
-        background=[_news(runtime), _write_offs(runtime)],
+        background=[_news(runtime), _write_offs(runtime), _expiries(runtime, engine, events)],
     )
 
 
@@ -94,7 +99,7 @@ def _use_cases(runtime: Runtime, engine: SagaEngine, events: MarketEvents) -> Us
         CollectionCommands(database, PostgresCollections(database), lots, clock, ids),
         CreateListing(sagas, listings, clock, ids),
         CancelListing(database, listings, sagas, events, clock),
-        ReadListings(listings),
+        ReadListings(listings, clock),
         BuyFromListing(database, listings, purchases, buying, events, clock, ids),
         ReadPurchases(purchases),
     )
@@ -130,13 +135,19 @@ def _pools(runtime: Runtime, engine: SagaEngine) -> Servicer:
 def _campaigns(runtime: Runtime) -> Servicer:
     """Subscriptions and campaigns."""
     database, clock = runtime.database, runtime.clock
-    campaigns = CampaignCommands(database, PostgresCampaigns(database), clock, runtime.ids)
+    campaigns = _campaign_commands(runtime)
     subscriptions = SubscriptionCommands(PostgresSubscriptions(database), clock)
     return Servicer(
         "greenledger.market.v1.CampaignService",
         campaigns_pb2_grpc.add_CampaignServiceServicer_to_server,
         CampaignServicer(subscriptions, campaigns, runtime.page_tokens),
     )
+
+
+def _campaign_commands(runtime: Runtime) -> CampaignCommands:
+    """What growers and launches do with campaigns."""
+    campaigns, lots = PostgresCampaigns(runtime.database), LotsClient(runtime.channels.get("crops"))
+    return CampaignCommands(runtime.database, campaigns, lots, runtime.clock, runtime.ids)
 
 
 def _news(runtime: Runtime) -> Every:
@@ -154,18 +165,25 @@ def _write_offs(runtime: Runtime) -> Every:
     return Every("market.write-offs", work, timedelta(seconds=5))
 
 
+def _expiries(runtime: Runtime, engine: SagaEngine, events: MarketEvents) -> Every:
+    """Ends the sale of what has expired."""
+    database = runtime.database
+    sagas = EngineListings(database, engine)
+    work = ExpireListings(database, PostgresListings(database), sagas, events, runtime.clock)
+    return Every("market.expiries", work, timedelta(seconds=5))
+
+
 def _launches(runtime: Runtime) -> Saga:
     """The saga of launches."""
     database, clock = runtime.database, runtime.clock
     crops = runtime.channels.get("crops")
-    campaigns = CampaignCommands(database, PostgresCampaigns(database), clock, runtime.ids)
     return LaunchSteps(
         LaunchLotsClient(crops),
         CropGoodsClient(crops),
         PostgresLedger(database),
         PostgresVault(database),
         PostgresPools(database),
-        campaigns,
+        _campaign_commands(runtime),
         clock,
     ).saga()
 
@@ -176,7 +194,7 @@ def _launch(runtime: Runtime, engine: SagaEngine) -> Servicer:
     books, vault = PostgresLedger(database), PostgresVault(database)
     events = OutboxPoolEvents(database, runtime.outbox)
     pools = PoolCommands(database, PostgresPools(database), books, vault, events, clock, ids)
-    campaigns = CampaignCommands(database, PostgresCampaigns(database), clock, ids)
+    campaigns = _campaign_commands(runtime)
     launch = LaunchProduct(EngineLaunches(database, engine), pools, campaigns, books, clock, ids)
     return Servicer(
         "greenledger.market.v1.LaunchService",

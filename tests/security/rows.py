@@ -1740,6 +1740,7 @@ CAMPAIGNS = {
             "title": _TITLES,
             "message": _MESSAGES,
         },
+        [Refused("grower", "PERMISSION_DENIED", "NOT_OWNER", {"product_code": "caviar"})],
     ),
     "CampaignService/ActivateCampaign": _CAMPAIGN,
     "CampaignService/DeactivateCampaign": _CAMPAIGN,

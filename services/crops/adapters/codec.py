@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from chassis.context import Principal
 from chassis.errors import InvalidArgument, Violation
 from chassis.protobuf import (
     quantity_from_proto,
@@ -88,7 +89,7 @@ def purpose_to_proto(purpose: Purpose) -> pb.CommitmentPurpose.ValueType:
     return _PURPOSES[purpose]
 
 
-def commitment_from_proto(request: pb.CommitLotQuantityRequest) -> Commitment:
+def commitment_from_proto(request: pb.CommitLotQuantityRequest, actor: Principal) -> Commitment:
     """What is to be committed; the contract has refused UNSPECIFIED.
 
     Raises:
@@ -105,10 +106,11 @@ def commitment_from_proto(request: pb.CommitLotQuantityRequest) -> Commitment:
         quantity=quantity_from_proto(request.quantity),
         purpose=purpose,
         venue_id=id_from_proto(request.venue_id),
+        made_by=actor.subject,
     )
 
 
-def delivery_from_proto(request: pb.DeliverCommittedRequest) -> Delivery:
+def delivery_from_proto(request: pb.DeliverCommittedRequest, actor: Principal) -> Delivery:
     """What is to be delivered.
 
     Raises:
@@ -120,6 +122,7 @@ def delivery_from_proto(request: pb.DeliverCommittedRequest) -> Delivery:
         quantity=quantity_from_proto(request.quantity),
         new_owner_id=id_from_proto(request.new_owner_id),
         lot_code=request.lot_code,
+        made_by=actor.subject,
     )
 
 

@@ -10,6 +10,7 @@ SCHEMA_VERSIONS = {
     "LotMinted": 3,
     "LotTransferBegun": 2,
     "LotTransferred": 2,
+    "LotQuantityCommitted": 2,
     "LotRecalled": 2,
     "LotRecallReleased": 2,
 }
@@ -33,6 +34,12 @@ UPCASTERS.register("LotMinted", 2, lambda data: {**data, "custodian_id": data["o
 # Before custody was apart from ownership the goods went along with it.
 UPCASTERS.register("LotTransferBegun", 1, lambda data: {**data, "custody": True})
 UPCASTERS.register("LotTransferred", 1, lambda data: {**data, "custodian_id": data["new_owner_id"]})
+# Before commitments were their makers' one service made those of each purpose.
+UPCASTERS.register(
+    "LotQuantityCommitted",
+    1,
+    lambda data: {**data, "made_by": "inventory" if data["purpose"] == "RECEIPT" else "market"},
+)
 # Before recalls had names a lot's recall went by the lot itself; code and grower were not told along.
 UPCASTERS.register(
     "LotRecalled",

@@ -202,7 +202,7 @@ class CommandServicer(PhysicalServicer):
             id_from_proto(request.lot_id),
             id_from_proto(request.request_id),
             id_from_proto(request.owner_id),
-            commitment_from_proto(request),
+            commitment_from_proto(request, caller()),
         )
         return pb.CommitLotQuantityResponse(lot=lot_to_proto(lot), committed=quantity_to_proto(committed))
 
@@ -210,13 +210,15 @@ class CommandServicer(PhysicalServicer):
     async def DeliverCommitted(
         self, request: pb.DeliverCommittedRequest, context: Context
     ) -> pb.DeliverCommittedResponse:
-        lot, delivered = await self._deliver(id_from_proto(request.lot_id), delivery_from_proto(request))
+        lot, delivered = await self._deliver(
+            id_from_proto(request.lot_id), delivery_from_proto(request, caller())
+        )
         return pb.DeliverCommittedResponse(lot=lot_to_proto(lot), delivered=lot_to_proto(delivered))
 
     @timed("release")
     async def ReleaseLotQuantity(self, request: pb.ReleaseLotQuantityRequest, context: Context) -> pb.Lot:
         lot_id, commitment_id = id_from_proto(request.lot_id), id_from_proto(request.commitment_id)
-        return lot_to_proto(await self._release(lot_id, commitment_id))
+        return lot_to_proto(await self._release(caller(), lot_id, commitment_id))
 
 
 class QueryServicer(crops_pb2_grpc.CropQueryServiceServicer):

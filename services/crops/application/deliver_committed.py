@@ -33,6 +33,7 @@ class DeliverCommitted:
 
         Raises:
             NotFound: LOT_NOT_FOUND, COMMITMENT_NOT_FOUND.
+            PermissionDenied: COMMITMENT_OF_ANOTHER.
             FailedPrecondition: COMMITMENT_RELEASED, LOT_RECALLED, LOT_HELD, QUANTITY_EXCEEDED.
             InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN, UNIT_MISMATCH, TRANSFER_TO_SELF.
             AlreadyExists: REQUEST_ID_REUSED, LOT_CODE_TAKEN.

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Violation
+from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Violation
 from chassis.quantity import Quantity
 from services.crops.domain.events import LotQuantityCommitted, LotQuantityReleased, Purpose
 from services.crops.domain.lot import Commitment, Lot
@@ -41,6 +41,7 @@ def commit(
         quantity=quantity,
         purpose=wanted.purpose,
         venue_id=wanted.venue_id,
+        made_by=wanted.made_by,
         at=now,
     )
     if commitment_id in lot.commitments:
@@ -67,14 +68,22 @@ def commit(
     return event
 
 
-def release(lot: Lot, *, commitment_id: str, now: datetime) -> LotQuantityReleased | None:
+def release(lot: Lot, *, commitment_id: str, actor: str, now: datetime) -> LotQuantityReleased | None:
     """Take back what is left of a commitment, in any state of the lot; None when that was done before.
 
     One that has not arrived yet is refused when it does.
+
+    Args:
+        actor: subject of whoever takes it back.
+
+    Raises:
+        PermissionDenied: COMMITMENT_OF_ANOTHER.
     """
     made = lot.commitments.get(commitment_id)
     if made is None and commitment_id in lot.commitments:
         return None
+    if made is not None:
+        require_maker(lot, made, actor)
     quantity = made.left if made else Quantity(Decimal(0), lot.quantity.unit)
     return LotQuantityReleased(lot_id=lot.lot_id, commitment_id=commitment_id, quantity=quantity, at=now)
 
@@ -88,9 +97,23 @@ def _require_same(lot: Lot, event: LotQuantityCommitted, owner_id: str) -> None:
             resource=("lot", lot.lot_id),
         )
     # Of a lot with commitments the owner does not change, so it is the owner that was named then.
-    same = Commitment(event.quantity, event.purpose, event.venue_id, made.delivered)
+    same = Commitment(event.quantity, event.purpose, event.venue_id, event.made_by, made.delivered)
     if made != same or owner_id != lot.owner_id:
         raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another commitment.")
+
+
+def require_maker(lot: Lot, made: Commitment, actor: str) -> None:
+    """Refuse whoever did not make the commitment: what stands behind it is another's to know.
+
+    Raises:
+        PermissionDenied: COMMITMENT_OF_ANOTHER.
+    """
+    if made.made_by != actor:
+        raise PermissionDenied(
+            "COMMITMENT_OF_ANOTHER",
+            "Only the service that made a commitment delivers of it or takes it back.",
+            resource=("lot", lot.lot_id),
+        )
 
 
 def require_fresh(lot: Lot, now: datetime) -> None:

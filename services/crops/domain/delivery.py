@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Violation
 from chassis.quantity import Quantity
+from services.crops.domain.commitment import require_maker
 from services.crops.domain.events import (
     LotDeliveryRefused,
     LotEvent,
@@ -22,13 +23,19 @@ from services.crops.domain.transfer import require_not_held, require_not_recalle
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is to be delivered to whom; `lot_code` is the new lot's, among those of the seller."""
+    """What is to be delivered to whom.
+
+    Args:
+        lot_code: the new lot's, among those of the seller.
+        made_by: subject of the service that delivers, which is the one that made the commitment.
+    """
 
     delivery_id: str
     commitment_id: str
     quantity: Quantity
     new_owner_id: str
     lot_code: str
+    made_by: str
 
 
 def deliver(
@@ -45,12 +52,16 @@ def deliver(
 
     Raises:
         NotFound: COMMITMENT_NOT_FOUND.
+        PermissionDenied: COMMITMENT_OF_ANOTHER.
         FailedPrecondition: COMMITMENT_RELEASED, LOT_RECALLED, LOT_HELD; QUANTITY_EXCEEDED when less of the
             commitment is left. What is refused so stays refused: record `refused` with it.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN, UNIT_MISMATCH or TRANSFER_TO_SELF.
         AlreadyExists: REQUEST_ID_REUSED, the id is that of another delivery.
     """
     quantity = wanted.quantity.to(lot.quantity.unit)
+    made = lot.commitments.get(wanted.commitment_id)
+    if made is not None:
+        require_maker(lot, made, wanted.made_by)
     before = lot.deliveries.get(wanted.delivery_id)
     if before is not None:
         if (before.commitment_id, before.quantity, before.new_owner_id) != (

@@ -191,13 +191,14 @@ class LotTransformed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotQuantityCommitted:
     """A quantity, in the lot's unit, was set aside for what is made of it elsewhere; `venue_id` is that of a
-    receipt, else empty."""
+    receipt, else empty; `made_by` is the subject that committed it."""
 
     lot_id: str
     commitment_id: str
     quantity: Quantity
     purpose: Purpose
     venue_id: str
+    made_by: str
     at: datetime
 
 

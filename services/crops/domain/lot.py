@@ -90,11 +90,16 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """A quantity that is set aside for what is made of it elsewhere."""
+    """A quantity that is set aside for what is made of it elsewhere.
+
+    Args:
+        made_by: subject of the service that made it; it alone delivers of it and takes it back.
+    """
 
     quantity: Quantity
     purpose: Purpose
     venue_id: str
+    made_by: str
     delivered: Quantity | None = None
 
     @property
@@ -250,7 +255,7 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
         case LotTransformed():
             return replace(lot, quantity=event.own.remaining)
         case LotQuantityCommitted():
-            made = Commitment(event.quantity, event.purpose, event.venue_id)
+            made = Commitment(event.quantity, event.purpose, event.venue_id, event.made_by)
             return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
         case LotQuantityDelivered():
             return _delivered(lot, event)

@@ -48,7 +48,7 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         )
 
     async def CreateCampaign(self, request: pb.CreateCampaignRequest, context: Context) -> pb.Campaign:
-        made = await self._campaigns.create(
+        made = await self._campaigns.draft(
             caller().subject, request.product_code, request.title, request.message
         )
         return campaign_to_proto(made)

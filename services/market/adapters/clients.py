@@ -13,7 +13,7 @@ from services.market.domain.listing import Goods, Offer
 
 
 class LotsClient:
-    """Implements `LotOwners`."""
+    """Implements `LotOwners`, and `Goods` of campaigns."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = crops_pb2_grpc.CropQueryServiceStub(channel)
@@ -21,6 +21,13 @@ class LotsClient:
     @callee_errors()
     async def owner_of(self, lot_id: str) -> str:
         return (await self._stub.GetLot(crops_pb2.GetLotRequest(lot_id=lot_id))).owner_id
+
+    @callee_errors()
+    async def has_any(self, owner_id: str, product_code: str) -> bool:
+        request = crops_pb2.ListLotsRequest(
+            owner_id=owner_id, product_code=product_code, state=crops_pb2.LOT_STATE_ACTIVE, page_size=1
+        )
+        return bool((await self._stub.ListLots(request)).lots)
 
 
 class CropsClient:

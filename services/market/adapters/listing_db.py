@@ -11,6 +11,9 @@ from chassis.quantity import Quantity
 from services.market.application.ports import ListingFilter
 from services.market.domain.listing import Block, Listing
 
+_OVERDUE = "NOT cancelled AND NOT expired AND remaining > 0"
+"""What expires with its goods, as the index of the sweep has it."""
+
 
 class PostgresListings:
     """Implements `Listings`."""
@@ -23,8 +26,8 @@ class PostgresListings:
             """
             INSERT INTO listing (listing_id, seller_id, lot_id, lot_code, product_code, commitment_id, unit,
                                  quantity, remaining, taken, price_minor, currency, price_unit, cancelled,
-                                 block_reason, state, expires_at, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                                 block_reason, state, expires_at, created_at, updated_at, expired)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
             """,
             listing.listing_id,
             listing.seller_id,
@@ -45,6 +48,7 @@ class PostgresListings:
             listing.expires_at,
             listing.created_at,
             listing.updated_at,
+            listing.expired,
         )
 
     async def get(self, listing_id: str, *, lock: bool = False) -> Listing | None:
@@ -58,7 +62,7 @@ class PostgresListings:
         await self._database.execute(
             """
             UPDATE listing SET remaining = $2, taken = $3, cancelled = $4, block_reason = $5, state = $6,
-                updated_at = $7
+                updated_at = $7, expired = $8
             WHERE listing_id = $1
             """,
             listing.listing_id,
@@ -68,25 +72,43 @@ class PostgresListings:
             listing.block.value,
             listing.state.value,
             listing.updated_at,
+            listing.expired,
         )
 
     async def of_lot(self, lot_id: str) -> Sequence[Listing]:
         rows = await self._database.fetch(
-            "SELECT * FROM listing WHERE lot_id = $1 AND NOT cancelled ORDER BY listing_id FOR UPDATE",
+            """
+            SELECT * FROM listing WHERE lot_id = $1 AND NOT cancelled AND NOT expired
+            ORDER BY listing_id FOR UPDATE
+            """,
             lot_id,
         )
         return [_listing(row) for row in rows]
 
-    async def page(self, where: ListingFilter, before: str | None, limit: int) -> Sequence[Listing]:
+    async def overdue(self, now: datetime, limit: int) -> Sequence[str]:
         rows = await self._database.fetch(
-            """
+            f"""
+            SELECT listing_id FROM listing WHERE {_OVERDUE} AND expires_at <= $1
+            ORDER BY expires_at LIMIT $2
+            """,
+            now,
+            limit,
+        )
+        return [str(row["listing_id"]) for row in rows]
+
+    async def page(
+        self, where: ListingFilter, before: str | None, limit: int, now: datetime
+    ) -> Sequence[Listing]:
+        rows = await self._database.fetch(
+            f"""
             SELECT * FROM listing
             WHERE ($1::text = '' OR product_code = $1)
               AND ($2::uuid IS NULL OR lot_id = $2)
               AND ($3::uuid IS NULL OR seller_id = $3)
               AND ($4::uuid IS NULL OR lot_id IN (
                   SELECT lot_id FROM collection_lot WHERE collection_id = $4))
-              AND ($5::text = '' OR state = $5)
+              AND ($5::text = ''
+                   OR $5 = CASE WHEN {_OVERDUE} AND expires_at <= $8 THEN 'EXPIRED' ELSE state END)
               AND ($6::uuid IS NULL OR listing_id < $6)
             ORDER BY listing_id DESC LIMIT $7
             """,
@@ -97,6 +119,7 @@ class PostgresListings:
             where.state.value if where.state else "",
             before,
             limit,
+            now,
         )
         return [_listing(row) for row in rows]
 
@@ -170,4 +193,5 @@ def _listing(row: asyncpg.Record) -> Listing:
         updated_at=row["updated_at"],
         cancelled=row["cancelled"],
         block=Block(row["block_reason"]),
+        expired=row["expired"],
     )

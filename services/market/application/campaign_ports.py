@@ -87,6 +87,14 @@ class Campaigns(Protocol):
         ...
 
 
+class Goods(Protocol):
+    """Who has what, as crops says."""
+
+    async def has_any(self, owner_id: str, product_code: str) -> bool:
+        """Whether some lot of the product that is not used up, recalled or held is theirs."""
+        ...
+
+
 class News(Protocol):
     """Sends messages to people."""
 

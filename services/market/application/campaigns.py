@@ -13,6 +13,7 @@ from chassis.transactions import Transactions
 from services.market.application.campaign_ports import (
     Campaigns,
     Due,
+    Goods,
     News,
     Standing,
     Subscription,
@@ -52,18 +53,35 @@ class SubscriptionCommands:
 
 
 class CampaignCommands:
-    """A campaign is its owner's."""
+    """A campaign is its owner's, and so are goods of its product when it is drafted and when it begins."""
 
-    def __init__(self, transactions: Transactions, campaigns: Campaigns, clock: Clock, ids: IdSource) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        campaigns: Campaigns,
+        goods: Goods,
+        clock: Clock,
+        ids: IdSource,
+    ) -> None:
         self._transactions = transactions
         self._campaigns = campaigns
+        self._goods = goods
         self._clock = clock
         self._ids = ids
+
+    async def draft(self, owner_id: str, product_code: str, title: str, message: str) -> Campaign:
+        """A draft of news of what the caller has.
+
+        Raises:
+            PermissionDenied: NOT_OWNER, no lot of the product is the caller's.
+        """
+        await self._require_goods(owner_id, product_code)
+        return await self.create(owner_id, product_code, title, message)
 
     async def create(
         self, owner_id: str, product_code: str, title: str, message: str, campaign_id: str = ""
     ) -> Campaign:
-        """A draft; with an id that is taken, what that names."""
+        """A draft, whoever's the goods are; with an id that is taken, what that names."""
         now = self._clock.now()
         draft = Campaign(
             campaign_id or self._ids.uuid7(), owner_id, product_code, title, message, State.DRAFT, now, now
@@ -74,14 +92,17 @@ class CampaignCommands:
         """Begin to tell those who are subscribed at the first activation, or go on with it.
 
         Args:
-            bounded: whether only so many of an owner's may be active, default True; False for launches, each
-                of which costs its goods and money.
+            bounded: whether only so many of an owner's may be active, and the first time only while they have
+                the goods, default True; False for launches, each of which costs its goods and money.
 
         Raises:
             NotFound: CAMPAIGN_NOT_FOUND.
-            PermissionDenied: NOT_OWNER.
+            PermissionDenied: NOT_OWNER, of the campaign or of any lot of its product.
             FailedPrecondition: CAMPAIGNS_ACTIVE.
         """
+        drafted = await self.get(owner_id, campaign_id)
+        if bounded and not drafted.begun:
+            await self._require_goods(owner_id, drafted.product_code)
         async with self._transactions.transaction():
             present = await self.get(owner_id, campaign_id, lock=True)
             if bounded and present.state in (State.DRAFT, State.INACTIVE):
@@ -111,6 +132,12 @@ class CampaignCommands:
     async def page(self, owner_id: str, before: str | None, limit: int) -> Sequence[Campaign]:
         """Somebody's campaigns older than the id `before`, newest first, at most `limit`."""
         return await self._campaigns.page(owner_id, before, limit)
+
+    async def _require_goods(self, owner_id: str, product_code: str) -> None:
+        if not await self._goods.has_any(owner_id, product_code):
+            raise PermissionDenied(
+                "NOT_OWNER", "no lot of that product is yours", resource=("product", product_code)
+            )
 
 
 class TellSubscribers:

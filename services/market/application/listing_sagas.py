@@ -1,4 +1,4 @@
-"""The sagas of listings: commit the goods and list them; after a cancellation, give back what is left.
+"""The sagas of listings: commit the goods and list them; after its end, give back what is left.
 
 Committed goods can be neither listed again nor received into stock nor split off nor transferred, so that
 they count once. Until they are listed every failure releases them.
@@ -77,7 +77,7 @@ class ListingSteps:
         )
 
     def release_listing(self) -> Saga:
-        """Give back what is left of a cancelled listing; that is never turned back from."""
+        """Give back what is left of a listing that has ended; that is never turned back from."""
         patient = Retry(None, first=timedelta(milliseconds=200), ceiling=timedelta(seconds=5))
         return Saga(RELEASE, version=1, steps=(Step("release", self.release, pivot=True, retry=patient),))
 
@@ -118,7 +118,7 @@ class ListingSteps:
         if listing is None:
             raise NotFound("LISTING_NOT_FOUND", "there is no such listing")
         if not listing.taken.is_zero:
-            # Whoever bought before the cancellation gets the goods, or gives them back first.
+            # Whoever bought before the end gets the goods, or gives them back first.
             raise Unavailable("PURCHASES_UNDER_WAY", "purchases of the listing have not ended yet")
         if not listing.remaining.is_zero:
             await self._release(ctx.idempotency_key, listing.lot_id, listing.commitment_id)

@@ -32,6 +32,9 @@ from services.market.domain.listing import Listing, Offer, require_something
 ATTEMPTS = 32
 """How often one request_id may be used to try again after a refusal; then the last refusal stands."""
 
+SWEEP = 100
+"""How many listings one round of the sweep ends at most."""
+
 _LISTINGS = UUID("2f0c7a0b-50ad-5d3e-9b8f-9a5a4e7f1d20")
 _KINDS: dict[str, type[DomainError]] = {
     "LOT_NOT_FOUND": NotFound,
@@ -99,7 +102,7 @@ class CreateListing:
                 "the outcome is not known yet; ask again with the same request_id",
                 resource=("lot", progress.offer.lot_id),
             )
-        return listing
+        return listing.as_of(self._clock.now())
 
 
 class CancelListing:
@@ -136,11 +139,44 @@ class CancelListing:
         return cancelled
 
 
-class ReadListings:
-    """What is for sale, for everyone."""
+class ExpireListings:
+    """Ends the sale of goods past their expiry, and gives back what is left; run it now and then."""
 
-    def __init__(self, listings: Listings) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        listings: Listings,
+        sagas: ListingSagas,
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        self._transactions = transactions
         self._listings = listings
+        self._sagas = sagas
+        self._events = events
+        self._clock = clock
+
+    async def __call__(self) -> bool:
+        """Whether there may be more to end at once."""
+        now = self._clock.now()
+        overdue = await self._listings.overdue(now, SWEEP)
+        for listing_id in overdue:
+            async with self._transactions.transaction():
+                listing = found(await self._listings.get(listing_id, lock=True), listing_id)
+                expired = listing.as_of(now)
+                if expired is not listing:
+                    await self._listings.save(expired)
+                    await self._sagas.release(expired)
+                    await self._events.publish([ListingChanged(expired)])
+        return len(overdue) == SWEEP
+
+
+class ReadListings:
+    """What is for sale, for everyone; what is past its expiry is told so before it is swept."""
+
+    def __init__(self, listings: Listings, clock: Clock) -> None:
+        self._listings = listings
+        self._clock = clock
 
     async def get(self, listing_id: str) -> Listing:
         """One listing.
@@ -148,11 +184,12 @@ class ReadListings:
         Raises:
             NotFound: LISTING_NOT_FOUND.
         """
-        return found(await self._listings.get(listing_id), listing_id)
+        return found(await self._listings.get(listing_id), listing_id).as_of(self._clock.now())
 
     async def page(self, where: ListingFilter, before: str | None, limit: int) -> Sequence[Listing]:
         """Listings older than the id `before`, newest first, at most `limit`."""
-        return await self._listings.page(where, before, limit)
+        now = self._clock.now()
+        return [each.as_of(now) for each in await self._listings.page(where, before, limit, now)]
 
 
 def found(listing: Listing | None, listing_id: str) -> Listing:

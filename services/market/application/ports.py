@@ -71,11 +71,17 @@ class Listings(Protocol):
         ...
 
     async def of_lot(self, lot_id: str) -> Sequence[Listing]:
-        """Those of a lot that are not cancelled, locked until the transaction ends."""
+        """Those of a lot that are neither cancelled nor expired, locked until the transaction ends."""
         ...
 
-    async def page(self, where: ListingFilter, before: str | None, limit: int) -> Sequence[Listing]:
-        """Those older than the id `before`, newest first."""
+    async def overdue(self, now: datetime, limit: int) -> Sequence[str]:
+        """Ids of those that `Listing.as_of` lets expire, at most `limit`."""
+        ...
+
+    async def page(
+        self, where: ListingFilter, before: str | None, limit: int, now: datetime
+    ) -> Sequence[Listing]:
+        """Those older than the id `before`, newest first, by the states that they have now."""
         ...
 
 
@@ -221,7 +227,7 @@ class ListingSagas(Protocol):
         ...
 
     async def release(self, listing: Listing) -> None:
-        """Start giving a cancelled listing's goods back, in the running transaction."""
+        """Start giving the goods of a listing that has ended back, in the running transaction."""
         ...
 
 

@@ -150,7 +150,7 @@ class PurchaseSteps:
         listing = (await self._listing(ctx)).give_back(bought.quantity, now)
         await self._listings.save(listing)
         await self._purchases.save(failed)
-        await self._events.publish([PurchaseFailed(failed, refunded), ListingChanged(listing)])
+        await self._events.publish([PurchaseFailed(failed, refunded), ListingChanged(listing.as_of(now))])
 
     async def _purchase(self, ctx: StepContext) -> Purchase:
         bought = await self._purchases.get(ctx.data["purchase_id"], lock=True)

@@ -45,4 +45,4 @@ class FollowLots:
             changed = listing.blocked(block, now)
             if changed is not listing:
                 await self._listings.save(changed)
-                await self._events.publish([ListingChanged(changed)])
+                await self._events.publish([ListingChanged(changed.as_of(now))])

@@ -17,6 +17,7 @@ class State(StrEnum):
     SOLD_OUT = "SOLD_OUT"
     CANCELLED = "CANCELLED"
     BLOCKED = "BLOCKED"
+    EXPIRED = "EXPIRED"
 
 
 class Block(StrEnum):
@@ -57,6 +58,7 @@ class Listing:
         taken: what purchases under way have taken and not yet been delivered; what is committed of the lot
             for this listing is `remaining + taken`.
         unit_price: for one `price_unit`.
+        expired: its sale has ended because its goods are past their expiry; see `as_of`.
     """
 
     listing_id: str
@@ -75,15 +77,27 @@ class Listing:
     updated_at: datetime
     cancelled: bool = False
     block: Block = Block.NONE
+    expired: bool = False
 
     @property
     def state(self) -> State:
         """The strongest of what holds."""
         if self.cancelled:
             return State.CANCELLED
+        if self.expired:
+            return State.EXPIRED
         if self.block:
             return State.BLOCKED
         return State.SOLD_OUT if self.remaining.is_zero else State.OPEN
+
+    def as_of(self, now: datetime) -> "Listing":
+        """Expired if something is left past the goods' expiry; else itself. Never open again after that.
+
+        Of one that is sold out a purchase may still come to nothing, which leaves something of it.
+        """
+        if self.cancelled or self.expired or self.remaining.is_zero or now < self.expires_at:
+            return self
+        return replace(self, expired=True, updated_at=now)
 
     def price_of(self, quantity: Quantity) -> Money:
         """What a quantity costs: computed exactly, rounded once, half to even, to the minor unit.
@@ -105,7 +119,7 @@ class Listing:
         """Take a quantity, in the lot's unit, for a purchase.
 
         Raises:
-            FailedPrecondition: LISTING_CANCELLED, LISTING_BLOCKED, LOT_EXPIRED, LISTING_SOLD_OUT or
+            FailedPrecondition: LISTING_CANCELLED, LOT_EXPIRED, LISTING_BLOCKED, LISTING_SOLD_OUT or
                 QUANTITY_EXCEEDED.
             InvalidArgument: QUANTITY_ZERO.
         """
@@ -115,10 +129,11 @@ class Listing:
                 "a purchase must be of something",
                 violations=[Violation("quantity", f"is nothing, in {quantity.unit}")],
             )
-        if self.state is not State.OPEN:
-            raise self._refusal(f"LISTING_{self.state.value}", f"the listing is {_WORDS[self.state]}")
-        if self.expires_at <= now:
+        state = self.as_of(now).state
+        if state is State.EXPIRED:
             raise self._refusal("LOT_EXPIRED", "the goods are past their expiry")
+        if state is not State.OPEN:
+            raise self._refusal(f"LISTING_{state.value}", f"the listing is {_WORDS[state]}")
         if not quantity <= self.remaining:
             raise FailedPrecondition(
                 "QUANTITY_EXCEEDED",

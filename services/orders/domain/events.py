@@ -39,6 +39,7 @@ class Recalled:
     """A recall reached it, and what was to be done for it is done.
 
     Args:
+        lot_ids: the recalled lots that inventory told of it with; of a recall of many lots perhaps not all.
         served: the goods had left the stock when it came.
         refunded: what the guest has back in all; may be nothing.
         unaffected: they left the stock after it had ended, so that there was nothing to do.

@@ -66,6 +66,11 @@ def user(subject: str) -> Principal:
     return Principal(subject, "user")
 
 
+def service(name: str) -> Principal:
+    """A service that calls by itself."""
+    return Principal(name, "service")
+
+
 class Crops:
     """What a test needs at hand."""
 

@@ -6,14 +6,14 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.errors import DomainError, FailedPrecondition
+from chassis.errors import DomainError, FailedPrecondition, PermissionDenied
 from chassis.quantity import Quantity
 from greenledger.crops.v1 import events_pb2
 from services.crops.domain.delivery import Delivery
 from services.crops.domain.events import Purpose, RecallClass
 from services.crops.domain.lot import Commitment, LotState
-from tests.integration.crops.conftest import Crops, user
-from tests.unit.crops.lots import BUYER, GROWER
+from tests.integration.crops.conftest import Crops, service, user
+from tests.unit.crops.lots import BUYER, GROWER, MAKER
 
 
 def kg(amount: int) -> Quantity:
@@ -23,8 +23,8 @@ def kg(amount: int) -> Quantity:
 async def on_sale(crops: Crops, amount: int = 30) -> tuple[str, Delivery]:
     """A lot of which some is committed for sale, and the delivery of ten of it."""
     lot, commitment_id = await crops.minted(), str(uuid4())
-    await crops.commit(lot.lot_id, commitment_id, GROWER, Commitment(kg(amount), Purpose.LISTING, ""))
-    return lot.lot_id, Delivery(str(uuid4()), commitment_id, kg(10), BUYER, "ROM-1-a")
+    await crops.commit(lot.lot_id, commitment_id, GROWER, Commitment(kg(amount), Purpose.LISTING, "", MAKER))
+    return lot.lot_id, Delivery(str(uuid4()), commitment_id, kg(10), BUYER, "ROM-1-a", MAKER)
 
 
 async def test_a_delivery_is_shown_told_and_kept_in_both_histories(crops: Crops) -> None:
@@ -64,6 +64,22 @@ async def test_a_delivery_that_is_repeated_at_once_and_later_is_made_once(crops:
     assert (lot.quantity, lot.state) == (kg(90), LotState.RECALLED)
     assert (new.lot_id, new.state, new.owner_id) == (new_id, LotState.ACTIVE, BUYER)  # as it was then
     assert len(await crops.published("crop.minted")) == 2
+
+
+async def test_another_service_neither_delivers_nor_takes_back_and_may_not_keep_its_maker_from_it(
+    crops: Crops,
+) -> None:
+    lot_id, wish = await on_sale(crops)
+    for call in (
+        crops.deliver(lot_id, replace(wish, made_by="inventory")),
+        crops.release(service("inventory"), lot_id, wish.commitment_id),
+    ):
+        with pytest.raises(PermissionDenied) as refused:
+            await call
+        assert refused.value.reason == "COMMITMENT_OF_ANOTHER"
+    lot, new = await crops.deliver(lot_id, wish)
+    assert (lot.committed, new.quantity) == (kg(20), kg(10))
+    assert (await crops.release(service(MAKER), lot_id, wish.commitment_id)).committed == kg(0)
 
 
 async def test_of_deliveries_at_once_only_what_was_committed_goes_out(crops: Crops) -> None:

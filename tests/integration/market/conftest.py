@@ -48,17 +48,7 @@ class Town:
         self, amount: str = "10", unit: str = "KGM", owner: str = GROWER, lot_code: str = ""
     ) -> str:
         """The id of a new lot of leek."""
-        now = SystemClock().now()
-        request = crops_pb2.MintLotRequest(
-            request_id=str(uuid.uuid4()),
-            lot_code=lot_code or f"LEEK-{uuid.uuid4()}",
-            product_code="leek",
-            quantity=Quantity(amount=amount, unit_code=unit),
-            origin=crops_pb2.Origin(farm_name="Farm", country_code="US"),
-            harvest_time=timestamp_to_proto(now - timedelta(days=1)),
-            expire_time=timestamp_to_proto(now + timedelta(days=3)),
-        )
-        return (await self.commands.MintLot(request, metadata=self.as_(owner))).lot_id
+        return await harvested(self.crops, self.as_(owner), amount=amount, unit=unit, lot_code=lot_code)
 
     async def look(self, lot_id: str) -> crops_pb2.Lot:
         """A lot as crops decides on it, not as its projection shows it."""
@@ -67,6 +57,30 @@ class Town:
         )
         service = self.crops.signer.service("market", "crops.lots.commit")
         return await self.commands.ReleaseLotQuantity(released, metadata=service)
+
+
+async def harvested(
+    crops: ServiceUnderTest,
+    metadata: Metadata,
+    *,
+    product_code: str = "leek",
+    amount: str = "10",
+    unit: str = "KGM",
+    lot_code: str = "",
+) -> str:
+    """The id of a new lot of the caller's."""
+    now = SystemClock().now()
+    request = crops_pb2.MintLotRequest(
+        request_id=str(uuid.uuid4()),
+        lot_code=lot_code or f"LOT-{uuid.uuid4()}",
+        product_code=product_code,
+        quantity=Quantity(amount=amount, unit_code=unit),
+        origin=crops_pb2.Origin(farm_name="Farm", country_code="US"),
+        harvest_time=timestamp_to_proto(now - timedelta(days=1)),
+        expire_time=timestamp_to_proto(now + timedelta(days=3)),
+    )
+    stub = crops_pb2_grpc.CropCommandServiceStub(crops.channel)
+    return (await stub.MintLot(request, metadata=metadata)).lot_id
 
 
 @pytest_asyncio.fixture

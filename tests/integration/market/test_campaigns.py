@@ -13,25 +13,28 @@ from chassis.crashpoints import CrashpointHit, arm, disarm
 from chassis.testing import eventually
 from chassis.testing.postgres import PostgresServer
 from chassis.testing.service import Metadata, ServiceUnderTest, TokenSigner, serve
+from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
 from greenledger.market.v1 import campaigns_pb2 as pb
 from greenledger.market.v1.campaigns_pb2_grpc import CampaignServiceStub
 from interceptors.testing import SignedChain
 from services.auth.domain.roles import ROLES, SERVICE_SCOPES
+from services.crops.wiring import wire as wire_crops
 from services.market.adapters.campaign_clients import NewsClient
 from services.market.adapters.campaign_db import PostgresCampaigns
 from services.market.application.campaigns import TELL_CRASHPOINTS, TellSubscribers
 from services.market.domain.campaign import MAX_ACTIVE
 from services.market.wiring import wire
 from services.notifications.wiring import wire as wire_notifications
-from tests.integration.market.conftest import GROWER, NOWHERE, OTHER, VENUE
+from tests.integration.market.conftest import GROWER, NOWHERE, OTHER, VENUE, harvested
 from tests.integration.market.pool_exchange import refused
 
 
 @dataclass
 class Village:
-    """The market beside notifications, and nobody who tells unless the test does."""
+    """The market beside crops and notifications, and nobody who tells unless the test does."""
 
     market: ServiceUnderTest
+    crops: ServiceUnderTest
     notifications: ServiceUnderTest
 
     @property
@@ -52,6 +55,10 @@ class Village:
             request = pb.SubscribeRequest(product_code="kale")
             await self.stub.Subscribe(request, metadata=self.as_(person, "guest"))
         return people
+
+    async def kale(self, owner: str = GROWER) -> str:
+        """A new lot of kale."""
+        return await harvested(self.crops, self.as_(owner), product_code="kale")
 
     async def draft(self, title: str = "New kale") -> str:
         request = pb.CreateCampaignRequest(
@@ -83,7 +90,7 @@ class Village:
 async def village(postgres_server: PostgresServer) -> AsyncIterator[Village]:
     signer = TokenSigner()
     chain = SignedChain(signer, SERVICE_SCOPES)
-    dsns = [await postgres_server.create_database() for _ in range(2)]
+    dsns = [await postgres_server.create_database() for _ in range(3)]
     async with (
         serve(
             "notifications",
@@ -96,16 +103,26 @@ async def village(postgres_server: PostgresServer) -> AsyncIterator[Village]:
             loops=False,
         ) as notifications,
         serve(
+            "crops",
+            wire_crops,
+            chain,
+            dsns[2],
+            signer,
+            peers=dict.fromkeys(("users", "notifications", "inventory"), NOWHERE),
+        ) as crops,
+        serve(
             "market",
             wire,
             chain,
             dsns[1],
             signer,
-            peers={"notifications": notifications.address, "crops": NOWHERE, "payments": NOWHERE},
+            peers={"notifications": notifications.address, "crops": crops.address, "payments": NOWHERE},
             loops=False,
         ) as market,
     ):
-        yield Village(market, notifications)
+        made = Village(market, crops, notifications)
+        await made.kale()
+        yield made
     for dsn in dsns:
         await postgres_server.drop_database(dsn)
 
@@ -226,6 +243,28 @@ async def test_the_process_itself_tells(village: Village) -> None:
     await eventually(all_told)
     await loop.stop()
     await running
+
+
+async def test_news_is_of_what_one_has(village: Village) -> None:
+    async def draft() -> pb.Campaign:
+        request = pb.CreateCampaignRequest(
+            request_id=str(uuid.uuid4()), product_code="kale", title="New kale", message="Come and see."
+        )
+        return await village.stub.CreateCampaign(request, metadata=village.as_(OTHER))
+
+    assert await refused(draft()) == "NOT_OWNER"
+    lot_id = await village.kale(OTHER)
+    campaign = await draft()
+    activation = pb.ActivateCampaignRequest(campaign_id=campaign.campaign_id)
+    used_up = crops_pb2.DestroyLotRequest(request_id=str(uuid.uuid4()), lot_id=lot_id, reason="spoilt")
+    commands = crops_pb2_grpc.CropCommandServiceStub(village.crops.channel)
+    await commands.DestroyLot(used_up, metadata=village.as_(OTHER))
+    assert (
+        await refused(village.stub.ActivateCampaign(activation, metadata=village.as_(OTHER))) == "NOT_OWNER"
+    )
+    await village.kale(OTHER)
+    active = await village.stub.ActivateCampaign(activation, metadata=village.as_(OTHER))
+    assert active.state == pb.CAMPAIGN_STATE_ACTIVE
 
 
 async def test_a_campaign_is_its_owners_and_subscriptions_are_listed(village: Village) -> None:

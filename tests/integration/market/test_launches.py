@@ -124,7 +124,9 @@ async def test_a_launch_mints_funds_opens_and_tells(exchange: Exchange) -> None:
         (wish(product="leek"), "POOL_EXISTS"),
         (wish(goods=kg("101")), "QUANTITY_EXCEEDED"),
         (wish(goods=Quantity(amount="1", unit_code="GRM")), "UNIT_MISMATCH"),
-        (wish(goods=kg("0.000001"), money=euros(0, 1)), "LIQUIDITY_TOO_SMALL"),
+        (wish(goods=kg("0.001"), money=euros(0, 1)), "LIQUIDITY_TOO_SMALL"),
+        (wish(goods=kg("0.000999")), "DEPOSIT_TOO_SMALL"),
+        (wish(hours=23), "LOT_EXPIRES_SOON"),
         (wish(goods=kg("0")), "AMOUNT_INVALID"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -142,7 +144,8 @@ async def test_a_launch_that_cannot_succeed_does_not_use_up_its_lot_code(
 async def test_what_crops_refuses_to_mint_is_not_launched(exchange: Exchange) -> None:
     await exchange.pay_in(GROWER, euros(100))
     before = await exchange.balances(GROWER)
-    first = wish(hours=-48)
+    first = wish()
+    first.lot.harvest_time.CopyFrom(timestamp_to_proto(SystemClock().now() + timedelta(hours=1)))
     assert await refused(launch(exchange, first)) == "TIMES_INVALID"
     await ensure_nothing_is_left(exchange, first.lot.lot_code, before)
 

@@ -3,17 +3,23 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
 from google.type.money_pb2 import Money
 
+from chassis.clock import SystemClock
 from chassis.testing import eventually
 from greenledger.common.v1.quantity_pb2 import Quantity
 from greenledger.crops.v1 import crops_pb2, events_pb2
+from greenledger.market.v1 import events_pb2 as events
 from greenledger.market.v1 import market_pb2 as pb
 from interceptors.testing import reason
+from services.market.adapters.listing_db import PostgresListings
+from services.market.application.ports import ListingFilter
+from services.market.domain.listing import State
 from tests.integration.market.conftest import GROWER, OTHER, Town
 
 
@@ -135,6 +141,44 @@ async def test_a_held_lot_is_refused_by_crops(town: Town) -> None:
         metadata=town.as_(GROWER),
     )
     assert await refused(listed(town, lot_id)) == "LOT_HELD"
+
+
+async def spoilt(town: Town, listing_id: str) -> None:
+    """Let a listing's goods be past their expiry."""
+    sql = "UPDATE listing SET expires_at = now() WHERE listing_id = $1"
+    await town.market.runtime.database.execute(sql, listing_id)
+
+
+async def test_goods_that_expire_are_not_for_sale_any_more_and_are_given_back(town: Town) -> None:
+    lot_id = await town.lot("10")
+    listing = await listed(town, lot_id)
+    await spoilt(town, listing.listing_id)
+    # At once, whether it was swept or not.
+    assert (await state_of(town, listing.listing_id))[0] == "EXPIRED"
+    wish = pb.BuyFromListingRequest(
+        request_id=str(uuid.uuid4()),
+        listing_id=listing.listing_id,
+        quantity=Quantity(amount="1", unit_code="KGM"),
+        payment_method="pm_card",
+    )
+    assert await refused(town.stub.BuyFromListing(wish, metadata=town.as_(OTHER))) == "LOT_EXPIRED"
+    await eventually(lambda: committed_is(town, lot_id, "0"), 20)
+    [told] = await town.market.published("market.listing-changed")
+    payload = events.ListingChanged()
+    assert told.payload.Unpack(payload)
+    assert (payload.listing_id, payload.state) == (listing.listing_id, pb.LISTING_STATE_EXPIRED)
+    await town.market.deliver("crop.recalled", events_pb2.LotRecalled(lot_id=lot_id, recall_id="one"))
+    assert (await state_of(town, listing.listing_id))[0] == "EXPIRED"
+
+
+async def test_listings_are_listed_by_the_state_that_they_have_by_then(town: Town) -> None:
+    listing_id = (await listed(town, await town.lot())).listing_id
+    listings, now = PostgresListings(town.market.runtime.database), SystemClock().now()
+    for moment, state in ((now, State.OPEN), (now + timedelta(days=4), State.EXPIRED)):
+        for asked in State:
+            page = await listings.page(ListingFilter(state=asked), None, 10, moment)
+            assert [each.listing_id for each in page] == ([listing_id] if asked is state else [])
+        assert await listings.overdue(moment, 10) == ([listing_id] if state is State.EXPIRED else [])
 
 
 async def test_listings_are_found_by_what_they_sell_and_by_collection(town: Town) -> None:

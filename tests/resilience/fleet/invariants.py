@@ -182,7 +182,8 @@ async def _for_sale(live: LiveFleet) -> dict[str, Decimal]:
     rows = await live.fetch(
         "market",
         """
-        SELECT lot_id::text, sum(remaining) FILTER (WHERE NOT cancelled) AS remaining, sum(taken) AS taken
+        SELECT lot_id::text, sum(remaining) FILTER (WHERE NOT cancelled AND NOT expired) AS remaining,
+               sum(taken) AS taken
         FROM listing GROUP BY lot_id
         """,
     )

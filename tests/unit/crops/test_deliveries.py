@@ -5,16 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from chassis.errors import AlreadyExists, DomainError, FailedPrecondition
+from chassis.errors import AlreadyExists, DomainError, FailedPrecondition, PermissionDenied
 from chassis.quantity import Quantity
 from services.crops.domain.commitment import commit, release
 from services.crops.domain.delivery import Delivery, deliver, refused
 from services.crops.domain.events import LotHeld, LotHoldReleased, LotRecalled, Purpose, RecallClass
 from services.crops.domain.lot import Commitment, Lot, evolve, replay
-from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, MAKER, NOW, STRANGER, lot
 from tests.unit.crops.test_shipments import under_way
 
-WISH = Delivery("d", "c", Quantity.of("10", "KGM"), BUYER, "ROM-2026-001-a")
+WISH = Delivery("d", "c", Quantity.of("10", "KGM"), BUYER, "ROM-2026-001-a", MAKER)
 
 
 def kg(amount: str) -> Quantity:
@@ -23,7 +23,7 @@ def kg(amount: str) -> Quantity:
 
 def on_sale(amount: str = "30", purpose: Purpose = Purpose.LISTING, state: Lot | None = None) -> Lot:
     state = state or lot()
-    wanted = Commitment(kg(amount), purpose, "")
+    wanted = Commitment(kg(amount), purpose, "", MAKER)
     event = commit(state, wanted, commitment_id="c", owner_id=GROWER, now=NOW)
     assert event is not None
     return evolve(state, event)
@@ -86,7 +86,7 @@ def test_deliveries_take_all_that_was_committed_and_no_more() -> None:
 
 def test_releasing_frees_what_was_not_delivered() -> None:
     state, _ = delivered(on_sale())
-    event = release(state, commitment_id="c", now=NOW)
+    event = release(state, commitment_id="c", actor=MAKER, now=NOW)
     assert event is not None
     assert event.quantity == kg("20")
     freed = evolve(state, event)
@@ -95,7 +95,7 @@ def test_releasing_frees_what_was_not_delivered() -> None:
 
 def test_a_commitment_stands_as_it_was_made_after_a_delivery() -> None:
     state, _ = delivered(on_sale())
-    again = Commitment(kg("30"), Purpose.LISTING, "")
+    again = Commitment(kg("30"), Purpose.LISTING, "", MAKER)
     assert commit(state, again, commitment_id="c", owner_id=GROWER, now=NOW) is None
 
 
@@ -126,7 +126,7 @@ def _held(state: Lot) -> Lot:
 
 
 def _released(state: Lot) -> Lot:
-    event = release(state, commitment_id="c", now=NOW)
+    event = release(state, commitment_id="c", actor=MAKER, now=NOW)
     assert event is not None
     return evolve(state, event)
 
@@ -152,6 +152,17 @@ def test_what_cannot_be_delivered_is_refused(state: Lot, wish: Delivery, reason:
     with pytest.raises(DomainError) as refusal:
         deliver(state, wish, new_lot_id="x", now=NOW)
     assert refusal.value.reason == reason
+
+
+def test_only_who_made_a_commitment_delivers_of_it_and_takes_it_back() -> None:
+    state, _ = delivered(on_sale())
+    for wish in (WISH, replace(WISH, delivery_id="e"), replace(WISH, delivery_id="e", quantity=kg("31"))):
+        with pytest.raises(PermissionDenied) as refusal:
+            deliver(state, replace(wish, made_by="inventory"), new_lot_id="x", now=NOW)
+        assert refusal.value.reason == "COMMITMENT_OF_ANOTHER"
+    with pytest.raises(PermissionDenied) as refusal:
+        release(state, commitment_id="c", actor="inventory", now=NOW)
+    assert refusal.value.reason == "COMMITMENT_OF_ANOTHER"
 
 
 def test_a_refused_delivery_stays_refused_when_its_cause_is_gone() -> None:

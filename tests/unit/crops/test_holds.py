@@ -14,7 +14,7 @@ from services.crops.domain.lot import Commitment, Lot, LotState, evolve
 from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, complete_transfer
-from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, MAKER, NOW, STRANGER, lot
 
 
 def kg(amount: str) -> Quantity:
@@ -35,7 +35,7 @@ def destroyed(state: Lot, amount: str | None = None, actor: str = GROWER) -> Lot
 
 
 def committed(state: Lot, amount: str) -> Lot:
-    wanted = Commitment(kg(amount), Purpose.RECEIPT, "venue")
+    wanted = Commitment(kg(amount), Purpose.RECEIPT, "venue", MAKER)
     event = commit(state, wanted, commitment_id="c", owner_id=GROWER, now=NOW)
     assert event is not None
     return evolve(state, event)

@@ -41,7 +41,7 @@ from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, cancel_transfer, complete_transfer
 from services.crops.domain.transform import Input, Output, Transformation, merge, transform
 from services.crops.domain.unit import pack, unpack
-from tests.unit.crops.lots import GROWER, NOW, harvest
+from tests.unit.crops.lots import GROWER, MAKER, NOW, harvest
 
 OWNERS = [GROWER, "buyer-a", "buyer-b"]
 UNITS = ["KGM", "GRM", "LBR", "ONZ", "TNE"]
@@ -165,7 +165,7 @@ class World:
     def deliver(
         self, lot: Lot, delivery_id: str, commitment_id: str, quantity: Quantity, who: str, now: datetime
     ) -> None:
-        wish = Delivery(delivery_id, commitment_id, quantity, who, f"d{self.count}")
+        wish = Delivery(delivery_id, commitment_id, quantity, who, f"d{self.count}", MAKER)
         try:
             own, new = deliver(lot, wish, new_lot_id=f"D{self.count}", now=now) or ((), ())
         except FailedPrecondition as refusal:
@@ -301,7 +301,7 @@ class World:
                 amount, unit = wanted[0]
                 made = commit(
                     lot,
-                    Commitment(Quantity(amount, unit), list(Purpose)[which % 3], "venue"),
+                    Commitment(Quantity(amount, unit), list(Purpose)[which % 3], "venue", MAKER),
                     commitment_id=f"c{len(wanted)}",
                     owner_id=who,
                     now=now,
@@ -309,7 +309,7 @@ class World:
                 if made:
                     self.record(made)
             case "release":
-                if undone := release(lot, commitment_id=f"c{len(wanted)}", now=now):
+                if undone := release(lot, commitment_id=f"c{len(wanted)}", actor=MAKER, now=now):
                     self.record(undone)
             case "deliver":
                 self.deliver(lot, f"d{which % 3}", f"c{len(wanted)}", Quantity(*wanted[0]), who, now)

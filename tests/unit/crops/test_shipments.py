@@ -21,7 +21,7 @@ from services.crops.domain.shipment import receive, record_transport, ship, void
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, complete_transfer
 from services.crops.domain.transform import Input, merge
-from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, MAKER, NOW, STRANGER, lot
 
 LATER = NOW + timedelta(hours=1)
 SHIPMENT = "00000000-0000-7000-8000-0000000000aa"
@@ -72,7 +72,7 @@ def recalled(state: Lot) -> Lot:
 
 
 def committed(state: Lot) -> Lot:
-    wanted = Commitment(Quantity.of("1", "KGM"), Purpose.RECEIPT, "venue")
+    wanted = Commitment(Quantity.of("1", "KGM"), Purpose.RECEIPT, "venue", MAKER)
     made = commit(state, wanted, commitment_id="c", owner_id=GROWER, now=NOW)
     assert made is not None
     return evolve(state, made)

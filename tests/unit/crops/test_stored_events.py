@@ -61,6 +61,12 @@ def test_a_lot_minted_before_there_were_transformations_has_its_one_parent() -> 
     assert event.transformation_id is None
 
 
+def test_before_commitments_were_their_makers_each_purpose_had_its_service() -> None:
+    for purpose, maker in (("RECEIPT", "inventory"), ("LISTING", "market"), ("POOL", "market")):
+        _, upcast = UPCASTERS.upcast("LotQuantityCommitted", 1, {"purpose": purpose})
+        assert upcast["made_by"] == maker
+
+
 def test_before_recalls_had_names_they_go_by_the_lot_that_was_recalled() -> None:
     folder = Path(__file__).parent / "stored"
     for kind in ("LotRecalled", "LotRecallReleased"):

@@ -114,6 +114,7 @@ def test_a_price_is_never_off_by_more_than_half_a_minor_unit(
         pytest.param(listing().cancel(SELLER, NOW), kg("1"), BUYER, "LISTING_CANCELLED", id="cancelled"),
         pytest.param(listing().blocked(Block.HELD, NOW), kg("1"), BUYER, "LISTING_BLOCKED", id="held"),
         pytest.param(replace(listing(), expires_at=NOW), kg("1"), BUYER, "LOT_EXPIRED", id="expired"),
+        pytest.param(replace(listing(), expired=True), kg("1"), BUYER, "LOT_EXPIRED", id="ended"),
     ],
 )
 def test_what_cannot_be_bought_is_refused(
@@ -131,6 +132,26 @@ def test_a_cancelled_listing_stays_cancelled_whatever_becomes_of_the_lot() -> No
     with pytest.raises(DomainError) as refused:
         listing().cancel(BUYER, NOW)
     assert reason(refused) == "NOT_OWNER"
+
+
+def test_what_is_left_past_the_expiry_has_expired_and_never_opens_again() -> None:
+    before, after = NOW + timedelta(days=3, microseconds=-1), NOW + timedelta(days=3)
+    fresh, (left, part) = listing(), bought(listing(), kg("4"))
+    assert fresh.as_of(before) is fresh
+    expired = left.as_of(after)
+    assert (expired.state, expired.updated_at, expired.as_of(after)) == (State.EXPIRED, after, expired)
+    assert expired.give_back(part.quantity, after).state is State.EXPIRED
+    assert expired.blocked(Block.RECALLED, after).blocked(Block.NONE, after).state is State.EXPIRED
+    assert expired.cancel(SELLER, after).state is State.CANCELLED
+    assert fresh.blocked(Block.HELD, NOW).as_of(after).state is State.EXPIRED
+    assert fresh.cancel(SELLER, NOW).as_of(after).state is State.CANCELLED
+
+
+def test_what_is_sold_out_expires_only_when_a_purchase_of_it_fails() -> None:
+    after = NOW + timedelta(days=3)
+    sold, part = bought(listing(), kg("10"))
+    assert sold.as_of(after).state is State.SOLD_OUT
+    assert sold.give_back(part.quantity, after).as_of(after).state is State.EXPIRED
 
 
 def test_a_blocked_listing_opens_when_the_block_ends() -> None:

@@ -313,6 +313,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NOT_TELLER: _ErrorReason.ValueType  # 52
     """Somebody else told of the event, or an operator decided it; they or an operator declare it wrong."""
     ERROR_REASON_COMMITMENT_NOT_FOUND: _ErrorReason.ValueType  # 58
+    ERROR_REASON_COMMITMENT_OF_ANOTHER: _ErrorReason.ValueType  # 59
+    """Another service made the commitment; it alone delivers of it and takes it back."""
     ERROR_REASON_RECALL_UNDER_WAY: _ErrorReason.ValueType  # 50
     """The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
     ERROR_REASON_RECALL_FAILED: _ErrorReason.ValueType  # 51
@@ -418,6 +420,8 @@ ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 49
 ERROR_REASON_NOT_TELLER: ErrorReason.ValueType  # 52
 """Somebody else told of the event, or an operator decided it; they or an operator declare it wrong."""
 ERROR_REASON_COMMITMENT_NOT_FOUND: ErrorReason.ValueType  # 58
+ERROR_REASON_COMMITMENT_OF_ANOTHER: ErrorReason.ValueType  # 59
+"""Another service made the commitment; it alone delivers of it and takes it back."""
 ERROR_REASON_RECALL_UNDER_WAY: ErrorReason.ValueType  # 50
 """The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
 ERROR_REASON_RECALL_FAILED: ErrorReason.ValueType  # 51

@@ -366,7 +366,7 @@ class CropCommandServiceServicer:
 
     def DeliverCommitted(self, request, context):
         """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
-        less, and the new lot is theirs, at once.
+        less, and the new lot is theirs, at once. Only who made the commitment delivers of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -374,6 +374,7 @@ class CropCommandServiceServicer:
 
     def ReleaseLotQuantity(self, request, context):
         """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused.
+        Only who made it takes it back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

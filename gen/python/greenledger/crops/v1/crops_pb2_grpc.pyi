@@ -92,10 +92,12 @@ class CropCommandServiceStub:
     """
     DeliverCommitted: _aio.UnaryUnaryMultiCallable[_crops_pb2.DeliverCommittedRequest, _crops_pb2.DeliverCommittedResponse]
     """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
-    less, and the new lot is theirs, at once.
+    less, and the new lot is theirs, at once. Only who made the commitment delivers of it.
     """
     ReleaseLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseLotQuantityRequest, _crops_pb2.Lot]
-    """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused."""
+    """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused.
+    Only who made it takes it back.
+    """
 
 class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     """Commands on crop lots. Each appends to the lot's history."""
@@ -331,7 +333,7 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.DeliverCommittedRequest, _abc.Awaitable[_crops_pb2.DeliverCommittedResponse]],
     ) -> _abc.Awaitable[_crops_pb2.DeliverCommittedResponse]:
         """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
-        less, and the new lot is theirs, at once.
+        less, and the new lot is theirs, at once. Only who made the commitment delivers of it.
         """
 
     @_abc_1.abstractmethod
@@ -340,7 +342,9 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _crops_pb2.ReleaseLotQuantityRequest,
         context: _aio.ServicerContext[_crops_pb2.ReleaseLotQuantityRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
-        """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused."""
+        """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused.
+        Only who made it takes it back.
+        """
 
 def add_CropCommandServiceServicer_to_server(servicer: CropCommandServiceServicer, server: _aio.Server) -> None: ...
 

@@ -234,7 +234,11 @@ class OrderAffected(_message.Message):
     consumed: _builtins.bool
     """The goods had left the stock; otherwise they were only reserved."""
     @_builtins.property
-    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The order's lots that were blocked when it was told of. A recall of more than 500 lots is blocked in several
+        steps, so that there may be more; the recall's scope has all of them.
+        """
+
     def __init__(
         self,
         *,

@@ -103,7 +103,7 @@ class CampaignServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateCampaign(self, request, context):
-        """Drafts news of a product; nobody hears of it yet.
+        """Drafts news of a product of which a lot is the caller's; nobody hears of it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,7 +111,7 @@ class CampaignServiceServicer:
 
     def ActivateCampaign(self, request, context):
         """Sends the news to all who are subscribed now to the product or to the caller, in batches, to each once. One that
-        was deactivated goes on with those who were not told.
+        was deactivated goes on with those who were not told. The first time a lot of the product must be the caller's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -23,10 +23,10 @@ class CampaignServiceStub:
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.ListSubscriptionsRequest, _campaigns_pb2.ListSubscriptionsResponse]
     """The caller's subscriptions."""
     CreateCampaign: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.CreateCampaignRequest, _campaigns_pb2.Campaign]
-    """Drafts news of a product; nobody hears of it yet."""
+    """Drafts news of a product of which a lot is the caller's; nobody hears of it yet."""
     ActivateCampaign: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.ActivateCampaignRequest, _campaigns_pb2.Campaign]
     """Sends the news to all who are subscribed now to the product or to the caller, in batches, to each once. One that
-    was deactivated goes on with those who were not told.
+    was deactivated goes on with those who were not told. The first time a lot of the product must be the caller's.
     """
     DeactivateCampaign: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.DeactivateCampaignRequest, _campaigns_pb2.Campaign]
     """Stops the sending."""
@@ -68,7 +68,7 @@ class CampaignServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _campaigns_pb2.CreateCampaignRequest,
         context: _aio.ServicerContext[_campaigns_pb2.CreateCampaignRequest, _abc.Awaitable[_campaigns_pb2.Campaign]],
     ) -> _abc.Awaitable[_campaigns_pb2.Campaign]:
-        """Drafts news of a product; nobody hears of it yet."""
+        """Drafts news of a product of which a lot is the caller's; nobody hears of it yet."""
 
     @_abc_1.abstractmethod
     def ActivateCampaign(
@@ -77,7 +77,7 @@ class CampaignServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_campaigns_pb2.ActivateCampaignRequest, _abc.Awaitable[_campaigns_pb2.Campaign]],
     ) -> _abc.Awaitable[_campaigns_pb2.Campaign]:
         """Sends the news to all who are subscribed now to the product or to the caller, in batches, to each once. One that
-        was deactivated goes on with those who were not told.
+        was deactivated goes on with those who were not told. The first time a lot of the product must be the caller's.
         """
 
     @_abc_1.abstractmethod

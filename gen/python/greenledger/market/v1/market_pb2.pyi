@@ -35,6 +35,8 @@ class _ListingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ListingS
     LISTING_STATE_CANCELLED: _ListingState.ValueType  # 3
     LISTING_STATE_BLOCKED: _ListingState.ValueType  # 4
     """The lot is recalled or held; when the recall or the hold ends, it is open again."""
+    LISTING_STATE_EXPIRED: _ListingState.ValueType  # 5
+    """The goods are past their expiry before all were sold; what is left becomes free in the lot."""
 
 class ListingState(_ListingState, metaclass=_ListingStateEnumTypeWrapper): ...
 
@@ -45,6 +47,8 @@ LISTING_STATE_SOLD_OUT: ListingState.ValueType  # 2
 LISTING_STATE_CANCELLED: ListingState.ValueType  # 3
 LISTING_STATE_BLOCKED: ListingState.ValueType  # 4
 """The lot is recalled or held; when the recall or the hold ends, it is open again."""
+LISTING_STATE_EXPIRED: ListingState.ValueType  # 5
+"""The goods are past their expiry before all were sold; what is left becomes free in the lot."""
 Global___ListingState: _TypeAlias = ListingState  # noqa: Y015
 
 class _BlockReason:

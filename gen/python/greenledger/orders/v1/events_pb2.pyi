@@ -166,7 +166,9 @@ class OrderRecalled(_message.Message):
     unaffected: _builtins.bool
     """The goods were only reserved when the recall came and were served after it had ended: the order stands."""
     @_builtins.property
-    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As `inventory.order-affected` names them: some of the order's recalled lots, perhaps not all."""
+
     @_builtins.property
     def refunded(self) -> _money_pb2.Money:
         """What the guest has back of what was paid, in all; zero when nothing had been paid."""
