@@ -98,7 +98,8 @@ def _operation(
     if binding.body:
         schema = bindings.body_schema(schemas, method, binding)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    operation["responses"] = {"200": _success(schemas, method)} | errors.references(
+    done = {"202": _accepted(schemas, method)} if access.accepted else {"200": _success(schemas, method)}
+    operation["responses"] = done | errors.references(
         secured=access.kind != "public", found="{" in binding.path, writing=binding.verb != "get"
     )
     operation["security"] = _security(access)
@@ -120,6 +121,18 @@ def _success(schemas: Schemas, method: MethodDescriptor) -> Schema:
             "content": {"application/x-ndjson": media},
         }
     return {"description": "Done.", "content": {"application/json": media}}
+
+
+def _accepted(schemas: Schemas, method: MethodDescriptor) -> Schema:
+    where = {
+        "description": "Where to ask how far it is.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+    return {
+        **_success(schemas, method),
+        "description": "Accepted; the work goes on.",
+        "headers": {"location": where},
+    }
 
 
 def _security(access: Access) -> list[dict[str, list[str]]]:

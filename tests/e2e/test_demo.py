@@ -14,6 +14,7 @@ from fleet.demo.large.checkpoint import CheckpointFile
 from fleet.demo.stage import Stage
 from fleet.demo.story import play
 from fleet.demo.world import World
+from fleet.services import SERVICES
 from fleet.settings import process_environment
 from fleet.testing.running import RunningFleet
 from greenledger.trace.v1 import recall_pb2
@@ -158,7 +159,7 @@ def test_status_shows_versions_and_what_waits(fleet: RunningFleet) -> None:
     shown = _command(fleet, "status", "--json")
     assert shown.returncode == 0, shown.stdout
     services = [part for part in json.loads(shown.stdout)["parts"] if part["kind"] == "service"]
-    assert len(services) == 9
+    assert len(services) == len(SERVICES)
     for part in services:
         assert part["health"] == "SERVING"
         assert part["version"]
