@@ -81,9 +81,10 @@ async def _scope(tx: Transaction, call: Call) -> tuple[list[str], int, str, bool
     """What the statements need to know of a recall: lots, position, name, and whether the graph counts."""
     lots = {row["lot_id"] for row in await tx.fetch(sql.HEARD_LOTS, call.recall_id)}
     if call.open:
-        reached = await tx.fetchval(scope_sql.REACHED, call.root_lot_id, int(scope_sql.NOW))
-        # What only partners have named, by a URI, is no lot of ours that could be marked.
-        lots.update(lot for lot in reached if ":" not in lot)
+        reached = await tx.fetchrow(scope_sql.REACHED, call.root_lot_id, int(scope_sql.NOW))
+        assert reached is not None
+        # Crops follows its own descent only: nobody marks what partners alone say was made of the lot.
+        lots.update(set(reached["lot_ids"]).difference(reached["by_partners"]))
     position = int(scope_sql.NOW) if call.position is None else call.position
     return sorted(lots), position, call.recall_id, call.open
 

@@ -28,6 +28,7 @@ from tests.integration.trace.recall_story import (
     R2,
     R3,
     Recalling,
+    Tale,
     before_the_recall,
     recalled,
     table,
@@ -88,6 +89,46 @@ async def test_goods_that_only_partners_have_named_are_not_waited_for(recalling:
     tale.tell("crop.split", "a", crops.LotSplit(lot_id="a", part_lot_ids=[made], remaining=kg(1)))
     await recalling.hear(tale.events)
     assert await recalling.counts() == ALL_DONE
+
+
+async def test_lots_of_ours_that_only_partners_say_were_made_of_it_are_in_the_scope_and_not_waited_for(
+    recalling: Recalling, trace: Trace
+):
+    tale = recalled()
+    begun = next(n for n, event in enumerate(tale.events) if event.type == "crop.recalled")
+    reported = Tale(tale.events[:begun])
+    reported.capture("t1", "TransformationEvent", inputs=["a1"], outputs=["soup"])
+    reported.capture("t2", "TransformationEvent", inputs=["soup", "a1"], outputs=["p"])
+    reported.mint("p", 10, owner="trader")
+    reported.split("p", 5, p1=5)
+    reported.receive("s-p", "v2", "p1", 5)
+    reported.menu("pesto", "v2", 1, lot="p1")
+    reported.reserve("pasta", "v2", ("s-p", "p1", "pesto"))
+    await recalling.hear([*reported.events, *tale.events[begun:]])
+    recall = await recalling.ask.get(R1)
+    assert (table(recall), recall.state) == (ALL_DONE, RecallState.COMPLETE)
+    assert table(await recalling.ask.drill("a"))["LOT"] == (2, 2, 0)
+    scope = await trace.scopes.summary(OPERATOR, "a")
+    assert {lot.lot_id: lot.by_partners_only for lot in scope.lots} == {
+        "a": False,
+        "a1": False,
+        "p": True,
+        "p1": True,
+        "urn:soup": True,
+    }
+    assert (scope.counts.lots, scope.counts.partner_lots, scope.counts.stock) == (5, 3, 2)
+    marked = len(reported.events)
+    reported.lot_recalled("p", "a")
+    await recalling.hear(reported.events[marked:])
+    assert (await recalling.counts())["LOT"] == (3, 3, 0)
+
+
+async def test_what_partners_and_crops_say_was_made_of_it_is_waited_for(recalling: Recalling):
+    tale = before_the_recall()
+    tale.capture("t1", "TransformationEvent", inputs=["a"], outputs=["a1"])
+    tale.lot_recalled("a", "a")
+    await recalling.hear(tale.events)
+    assert ("LOT", "a1") in await recalling.outstanding()
 
 
 async def test_somebody_who_cannot_be_told_has_failed_and_is_not_waited_for(recalling: Recalling):
