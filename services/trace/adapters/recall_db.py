@@ -19,7 +19,7 @@ _AT_ONCE = 2
 
 
 class PostgresRecallReader:
-    """Implements `RecallReader`."""
+    """Implements `RecallReader` and `RecallRounds`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,6 +28,16 @@ class PostgresRecallReader:
     async def call(self, recall_id: str) -> Call | None:
         row = await self._database.fetchrow(sql.CALL, recall_id)
         return _call(row) if row else None
+
+    async def heard(self, recall_id: str) -> int | None:
+        heard: int | None = await self._database.fetchval(sql.HEARD, recall_id)
+        return heard
+
+    async def to_look_at(self, limit: int) -> Sequence[str]:
+        return [row["recall_id"] for row in await self._database.fetch(sql.TO_LOOK_AT, limit)]
+
+    async def settle(self, recall_id: str, heard: int, at: datetime | None) -> None:
+        await self._database.execute(sql.SETTLE, recall_id, heard, at)
 
     async def knows_lot(self, lot_id: str) -> bool:
         return await self._database.fetchval(scope_sql.RECALL_STATE, lot_id) is not None

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -17,6 +18,7 @@ from chassis.errors import NotFound, PermissionDenied
 from chassis.money import Money
 from chassis.testing import eventually
 from greenledger.crops.v1 import events_pb2 as crops
+from services.trace.application import recalls
 from services.trace.application.find_stalled import FindStalledRecalls
 from services.trace.application.recalls import mark_of
 from services.trace.domain.recall import DEADLINES, Entry, EntryKind, Recall, RecallState
@@ -341,6 +343,57 @@ async def test_who_watches_sees_each_step_and_the_end(recalling: Recalling):
     assert resumed == []
 
 
+async def test_who_watches_has_it_worked_out_when_there_is_news_of_it(
+    recalling: Recalling, trace: Trace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recalls, "POLL_S", 0.01)
+    watched, tale = Recalling(trace), before_the_recall()
+    tale.lot_recalled("a", "a")
+    await recalling.hear(tale.events)
+    seen: list[Recall] = []
+    watching = asyncio.ensure_future(follow(watched, seen))
+    try:
+        await eventually(lambda: watched.reader.looks[R1] > 5)
+        assert watched.reader.worked_out[R1] == len(seen) == 1
+        watched.clock.advance(tale.events[-1].occurred_time + timedelta(seconds=11) - START)
+        await eventually(lambda: seen[-1].stalled)
+        assert watched.reader.worked_out[R1] == 1
+        tale.blocked("s1", "v1", "a1")
+        await recalling.hear(tale.events[-1:])  # by another process
+        await eventually(lambda: table(seen[-1])["STOCK"] == (1, 1, 0))
+        assert watched.reader.worked_out[R1] == 2
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def test_who_watches_sees_with_the_heartbeat_what_is_no_news_of_the_recall(
+    recalling: Recalling, trace: Trace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recalls, "POLL_S", 0.01)
+    watched, tale = Recalling(trace, timedelta(milliseconds=50)), before_the_recall()
+    tale.lot_recalled("a", "a")
+    tale.release("open", "v1")
+    await recalling.hear(tale.events[:-1])
+    seen: list[Recall] = []
+    watching = asyncio.ensure_future(follow(watched, seen))
+    try:
+        await eventually(lambda: seen)
+        await recalling.hear(tale.events[-1:])
+        await eventually(lambda: table(seen[-1])["ORDER"] == (1, 0, 0))
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def follow(recalling: Recalling, seen: list[Recall]) -> None:
+    async for told in recalling.ask.watch(R1, ""):
+        if told is not None:
+            seen.append(told[0])
+
+
 class Heard:
     """What operators are told."""
 
@@ -360,7 +413,7 @@ async def test_a_stall_is_told_once_until_it_is_over(recalling: Recalling):
     tale.lot_recalled("a", "a")
     tale.lot_recalled("a1", "a")
     await recalling.hear(tale.events)
-    find = FindStalledRecalls(recalling.ask, heard)
+    find = FindStalledRecalls(recalling.ask, recalling.reader, heard, recalling.clock)
     recalling.clock.advance(tale.events[-2].occurred_time - START)
     await find()
     assert set(heard.counts.values()) == {0}
@@ -374,3 +427,35 @@ async def test_a_stall_is_told_once_until_it_is_over(recalling: Recalling):
     await recalling.hear(tale.events[begun:])
     await find()
     assert heard.counts[EntryKind.STOCK] == 0
+
+
+async def test_complete_recalls_are_looked_at_again_for_news_and_else_one_each_time(recalling: Recalling):
+    tale, heard, named = Tale(), Heard(), [f"r{number}" for number in range(5)]
+    for recall in named:
+        tale.mint(f"lot-{recall}", 10)
+        tale.lot_recalled(f"lot-{recall}", f"lot-{recall}", recall)
+        tale.noticed("farm", recall)
+    await recalling.hear(tale.events)
+    find, looked = FindStalledRecalls(recalling.ask, recalling.reader, heard, recalling.clock), Counter[str]()
+    recalling.clock.advance(timedelta(days=1))
+
+    async def looked_at() -> list[str]:
+        before = Counter(recalling.reader.worked_out)
+        recalling.clock.advance(timedelta(seconds=15))
+        await find()
+        return sorted((recalling.reader.worked_out - before).elements())
+
+    assert await looked_at() == named
+    for _ in named:
+        [again] = await looked_at()
+        looked[again] += 1
+    assert sorted(looked) == named, "each in its turn"
+    begun = len(tale.events)
+    tale.affected("o", "v", consumed=True, recall="r3")
+    tale.receive("s", "v", "lot-r4", 1)
+    await recalling.hear(tale.events[begun:])
+    assert "r3" in await looked_at()
+    for _ in named:
+        await looked_at()
+    assert {recall for recall, _ in heard.begun} == {"r3", "r4"}
+    assert {kind for recall, kind in heard.begun if recall == "r4"} == {"STOCK", "VENUE"}
