@@ -138,7 +138,7 @@ SELECT
 # Beside the columns of `lot`: the logistic unit that it is in now, and whether it is on its way.
 LOT_STATE = """
     coalesce((
-        SELECT CASE WHEN packed THEN unit_id ELSE '' END FROM unit_change
+        SELECT CASE WHEN packed THEN unit_id ELSE '' END FROM counted_unit_change AS unit_change
         WHERE unit_change.lot_id = lot.lot_id ORDER BY at DESC, recorded_at DESC, packed DESC LIMIT 1
     ), '') AS unit_id,
     EXISTS (
@@ -189,7 +189,7 @@ moving AS MATERIALIZED (
         carried.shipment_id, scope.lot_id, carried.from_id, carried.to_id, carried.unit_id,
         NULL::numeric, NULL::text, carried.shipped_at
     FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
-        SELECT DISTINCT ON (unit_id) unit_id, packed FROM unit_change
+        SELECT DISTINCT ON (unit_id) unit_id, packed FROM counted_unit_change AS unit_change
         WHERE unit_change.lot_id = scope.lot_id AND {known("position")}
         ORDER BY unit_id, at DESC, recorded_at DESC, packed DESC
     ) AS stay CROSS JOIN LATERAL (
