@@ -397,3 +397,5 @@ def travel(story: Story) -> None:
     story.receive("s5", "v1", "mix", 10)
     story.quarantine("s5", "v1", "mix")
     story.end_quarantine("s5", "v1", "mix")
+    story.commit("d2", "k3", 1, "v1")
+    story.deliver("d2", "k3", 1, "d3", "buyer")
