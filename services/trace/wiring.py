@@ -36,9 +36,9 @@ def wire(runtime: Runtime) -> Service:
     """The service on a runtime."""
     learn = Learn(PostgresGraphWriter(runtime.database))
     news = Watchers()
-    recalls = Recalls(
-        PostgresRecallReader(runtime.database), news, deadlines_from_environment(), runtime.clock
-    )
+    reader = PostgresRecallReader(runtime.database)
+    recalls = Recalls(reader, news, deadlines_from_environment(), runtime.clock)
+    stalled = FindStalledRecalls(recalls, reader, RecallAlarm(), runtime.clock)
     journal = PostgresJournal(runtime.database)
     return Service(
         servicers=[
@@ -62,5 +62,5 @@ def wire(runtime: Runtime) -> Service:
             ),
         ],
         subscriptions=with_recalls(subscriptions(learn), PostgresRecallWriter(runtime.database, news)),
-        background=[Every("trace.stalled_recalls", FindStalledRecalls(recalls, RecallAlarm()), _LOOK)],
+        background=[Every("trace.stalled_recalls", stalled, _LOOK)],
     )

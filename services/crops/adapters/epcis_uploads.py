@@ -30,15 +30,27 @@ WHERE job_id = $1
 _CLAIM = """
 UPDATE epcis_upload SET epoch = epoch + 1, attempts = attempts + 1, lease_until = $2
 WHERE job_id = (
-    SELECT job_id FROM epcis_upload WHERE complete AND lease_until <= $1
-    ORDER BY touched_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    SELECT job_id FROM epcis_upload AS waiting WHERE complete AND lease_until <= $1
+    ORDER BY EXISTS (
+        SELECT FROM epcis_upload AS earlier
+        WHERE earlier.owner = waiting.owner AND earlier.complete AND earlier.touched_at < waiting.touched_at
+    ), touched_at
+    LIMIT 1 FOR UPDATE OF waiting SKIP LOCKED
 )
 RETURNING job_id, epoch, attempts, correlation_id, traceparent
 """
 _EXTEND = """
 UPDATE epcis_upload SET lease_until = $3, attempts = 0 WHERE job_id = $1 AND epoch = $2 RETURNING true
 """
-_LET_GO = "UPDATE epcis_upload SET lease_until = $3, attempts = 0 WHERE job_id = $1 AND epoch = $2"
+_HOLD = "UPDATE epcis_upload SET lease_until = $3 WHERE job_id = $1 AND epoch = $2 RETURNING true"
+_OTHERS = """
+SELECT EXISTS (SELECT FROM epcis_upload WHERE complete AND lease_until <= $2 AND job_id <> $1)
+"""
+_LET_GO = """
+UPDATE epcis_upload
+SET lease_until = $3, attempts = 0, touched_at = CASE WHEN $4 THEN $3 ELSE touched_at END
+WHERE job_id = $1 AND epoch = $2
+"""
 _PART = "SELECT chunk FROM epcis_upload_part WHERE job_id = $1 AND index = $2"
 _ABANDONED = """
 SELECT job_id FROM epcis_upload WHERE NOT complete AND touched_at < $1 LIMIT 100 FOR UPDATE SKIP LOCKED
@@ -80,8 +92,14 @@ class StoredUploads:
     async def extend(self, claim: Claim, until: datetime) -> bool:
         return bool(await self._database.fetchval(_EXTEND, claim.job_id, claim.epoch, until))
 
-    async def let_go(self, claim: Claim, now: datetime) -> None:
-        await self._database.execute(_LET_GO, claim.job_id, claim.epoch, now)
+    async def hold(self, claim: Claim, until: datetime) -> bool:
+        return bool(await self._database.fetchval(_HOLD, claim.job_id, claim.epoch, until))
+
+    async def others_wait(self, claim: Claim, now: datetime) -> bool:
+        return bool(await self._database.fetchval(_OTHERS, claim.job_id, now))
+
+    async def let_go(self, claim: Claim, now: datetime, *, behind_others: bool) -> None:
+        await self._database.execute(_LET_GO, claim.job_id, claim.epoch, now, behind_others)
 
     async def chunks(self, job_id: str) -> AsyncIterator[bytes]:
         index = 0

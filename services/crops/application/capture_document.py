@@ -73,6 +73,12 @@ class _Batch:
 
 OnBatch = Callable[[CaptureJob], Awaitable[None]]
 """Called in the transaction of each batch with the job as it will be; what it raises undoes the batch."""
+Breathe = Callable[[], Awaitable[None]]
+"""Called every few events, in no transaction; parsing alone would let no one else run."""
+
+
+async def _breathe() -> None:
+    await asyncio.sleep(0)
 
 
 class RecordDocument:
@@ -85,7 +91,12 @@ class RecordDocument:
         self._clock = clock
 
     async def __call__(
-        self, actor: Principal, job: CaptureJob, chunks: AsyncIterable[bytes], on_batch: OnBatch
+        self,
+        actor: Principal,
+        job: CaptureJob,
+        chunks: AsyncIterable[bytes],
+        on_batch: OnBatch,
+        breathe: Breathe = _breathe,
     ) -> CaptureJob:
         """The job when the document has been read to its end, or as far as it is one.
 
@@ -94,8 +105,9 @@ class RecordDocument:
             job: how far it is; events that are done with are passed over.
             chunks: the document from its beginning.
             on_batch: see `OnBatch`.
+            breathe: see `Breathe`.
         """
-        reader, batch, failure, hashed = EventReader(), _Batch(), "", Hashed(chunks)
+        reader, batch, failure, hashed = EventReader(skip=job.events_read), _Batch(), "", Hashed(chunks)
         try:
             async for item in read_events_async(hashed, reader):
                 if item.index >= job.events_read:
@@ -104,7 +116,7 @@ class RecordDocument:
                     job = replace(job, events_read=item.index + 1)
                     job, batch = await self._flush(actor, job, batch, on_batch), _Batch()
                 elif item.index % _BREATHE == 0:
-                    await asyncio.sleep(0)  # parsing alone would let no one else run
+                    await breathe()
         except NotEpcis as error:
             failure = error.message[:_LONGEST_MESSAGE]
             await hashed.drain()

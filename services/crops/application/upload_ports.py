@@ -49,15 +49,23 @@ class Uploads(Protocol):
         ...
 
     async def claim(self, now: datetime, until: datetime) -> Claim | None:
-        """The complete document that has waited longest and that nobody holds."""
+        """A complete document that nobody holds: of every owner's first the one that has waited longest."""
+        ...
+
+    async def hold(self, claim: Claim, until: datetime) -> bool:
+        """Hold it longer, although it does not get on yet; false when somebody else has claimed it."""
+        ...
+
+    async def others_wait(self, claim: Claim, now: datetime) -> bool:
+        """Whether there is another one to claim."""
         ...
 
     async def extend(self, claim: Claim, until: datetime) -> bool:
         """Hold it longer, since it gets on; false when somebody else has claimed it."""
         ...
 
-    async def let_go(self, claim: Claim, now: datetime) -> None:
-        """Let it be claimed at once."""
+    async def let_go(self, claim: Claim, now: datetime, *, behind_others: bool) -> None:
+        """Let it be claimed at once, or when those that wait now have had their turn."""
         ...
 
     def chunks(self, job_id: str) -> AsyncIterator[bytes]:

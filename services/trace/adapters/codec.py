@@ -65,6 +65,7 @@ def lot_to_proto(lot: TracedLot) -> pb.TracedLot:
         destroyed=lot.destroyed,
         in_transit=lot.in_transit,
         unit_id=lot.unit_id,
+        by_partners_only=lot.by_partners_only,
     )
 
 

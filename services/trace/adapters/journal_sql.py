@@ -47,10 +47,11 @@ GROUP BY parent.lot_id
 """
 EXPIRES = "SELECT expire_time FROM traced_lot WHERE lot_id = $1"
 STAYS = """
-SELECT lot_id, unit_id, at, packed FROM unit_change WHERE lot_id = ANY($1) ORDER BY at, recorded_at, packed
+SELECT lot_id, unit_id, at, packed FROM counted_unit_change
+WHERE lot_id = ANY($1) ORDER BY at, recorded_at, packed
 """
 BESIDE = """
-SELECT lot_id, unit_id, at, packed FROM unit_change
+SELECT lot_id, unit_id, at, packed FROM counted_unit_change
 WHERE unit_id = ANY($1) AND NOT lot_id = ANY($2) ORDER BY at, recorded_at, packed
 """
 READINGS = """

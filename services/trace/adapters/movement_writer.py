@@ -78,8 +78,8 @@ ON CONFLICT (shipment_id, lot_id) DO UPDATE SET
     ended_position = coalesce(shipment.ended_position, excluded.ended_position)
 """
 _UNIT = f"""
-INSERT INTO unit_change (lot_id, unit_id, at, recorded_at, packed, position)
-VALUES ($1, $2, $3, $4, $5, {POSITION}) ON CONFLICT DO NOTHING
+INSERT INTO unit_change (lot_id, unit_id, at, recorded_at, packed, reported_by, position)
+VALUES ($1, $2, $3, $4, $5, $6, {POSITION}) ON CONFLICT DO NOTHING
 """
 
 
@@ -102,7 +102,9 @@ def _lot(fact: Any) -> Iterable[Row]:
 
 
 def _units(fact: m.UnitChanged) -> Iterable[Row]:
-    return [(lot, fact.unit_id, fact.at, fact.recorded, fact.packed) for lot in fact.lot_ids]
+    return [
+        (lot, fact.unit_id, fact.at, fact.recorded, fact.packed, fact.reported_by) for lot in fact.lot_ids
+    ]
 
 
 def _steps(fact: m.GoodsTransformed) -> Iterable[Row]:

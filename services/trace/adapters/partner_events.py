@@ -31,6 +31,7 @@ def captured(event: ReceivedEvent[crops.EpcisEventCaptured]) -> f.Fact | None:
             packed=packed,
             at=timestamp_from_proto(payload.event_time),
             recorded=event.recorded_time,
+            reported_by=payload.captured_by.rpartition(":")[2],  # what kind of caller it is stands before
         )
     return None
 

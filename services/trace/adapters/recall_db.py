@@ -19,7 +19,7 @@ _AT_ONCE = 2
 
 
 class PostgresRecallReader:
-    """Implements `RecallReader`."""
+    """Implements `RecallReader` and `RecallRounds`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,6 +28,16 @@ class PostgresRecallReader:
     async def call(self, recall_id: str) -> Call | None:
         row = await self._database.fetchrow(sql.CALL, recall_id)
         return _call(row) if row else None
+
+    async def heard(self, recall_id: str) -> int | None:
+        heard: int | None = await self._database.fetchval(sql.HEARD, recall_id)
+        return heard
+
+    async def to_look_at(self, limit: int) -> Sequence[str]:
+        return [row["recall_id"] for row in await self._database.fetch(sql.TO_LOOK_AT, limit)]
+
+    async def settle(self, recall_id: str, heard: int, at: datetime | None) -> None:
+        await self._database.execute(sql.SETTLE, recall_id, heard, at)
 
     async def knows_lot(self, lot_id: str) -> bool:
         return await self._database.fetchval(scope_sql.RECALL_STATE, lot_id) is not None
@@ -81,9 +91,10 @@ async def _scope(tx: Transaction, call: Call) -> tuple[list[str], int, str, bool
     """What the statements need to know of a recall: lots, position, name, and whether the graph counts."""
     lots = {row["lot_id"] for row in await tx.fetch(sql.HEARD_LOTS, call.recall_id)}
     if call.open:
-        reached = await tx.fetchval(scope_sql.REACHED, call.root_lot_id, int(scope_sql.NOW))
-        # What only partners have named, by a URI, is no lot of ours that could be marked.
-        lots.update(lot for lot in reached if ":" not in lot)
+        reached = await tx.fetchrow(scope_sql.REACHED, call.root_lot_id, int(scope_sql.NOW))
+        assert reached is not None
+        # Crops follows its own descent only: nobody marks what partners alone say was made of the lot.
+        lots.update(set(reached["lot_ids"]).difference(reached["by_partners"]))
     position = int(scope_sql.NOW) if call.position is None else call.position
     return sorted(lots), position, call.recall_id, call.open
 

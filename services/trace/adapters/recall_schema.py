@@ -62,3 +62,19 @@ CREATE TABLE recall_notice (
 RECALLS_V1_DROP = """
 DROP TABLE recall_notice, recall_order, recall_menu_item, recall_stock, recall_lot, recall;
 """
+
+# Whether there is anything new to say of a recall, without working out how far it is.
+RECALLS_V2 = """
+ALTER TABLE recall ADD COLUMN heard bigint NOT NULL DEFAULT 0, ADD COLUMN settled_at timestamptz;
+COMMENT ON COLUMN recall.heard IS 'how many batches of events have named it';
+COMMENT ON COLUMN recall.settled_at IS 'when it was last seen complete; null since something was heard of it';
+CREATE INDEX recall_unsettled_idx ON recall (begun_at DESC, recall_id DESC)
+    WHERE begun_at IS NOT NULL AND released_at IS NULL AND settled_at IS NULL;
+CREATE INDEX recall_settled_idx ON recall (settled_at)
+    WHERE begun_at IS NOT NULL AND released_at IS NULL AND settled_at IS NOT NULL;
+"""
+
+RECALLS_V2_DROP = """
+DROP INDEX recall_unsettled_idx, recall_settled_idx;
+ALTER TABLE recall DROP COLUMN heard, DROP COLUMN settled_at;
+"""

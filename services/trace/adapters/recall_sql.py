@@ -150,6 +150,20 @@ SELECT recall.*, root.released_at AS root_released_at FROM recall LEFT JOIN LATE
 ) AS root ON true
 """
 CALL = f"{_CALL} WHERE recall_id = $1"
+HEARD = "SELECT heard FROM recall WHERE recall_id = $1"
+_GOES_ON = "begun_at IS NOT NULL AND released_at IS NULL"
+# Of those that were complete one may still have become incomplete in silence.
+TO_LOOK_AT = f"""
+(SELECT recall_id FROM recall WHERE {_GOES_ON} AND settled_at IS NULL
+ ORDER BY begun_at DESC, recall_id DESC LIMIT $1)
+UNION ALL
+(SELECT recall_id FROM recall WHERE {_GOES_ON} AND settled_at IS NOT NULL ORDER BY settled_at LIMIT 1)
+"""
+# Not if anything was heard since it was looked at.
+SETTLE = """
+UPDATE recall SET settled_at = $3
+WHERE recall_id = $1 AND heard = $2 AND settled_at IS DISTINCT FROM $3::timestamptz
+"""
 CALL_PAGE = f"""{_CALL}
 WHERE begun_at IS NOT NULL AND ($1::text IS NULL OR root_lot_id = $1)
   AND (recall.released_at IS NULL OR NOT $2)

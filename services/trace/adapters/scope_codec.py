@@ -78,6 +78,7 @@ def scope_to_proto(scope: RecallScope) -> pb.RecallScope:
         destroyed_lot_count=counts.destroyed_lots,
         custodian_ids=scope.custodian_ids,
         custodian_count=counts.custodians,
+        partner_lot_count=counts.partner_lots,
     )
 
 

@@ -38,17 +38,24 @@ traced_order.placed_at, array_agg(DISTINCT allocation.lot_id) AS lot_ids,
 array_agg(DISTINCT allocation.menu_item_id) AS menu_item_ids
 """
 
-# $1 a lot, $2 the position. UNION visits each lot once: circles end and diamonds do not multiply.
+# $1 a lot, $2 the position: all that was made of it, and what of that is known by partners' word alone. UNION
+# visits each lot once for either way: circles end and diamonds do not multiply. A colon is in the name of a
+# partner's transformation and of goods that are no lots of ours; what lies behind one is by partners.
 REACHED = f"""
 WITH RECURSIVE reached AS (
-    SELECT $1::text AS lot_id
+    SELECT $1::text AS lot_id, strpos($1, ':') = 0 AS own
     UNION
-    SELECT edge.child_id FROM reached CROSS JOIN LATERAL (
+    SELECT edge.child_id, reached.own AND strpos(edge.child_id, ':') = 0 FROM reached CROSS JOIN LATERAL (
         SELECT child_id FROM lot_edge
         WHERE parent_id = reached.lot_id AND {known("position")} OFFSET 0
     ) AS edge
 )
-SELECT array_agg(lot_id) FROM reached WHERE NOT starts_with(lot_id, '{TRANSFORMATION}')
+SELECT array_agg(lot_id) AS lot_ids,
+       coalesce(array_agg(lot_id) FILTER (WHERE NOT own), '{{}}') AS by_partners
+FROM (
+    SELECT lot_id, bool_or(own) AS own FROM reached
+    WHERE NOT starts_with(lot_id, '{TRANSFORMATION}') GROUP BY lot_id
+) AS lot
 """
 
 _HELD = f"""
@@ -131,7 +138,7 @@ SELECT
 # Beside the columns of `lot`: the logistic unit that it is in now, and whether it is on its way.
 LOT_STATE = """
     coalesce((
-        SELECT CASE WHEN packed THEN unit_id ELSE '' END FROM unit_change
+        SELECT CASE WHEN packed THEN unit_id ELSE '' END FROM counted_unit_change AS unit_change
         WHERE unit_change.lot_id = lot.lot_id ORDER BY at DESC, recorded_at DESC, packed DESC LIMIT 1
     ), '') AS unit_id,
     EXISTS (
@@ -182,7 +189,7 @@ moving AS MATERIALIZED (
         carried.shipment_id, scope.lot_id, carried.from_id, carried.to_id, carried.unit_id,
         NULL::numeric, NULL::text, carried.shipped_at
     FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
-        SELECT DISTINCT ON (unit_id) unit_id, packed FROM unit_change
+        SELECT DISTINCT ON (unit_id) unit_id, packed FROM counted_unit_change AS unit_change
         WHERE unit_change.lot_id = scope.lot_id AND {known("position")}
         ORDER BY unit_id, at DESC, recorded_at DESC, packed DESC
     ) AS stay CROSS JOIN LATERAL (

@@ -16,6 +16,10 @@ class RecallReader(Protocol):
         """None when nobody has mentioned it."""
         ...
 
+    async def heard(self, recall_id: str) -> int | None:
+        """A number that rises with all that is heard of it; None when nobody has mentioned it."""
+        ...
+
     async def knows_lot(self, lot_id: str) -> bool: ...
 
     async def page(
@@ -37,6 +41,22 @@ class RecallReader(Protocol):
         limit: int,
     ) -> Sequence[Entry]:
         """Entries behind one, by kind and id."""
+        ...
+
+
+class RecallRounds(Protocol):
+    """Remembers which recalls need not be looked at."""
+
+    async def heard(self, recall_id: str) -> int | None:
+        """As of `RecallReader`."""
+        ...
+
+    async def to_look_at(self, limit: int) -> Sequence[str]:
+        """The newest of those that go on and are not settled, and the one that was settled longest ago."""
+        ...
+
+    async def settle(self, recall_id: str, heard: int, at: datetime | None) -> None:
+        """It was complete then, None for not, when so much was heard of it; nothing if that is more now."""
         ...
 
 

@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.errors import NotFound, PermissionDenied
+from chassis.money import Money
 from services.trace.application.recall_ports import RecallNews, RecallReader
 from services.trace.application.trace_goods import PERSONAL, unknown
-from services.trace.domain.recall import Call, Entry, EntryKind, Recall, progress_of
+from services.trace.domain.recall import Call, Count, Entry, EntryKind, Recall, progress_of
 
 POLL_S = 1.0
 
@@ -84,22 +86,28 @@ class Recalls:
     async def watch(self, recall_id: str, seen: str) -> AsyncGenerator[tuple[Recall, str] | None, None]:
         """The recall whenever it differs from what was seen, with a mark of it; None is a heartbeat.
 
-        Ends when there is nothing to wait for.
+        Ends when there is nothing to wait for. How far it is, is worked out when something was heard of it,
+        and with each heartbeat for what changed besides, such as an order that ended by itself.
 
         Raises:
             NotFound: RECALL_NOT_FOUND.
         """
-        quiet_s = 0.0
+        quiet_s = age_s = 0.0
+        heard, found = None, None
         with self._news.watch(recall_id) as news:
             while True:
-                recall = await self.get(recall_id)
+                now_heard = await self._recalls.heard(recall_id)
+                if found is None or now_heard != heard or age_s >= self._heartbeat_s:
+                    heard, found, age_s = now_heard, await self._find(await self._call(recall_id)), 0.0
+                recall = self._shown(found)  # of now, since deadlines pass
                 if (mark := mark_of(recall)) != seen:
                     seen, quiet_s = mark, 0.0
                     yield recall, mark
                 if recall.at_rest:
                     return
                 # The poll finds what another replica heard, and deadlines that pass.
-                quiet_s += 0.0 if await news.wait(self._poll_s) else self._poll_s
+                waited_s = 0.0 if await news.wait(self._poll_s) else self._poll_s
+                quiet_s, age_s = quiet_s + waited_s, age_s + waited_s
                 if quiet_s >= self._heartbeat_s:
                     quiet_s = 0.0
                     yield None
@@ -112,9 +120,24 @@ class Recalls:
         return call
 
     async def _follow(self, call: Call) -> Recall:
+        return self._shown(await self._find(call))
+
+    async def _find(self, call: Call) -> "_Found":
         counts, refunded = await self._recalls.progress(call)
-        progress = progress_of(call, counts, self._deadlines, self._clock.now())
-        return Recall(call, progress, tuple(refunded))
+        return _Found(call, counts, tuple(refunded))
+
+    def _shown(self, found: "_Found") -> Recall:
+        progress = progress_of(found.call, found.counts, self._deadlines, self._clock.now())
+        return Recall(found.call, progress, found.refunded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How far a recall was; what of it is late depends on when one looks."""
+
+    call: Call
+    counts: Mapping[EntryKind, Count]
+    refunded: tuple[Money, ...]
 
 
 def mark_of(recall: Recall) -> str:

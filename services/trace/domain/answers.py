@@ -14,6 +14,7 @@ class TracedLot:
     Args:
         destroyed: all that was left of it.
         unit_id: SSCC of the logistic unit that it is in; empty when in none.
+        by_partners_only: of a lot of a recall scope, nobody but partners said that it was reached.
     """
 
     lot_id: str
@@ -31,6 +32,7 @@ class TracedLot:
     destroyed: bool
     in_transit: bool
     unit_id: str
+    by_partners_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,13 +59,19 @@ class LotArrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitChanged:
-    """Lots were put on a logistic unit, or taken off it; they follow it in between."""
+    """Lots were put on a logistic unit, or taken off it; they follow it in between.
+
+    Args:
+        reported_by: the partner who says so; empty when crops does. Of a lot of ours it counts only of those
+            who have it or had it.
+    """
 
     unit_id: str
     lot_ids: tuple[str, ...]
     packed: bool
     at: datetime
     recorded: datetime
+    reported_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,7 @@ class ScopeCounts:
     held_lots: int
     destroyed_lots: int
     custodians: int
+    partner_lots: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

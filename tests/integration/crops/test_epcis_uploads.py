@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ from chassis import crashpoints
 from chassis.clock import Clock, FixedClock, SystemClock
 from chassis.context import Principal, RequestContext, use
 from chassis.crashpoints import CrashpointHit
+from chassis.database import Database
 from chassis.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -39,6 +40,7 @@ from services.crops.application.capture_events import Recorder
 from services.crops.application.capture_uploads import (
     ABANDONED_AFTER,
     MOST_ATTEMPTS,
+    TURN,
     UPLOAD_CRASHPOINTS,
     CaptureUploads,
 )
@@ -54,15 +56,21 @@ GROWERS = user(GROWER)
 class Process:
     """The use cases of one process on the database of `crops`."""
 
-    def __init__(self, crops: Crops, clock: Clock, lease: timedelta) -> None:
+    def __init__(
+        self,
+        crops: Crops,
+        clock: Clock,
+        lease: timedelta,
+        turn: timedelta = TURN,
+        uploads: StoredUploads | None = None,
+    ) -> None:
         database = crops.database
-        jobs, uploads = StoredJobs(database), StoredUploads(database)
+        jobs, uploads = StoredJobs(database), uploads or StoredUploads(database)
         events = StoredVisibilityEvents(database, crops.store, Outbox("crops"))
         record = RecordDocument(database, Recorder(database, events, clock, SystemIds()), jobs, clock)
-        self.database = database
-        self.loop = CaptureUploads(
-            database, record, jobs, uploads, clock, lease=lease, poll=timedelta(milliseconds=50)
-        )
+        self.database, self.uploads = database, uploads
+        poll = timedelta(milliseconds=50)
+        self.loop = CaptureUploads(database, record, jobs, uploads, clock, lease=lease, poll=poll, turn=turn)
         self.parts = DocumentParts(database, jobs, uploads, clock, self.loop.wakeup.notify)
         self.read = ReadJobs(jobs)
 
@@ -75,8 +83,8 @@ class Process:
         await self.parts.finish(owner, job_id, parts)
         return job_id
 
-    async def job(self, job_id: str) -> CaptureJob:
-        return await self.read.get(GROWERS, job_id)
+    async def job(self, job_id: str, owner: Principal = GROWERS) -> CaptureJob:
+        return await self.read.get(owner, job_id)
 
     async def count(self, table: str) -> int:
         return int(await self.database.fetchval(f"SELECT count(*) FROM {table}"))
@@ -253,6 +261,73 @@ async def test_a_document_that_nobody_can_capture_is_given_up(idle_crops: Crops)
     assert (job.state, job.captured) == (JobState.FAILED, 0)
     assert "given up" in job.failure
     assert await process.count("epcis_upload") == 0
+
+
+class SlowUploads(StoredUploads):
+    """Each part takes its time; the last readable one may be followed by the end of the process."""
+
+    def __init__(self, database: Database, clock: FixedClock, each: timedelta, most: int = 1000) -> None:
+        super().__init__(database)
+        self._clock, self._each, self.most = clock, each, most
+
+    async def chunks(self, job_id: str) -> AsyncIterator[bytes]:
+        number = 0
+        async for chunk in super().chunks(job_id):
+            now = self._clock.now()
+            assert await StoredUploads(self._database).claim(now, now) is None, "it is held while it is read"
+            self._clock.advance(self._each)
+            if (number := number + 1) > self.most:
+                raise RuntimeError("the process died")
+            yield chunk
+
+
+async def test_a_document_is_held_however_long_it_takes_to_read_it(idle_crops: Crops) -> None:
+    clock = FixedClock(SystemClock().now())
+    slow = SlowUploads(idle_crops.database, clock, timedelta(seconds=12))
+    process = Process(idle_crops, clock, timedelta(seconds=30), uploads=slow)
+    events = BATCH_EVENTS + 7
+    job_id = await process.sent(_document(events), 12)
+    assert await process.loop.once()
+    job = await process.job(job_id)
+    assert (job.state, job.captured, job.duplicates) == (JobState.SUCCEEDED, events, 0)
+
+
+async def test_a_document_that_kills_whoever_finds_its_place_in_it_is_given_up(idle_crops: Crops) -> None:
+    clock = FixedClock(SystemClock().now())
+    slow = SlowUploads(idle_crops.database, clock, timedelta(seconds=12), most=8)
+    process = Process(idle_crops, clock, timedelta(seconds=30), uploads=slow)
+    job_id = await process.sent(_document(20), 12)
+    for _ in range(MOST_ATTEMPTS):
+        with pytest.raises(RuntimeError):
+            await process.loop.once()
+        clock.advance(timedelta(seconds=31))
+    assert await process.loop.once()
+    assert "given up" in (await process.job(job_id)).failure
+
+
+async def test_a_long_document_lets_others_have_their_turn(idle_crops: Crops) -> None:
+    process = Process(idle_crops, SystemClock(), timedelta(seconds=30), turn=timedelta(0))
+    events = BATCH_EVENTS * 3 + 7
+    long = await process.sent(_document(events, bad=[1]), 60)
+    short = await process.sent(_document(2), 1, user(BUYER))
+    assert await process.loop.once()
+    assert await process.loop.once()
+    assert (await process.job(short, user(BUYER))).state is JobState.SUCCEEDED
+    job = await process.job(long)
+    assert job.state is JobState.RUNNING
+    assert BATCH_EVENTS <= job.events_read < events
+    assert await process.loop.once()
+    job = await process.job(long)
+    assert (job.state, job.refused, job.captured + job.duplicates) == (JobState.SUCCEEDED, 1, events - 1)
+    assert not await process.loop.once(), "alone it is captured to its end"
+
+
+async def test_each_owner_has_a_turn_before_another_has_a_second(process: Process) -> None:
+    first = [await process.sent(_document(1), 1) for _ in range(3)]
+    other = await process.sent(_document(1), 1, user(BUYER))
+    now = SystemClock().now()
+    claims = [await process.uploads.claim(now, now + timedelta(hours=1)) for _ in range(5)]
+    assert [claim and claim.job_id for claim in claims] == [first[0], other, *first[1:], None]
 
 
 async def test_a_document_whose_parts_stop_coming_is_forgotten(idle_crops: Crops) -> None:

@@ -1,6 +1,7 @@
 """A recall as the messages that trace receives, and a trace that listens to them."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -9,7 +10,9 @@ from google.type.money_pb2 import Money as MoneyProto
 
 from chassis.clock import FixedClock
 from chassis.context import Principal
+from chassis.database import Database
 from chassis.inbox import ReceivedEvent
+from chassis.money import Money
 from chassis.wakeup import Watchers
 from greenledger.catalog.v1 import events_pb2 as catalog
 from greenledger.crops.v1 import crops_pb2
@@ -24,7 +27,7 @@ from services.trace.adapters.recall_kafka import with_recalls
 from services.trace.adapters.recall_writer import PostgresRecallWriter
 from services.trace.application.learn import Learn
 from services.trace.application.recalls import Recalls
-from services.trace.domain.recall import DEADLINES, EntryState, Recall
+from services.trace.domain.recall import DEADLINES, Call, Count, EntryKind, EntryState, Recall
 from tests.integration.trace.conftest import TABLES, Trace
 from tests.integration.trace.story import START, Story
 
@@ -142,14 +145,30 @@ def recalled() -> Tale:
     return tale
 
 
+class CountingReader(PostgresRecallReader):
+    """Counts how often a recall was looked for, and worked out."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.looks: Counter[str] = Counter()
+        self.worked_out: Counter[str] = Counter()
+
+    async def heard(self, recall_id: str) -> int | None:
+        self.looks[recall_id] += 1
+        return await super().heard(recall_id)
+
+    async def progress(self, call: Call) -> tuple[Mapping[EntryKind, Count], Sequence[Money]]:
+        self.worked_out[call.recall_id] += 1
+        return await super().progress(call)
+
+
 class Recalling:
     """What a test needs at hand."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, heartbeat: timedelta = timedelta(seconds=30)) -> None:
         self.database, self.clock, self.news = trace.database, FixedClock(START), Watchers()
-        self.ask = Recalls(
-            PostgresRecallReader(trace.database), self.news, DEADLINES, self.clock, timedelta(seconds=30)
-        )
+        self.reader = CountingReader(trace.database)
+        self.ask = Recalls(self.reader, self.news, DEADLINES, self.clock, heartbeat)
         graph = subscriptions(Learn(PostgresGraphWriter(trace.database)))
         known = with_recalls(graph, PostgresRecallWriter(trace.database, self.news))
         self._handlers = {entry.topic: entry.batch_handler for entry in known}

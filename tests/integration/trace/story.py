@@ -184,13 +184,16 @@ class Story:
         )
         self.tell("crop.observed", lot, payload)
 
-    def capture(self, name: str, kind: str, action: str = "", parent: str = "", **goods: list[str]) -> None:
+    def capture(
+        self, name: str, kind: str, action: str = "", parent: str = "", by: str = "", **goods: list[str]
+    ) -> None:
         """What a partner reported; a name of two letters or less is a lot of ours."""
         payload = crops.EpcisEventCaptured(
             event_id=name,
             type=kind,
             action=action,
             parent_id=parent,
+            captured_by=by,
             event_time=timestamp_to_proto(START + timedelta(minutes=len(self.events))),
             transformation_id=name.partition("/")[0] if "/" in name else "",
         )
@@ -394,3 +397,5 @@ def travel(story: Story) -> None:
     story.receive("s5", "v1", "mix", 10)
     story.quarantine("s5", "v1", "mix")
     story.end_quarantine("s5", "v1", "mix")
+    story.commit("d2", "k3", 1, "v1")
+    story.deliver("d2", "k3", 1, "d3", "buyer")

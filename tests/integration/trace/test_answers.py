@@ -43,6 +43,7 @@ async def test_a_recall_scope_has_all_that_the_lot_reached_and_nothing_else(trac
         held_lots=0,
         destroyed_lots=0,
         custodians=1,
+        partner_lots=0,
     )
     assert scope.complete
     assert scope.first_order is not None

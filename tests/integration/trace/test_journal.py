@@ -20,6 +20,7 @@ from services.trace.domain.findings import FindingCode
 from services.trace.domain.records import Row
 from tests.integration.trace.conftest import Trace
 from tests.integration.trace.story import START, Story, celsius, season
+from tests.integration.trace.test_answers import OPERATOR
 from tests.integration.trace.test_order_of_arrival import shuffled
 
 
@@ -215,3 +216,42 @@ async def test_a_lot_goes_where_its_first_shipment_that_stands_takes_it(
     assert recipient not in minted
     [minted, *_] = await exported(trace, "x")
     assert minted[recipient] == "party trader"
+
+
+async def test_only_who_has_or_had_a_lot_says_that_it_is_on_a_unit(trace: Trace) -> None:
+    story = Story()
+    story.mint("x", 10)
+    story.mint("y", 10)
+    story.pack("unit", "x", "y")
+    story.capture("c1", "AggregationEvent", action="DELETE", parent="unit", by="user:stranger", goods=["y"])
+    story.observe("x", celsius("9", 6), celsius("9", 7))
+    await trace.hear(reversed(story.events))
+    short = Limits(min_duration=timedelta(0))
+    [beside] = await cold_chain(trace)("y", short, None, 10)
+    assert (beside.lot_id, beside.readings) == ("x", 2)
+    told = len(story.events)
+    story.capture("c2", "AggregationEvent", action="DELETE", parent="unit", by="user:farm", goods=["y"])
+    await trace.hear(story.events[told:])
+    assert await cold_chain(trace)("y", short, None, 10) == []
+
+
+async def test_a_carrier_and_a_venue_that_had_a_lot_say_so_too(trace: Trace) -> None:
+    story = Story()
+    for lot in ("x", "y", "z"):
+        story.mint(lot, 10)
+    story.venue("v")
+    story.pack("unit", "x", "y", "z")
+    story.take_custody("y", "carrier")
+    story.take_custody("y", "shop")
+    story.receive("s", "v", "z", 1)
+    await trace.hear(story.events)
+    told = len(story.events)
+    story.capture(
+        "c1", "AggregationEvent", action="DELETE", parent="unit", by="user:carrier", goods=["x", "y"]
+    )
+    story.capture(
+        "c2", "AggregationEvent", action="DELETE", parent="unit", by="user:owner-v", goods=["x", "z"]
+    )
+    await trace.hear(story.events[told:])
+    lots = {lot: (await trace.scopes.summary(OPERATOR, lot)).lots[0].unit_id for lot in ("x", "y", "z")}
+    assert lots == {"x": "unit", "y": "", "z": ""}

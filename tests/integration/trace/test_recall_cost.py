@@ -4,11 +4,11 @@ import pytest
 
 from services.trace.adapters import recall_sql as sql
 from tests.integration.trace.conftest import Trace
-from tests.integration.trace.test_cost import LEDGER, LOTS, planned
+from tests.integration.trace.test_cost import LATER, LEDGER, LOTS, planned
 
 RECALLS = """
-INSERT INTO recall (recall_id, root_lot_id, begun_at, position)
-SELECT 'r' || n, 'lot-' || n, now(), 1 FROM generate_series(1, 20000) n;
+INSERT INTO recall (recall_id, root_lot_id, begun_at, position, settled_at)
+SELECT 'r' || n, 'lot-' || n, now(), 1, CASE WHEN n % 2 = 0 THEN now() END FROM generate_series(1, 20000) n;
 INSERT INTO recall_lot (recall_id, lot_id, owner_id, grower_id)
 SELECT 'r' || n, 'lot-' || n, 'o', 'g' FROM generate_series(1, 20000) n;
 INSERT INTO recall_stock (recall_id, stock_item_id, venue_id, lot_id)
@@ -26,6 +26,9 @@ QUESTIONS: dict[str, tuple[object, ...]] = {
     sql.CALL: ("r15000",),
     sql.CALL_PAGE: ("lot-15000", True, "2030-01-01", "r9", 50),
     sql.HEARD_LOTS: ("r15000",),
+    sql.HEARD: ("r15000",),
+    sql.TO_LOOK_AT: (100,),
+    sql.SETTLE: ("r15000", 0, LATER),
     sql.REFUNDED: ("r15000",),
     sql.COUNTS: SCOPE,
     sql.ENTRY_PAGE: (*SCOPE, [str(kind) for kind in range(1, 9)], True, 0, "", 50),

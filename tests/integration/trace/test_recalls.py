@@ -3,6 +3,7 @@
 import asyncio
 import random
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -17,6 +18,7 @@ from chassis.errors import NotFound, PermissionDenied
 from chassis.money import Money
 from chassis.testing import eventually
 from greenledger.crops.v1 import events_pb2 as crops
+from services.trace.application import recalls
 from services.trace.application.find_stalled import FindStalledRecalls
 from services.trace.application.recalls import mark_of
 from services.trace.domain.recall import DEADLINES, Entry, EntryKind, Recall, RecallState
@@ -28,6 +30,7 @@ from tests.integration.trace.recall_story import (
     R2,
     R3,
     Recalling,
+    Tale,
     before_the_recall,
     recalled,
     table,
@@ -88,6 +91,46 @@ async def test_goods_that_only_partners_have_named_are_not_waited_for(recalling:
     tale.tell("crop.split", "a", crops.LotSplit(lot_id="a", part_lot_ids=[made], remaining=kg(1)))
     await recalling.hear(tale.events)
     assert await recalling.counts() == ALL_DONE
+
+
+async def test_lots_of_ours_that_only_partners_say_were_made_of_it_are_in_the_scope_and_not_waited_for(
+    recalling: Recalling, trace: Trace
+):
+    tale = recalled()
+    begun = next(n for n, event in enumerate(tale.events) if event.type == "crop.recalled")
+    reported = Tale(tale.events[:begun])
+    reported.capture("t1", "TransformationEvent", inputs=["a1"], outputs=["soup"])
+    reported.capture("t2", "TransformationEvent", inputs=["soup", "a1"], outputs=["p"])
+    reported.mint("p", 10, owner="trader")
+    reported.split("p", 5, p1=5)
+    reported.receive("s-p", "v2", "p1", 5)
+    reported.menu("pesto", "v2", 1, lot="p1")
+    reported.reserve("pasta", "v2", ("s-p", "p1", "pesto"))
+    await recalling.hear([*reported.events, *tale.events[begun:]])
+    recall = await recalling.ask.get(R1)
+    assert (table(recall), recall.state) == (ALL_DONE, RecallState.COMPLETE)
+    assert table(await recalling.ask.drill("a"))["LOT"] == (2, 2, 0)
+    scope = await trace.scopes.summary(OPERATOR, "a")
+    assert {lot.lot_id: lot.by_partners_only for lot in scope.lots} == {
+        "a": False,
+        "a1": False,
+        "p": True,
+        "p1": True,
+        "urn:soup": True,
+    }
+    assert (scope.counts.lots, scope.counts.partner_lots, scope.counts.stock) == (5, 3, 2)
+    marked = len(reported.events)
+    reported.lot_recalled("p", "a")
+    await recalling.hear(reported.events[marked:])
+    assert (await recalling.counts())["LOT"] == (3, 3, 0)
+
+
+async def test_what_partners_and_crops_say_was_made_of_it_is_waited_for(recalling: Recalling):
+    tale = before_the_recall()
+    tale.capture("t1", "TransformationEvent", inputs=["a"], outputs=["a1"])
+    tale.lot_recalled("a", "a")
+    await recalling.hear(tale.events)
+    assert ("LOT", "a1") in await recalling.outstanding()
 
 
 async def test_somebody_who_cannot_be_told_has_failed_and_is_not_waited_for(recalling: Recalling):
@@ -300,6 +343,57 @@ async def test_who_watches_sees_each_step_and_the_end(recalling: Recalling):
     assert resumed == []
 
 
+async def test_who_watches_has_it_worked_out_when_there_is_news_of_it(
+    recalling: Recalling, trace: Trace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recalls, "POLL_S", 0.01)
+    watched, tale = Recalling(trace), before_the_recall()
+    tale.lot_recalled("a", "a")
+    await recalling.hear(tale.events)
+    seen: list[Recall] = []
+    watching = asyncio.ensure_future(follow(watched, seen))
+    try:
+        await eventually(lambda: watched.reader.looks[R1] > 5)
+        assert watched.reader.worked_out[R1] == len(seen) == 1
+        watched.clock.advance(tale.events[-1].occurred_time + timedelta(seconds=11) - START)
+        await eventually(lambda: seen[-1].stalled)
+        assert watched.reader.worked_out[R1] == 1
+        tale.blocked("s1", "v1", "a1")
+        await recalling.hear(tale.events[-1:])  # by another process
+        await eventually(lambda: table(seen[-1])["STOCK"] == (1, 1, 0))
+        assert watched.reader.worked_out[R1] == 2
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def test_who_watches_sees_with_the_heartbeat_what_is_no_news_of_the_recall(
+    recalling: Recalling, trace: Trace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recalls, "POLL_S", 0.01)
+    watched, tale = Recalling(trace, timedelta(milliseconds=50)), before_the_recall()
+    tale.lot_recalled("a", "a")
+    tale.release("open", "v1")
+    await recalling.hear(tale.events[:-1])
+    seen: list[Recall] = []
+    watching = asyncio.ensure_future(follow(watched, seen))
+    try:
+        await eventually(lambda: seen)
+        await recalling.hear(tale.events[-1:])
+        await eventually(lambda: table(seen[-1])["ORDER"] == (1, 0, 0))
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def follow(recalling: Recalling, seen: list[Recall]) -> None:
+    async for told in recalling.ask.watch(R1, ""):
+        if told is not None:
+            seen.append(told[0])
+
+
 class Heard:
     """What operators are told."""
 
@@ -319,7 +413,7 @@ async def test_a_stall_is_told_once_until_it_is_over(recalling: Recalling):
     tale.lot_recalled("a", "a")
     tale.lot_recalled("a1", "a")
     await recalling.hear(tale.events)
-    find = FindStalledRecalls(recalling.ask, heard)
+    find = FindStalledRecalls(recalling.ask, recalling.reader, heard, recalling.clock)
     recalling.clock.advance(tale.events[-2].occurred_time - START)
     await find()
     assert set(heard.counts.values()) == {0}
@@ -333,3 +427,35 @@ async def test_a_stall_is_told_once_until_it_is_over(recalling: Recalling):
     await recalling.hear(tale.events[begun:])
     await find()
     assert heard.counts[EntryKind.STOCK] == 0
+
+
+async def test_complete_recalls_are_looked_at_again_for_news_and_else_one_each_time(recalling: Recalling):
+    tale, heard, named = Tale(), Heard(), [f"r{number}" for number in range(5)]
+    for recall in named:
+        tale.mint(f"lot-{recall}", 10)
+        tale.lot_recalled(f"lot-{recall}", f"lot-{recall}", recall)
+        tale.noticed("farm", recall)
+    await recalling.hear(tale.events)
+    find, looked = FindStalledRecalls(recalling.ask, recalling.reader, heard, recalling.clock), Counter[str]()
+    recalling.clock.advance(timedelta(days=1))
+
+    async def looked_at() -> list[str]:
+        before = Counter(recalling.reader.worked_out)
+        recalling.clock.advance(timedelta(seconds=15))
+        await find()
+        return sorted((recalling.reader.worked_out - before).elements())
+
+    assert await looked_at() == named
+    for _ in named:
+        [again] = await looked_at()
+        looked[again] += 1
+    assert sorted(looked) == named, "each in its turn"
+    begun = len(tale.events)
+    tale.affected("o", "v", consumed=True, recall="r3")
+    tale.receive("s", "v", "lot-r4", 1)
+    await recalling.hear(tale.events[begun:])
+    assert "r3" in await looked_at()
+    for _ in named:
+        await looked_at()
+    assert {recall for recall, _ in heard.begun} == {"r3", "r4"}
+    assert {kind for recall, kind in heard.begun if recall == "r4"} == {"STOCK", "VENUE"}

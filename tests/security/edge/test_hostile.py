@@ -32,7 +32,7 @@ def reached(edge: Edge, before: int) -> list[str]:
         ("GET", "/api/orders/", 404, "METHOD_UNKNOWN"),
         ("POST", "/api/orders/", 404, "METHOD_UNKNOWN"),
         ("GET", "/api/orders;x=1", 404, "METHOD_UNKNOWN"),
-        ("GET", f"/api/crops/{ID}:guess", 404, "METHOD_UNKNOWN"),
+        ("GET", f"/api/crops/{ID}:swap", 404, "METHOD_UNKNOWN"),
         ("GET", "/api/orders#x", 400, "MALFORMED_REQUEST"),
         ("GET", "/api%2Forders", 400, "MALFORMED_REQUEST"),
         ("GET", "/api/orders/%00", 400, "MALFORMED_REQUEST"),

@@ -224,6 +224,15 @@ async def test_chunks_may_arrive_over_time() -> None:
     assert len(events_of(results)) == 3
 
 
+@pytest.mark.parametrize("context_first", [True, False])
+@pytest.mark.parametrize("skip", [0, 1, 3, 4])
+def test_events_that_are_done_with_are_passed_over(context_first: bool, skip: int) -> None:
+    whole = list(read_events(generated(4, context_first), EventReader()))
+    reader = EventReader(skip=skip)
+    assert list(read_events(generated(4, context_first), reader)) == whole[skip:]
+    assert reader.head is not None
+
+
 def test_the_fields_that_a_repository_excludes_from_the_hash_are_known() -> None:
     context = [corpus.CONTEXT, {"repo": "https://repository-x.example.com/"}]
     document = corpus.document(corpus.event(), **{"repo:ignoreFields": ["ex:hash"]}) | {"@context": context}

@@ -32,6 +32,7 @@ SCOPE = RecallScope(
         held_lots=0,
         destroyed_lots=0,
         custodians=0,
+        partner_lots=0,
     ),
     lots=(),
     stock=(),

@@ -49,16 +49,18 @@ class EventReader:
 
     Args:
         limits: bounds for an event and for the document around the events; default `DEFAULT_LIMITS`.
+        skip: so many of the first events are known to be done with and only passed over; default none.
 
     Feed it, then close it, and exhaust what each call gives. An event that is refused does not disturb
     the others; what breaks the document itself raises NotEpcis, then or at the end, and it is for the
     caller to keep or drop the events given before.
     """
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, skip: int = 0) -> None:
         self.head: DocumentHead | QueryDocumentHead | None = None
         """The document, once it has been read to its end; None for an event alone."""
         self._limits = limits
+        self._skip = skip
         self._scanner = Scanner()
         self._fields: dict[str, Json] = {}
         self._head_bytes = 0
@@ -192,10 +194,10 @@ class EventReader:
         closing = yield from scanner.peek()
         while closing != _CLOSE_ARRAY[0]:
             found = yield from scanner.value(self._limits.event_bytes)
-            if self._spool is None:
-                yield self._event(found, self._count, at)
-            else:
+            if self._spool is not None:
                 self._keep(self._spool, found)
+            elif self._count >= self._skip:
+                yield self._event(found, self._count, at)
             self._count += 1
             closing = yield from scanner.peek()
             if closing != _CLOSE_ARRAY[0]:
@@ -218,7 +220,9 @@ class EventReader:
         self._spool.seek(0)
         at = "/" + "/".join(self._list)
         for index, size in enumerate(self._spooled):
-            yield self._event(None if size < 0 else self._spool.read(size), index, at)
+            found = None if size < 0 else self._spool.read(size)
+            if index >= self._skip:
+                yield self._event(found, index, at)
 
     def _event(self, found: bytes | None, index: int, at: str) -> ReadEvent:
         pointer = f"{at}/{index}"

@@ -141,6 +141,7 @@ class RecallScope(_message.Message):
     DESTROYED_LOT_COUNT_FIELD_NUMBER: _builtins.int
     CUSTODIAN_IDS_FIELD_NUMBER: _builtins.int
     CUSTODIAN_COUNT_FIELD_NUMBER: _builtins.int
+    PARTNER_LOT_COUNT_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     recalled: _builtins.bool
     guest_count: _builtins.int
@@ -165,6 +166,10 @@ class RecallScope(_message.Message):
     """Lots of the scope that are held back, and those of which all that was left was destroyed."""
     destroyed_lot_count: _builtins.int
     custodian_count: _builtins.int
+    partner_lot_count: _builtins.int
+    """Lots of the scope that were reached only through what partners reported. A recall neither marks nor waits for
+    them; somebody has to see to them.
+    """
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedLot]:
         """The lot itself and every lot made from it."""
@@ -231,10 +236,11 @@ class RecallScope(_message.Message):
         destroyed_lot_count: _builtins.int = ...,
         custodian_ids: _abc.Iterable[_builtins.str] | None = ...,
         custodian_count: _builtins.int = ...,
+        partner_lot_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "first_order_time", b"first_order_time", "last_order_time", b"last_order_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete", b"complete", "custodian_count", b"custodian_count", "custodian_ids", b"custodian_ids", "destroyed_lot_count", b"destroyed_lot_count", "first_order_time", b"first_order_time", "guest_count", b"guest_count", "guest_ids", b"guest_ids", "held_lot_count", b"held_lot_count", "last_order_time", b"last_order_time", "lot_count", b"lot_count", "lot_id", b"lot_id", "lots", b"lots", "menu_item_count", b"menu_item_count", "menu_items", b"menu_items", "order_count", b"order_count", "orders", b"orders", "position", b"position", "quarantined_stock_count", b"quarantined_stock_count", "recalled", b"recalled", "recalled_lot_count", b"recalled_lot_count", "shipment_count", b"shipment_count", "shipments", b"shipments", "stock", b"stock", "stock_count", b"stock_count", "venue_count", b"venue_count", "venues", b"venues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete", b"complete", "custodian_count", b"custodian_count", "custodian_ids", b"custodian_ids", "destroyed_lot_count", b"destroyed_lot_count", "first_order_time", b"first_order_time", "guest_count", b"guest_count", "guest_ids", b"guest_ids", "held_lot_count", b"held_lot_count", "last_order_time", b"last_order_time", "lot_count", b"lot_count", "lot_id", b"lot_id", "lots", b"lots", "menu_item_count", b"menu_item_count", "menu_items", b"menu_items", "order_count", b"order_count", "orders", b"orders", "partner_lot_count", b"partner_lot_count", "position", b"position", "quarantined_stock_count", b"quarantined_stock_count", "recalled", b"recalled", "recalled_lot_count", b"recalled_lot_count", "shipment_count", b"shipment_count", "shipments", b"shipments", "stock", b"stock", "stock_count", b"stock_count", "venue_count", b"venue_count", "venues", b"venues"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,6 +378,7 @@ class TracedLot(_message.Message):
     DESTROYED_FIELD_NUMBER: _builtins.int
     IN_TRANSIT_FIELD_NUMBER: _builtins.int
     UNIT_ID_FIELD_NUMBER: _builtins.int
+    BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     """Of goods that only partners told of, their canonical URI."""
     lot_code: _builtins.str
@@ -391,6 +398,8 @@ class TracedLot(_message.Message):
     """It was shipped and has not arrived."""
     unit_id: _builtins.str
     """SSCC of the logistic unit that it is in; empty when in none."""
+    by_partners_only: _builtins.bool
+    """In a recall scope: reached only through what partners reported, so that no recall of the root marks it."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -413,10 +422,11 @@ class TracedLot(_message.Message):
         destroyed: _builtins.bool = ...,
         in_transit: _builtins.bool = ...,
         unit_id: _builtins.str = ...,
+        by_partners_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["harvest_time", b"harvest_time", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "destroyed", b"destroyed", "farm_name", b"farm_name", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "held", b"held", "in_transit", b"in_transit", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recalled", b"recalled", "unit_id", b"unit_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_partners_only", b"by_partners_only", "custodian_id", b"custodian_id", "destroyed", b"destroyed", "farm_name", b"farm_name", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "held", b"held", "in_transit", b"in_transit", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recalled", b"recalled", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
