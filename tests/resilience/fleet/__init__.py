@@ -1,1 +1,1 @@
-"""A package, so that its fleet lives as long as its tests and no longer: idle, a fleet takes a fifth of a core."""
+"""A package, so that its fleet lives no longer than its tests: idle, it takes a fifth of a core."""
