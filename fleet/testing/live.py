@@ -263,6 +263,8 @@ class LiveFleet:
         async for line in self._nursery.stdout:
             message = json.loads(line)
             if "status" not in message:
+                # The number may have been another's, whose end is of no concern to this one.
+                self._ended.pop(message["pid"], None)
                 self._starting.put_nowait(message["pid"])
                 continue
             self._ended[message["pid"]] = message["status"]
