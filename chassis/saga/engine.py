@@ -73,6 +73,7 @@ class SagaEngine:
         self._lease_s, self._poll_s, self._drain_s = (t.total_seconds() for t in (lease, poll, drain))
         self._in_flight: dict[asyncio.Task[None], Instance] = {}
         self._backlog: deque[Instance] = deque()
+        self._being_claimed = 0
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
         self._running = self._stopping = self._more_due = False
@@ -173,6 +174,11 @@ class SagaEngine:
     def _load(self) -> int:
         return len(self._in_flight) + len(self._backlog)
 
+    @property
+    def _room(self) -> int:
+        # What is being claimed has its place already, though nobody knows yet how much will come.
+        return self._concurrency - len(self._in_flight) - self._being_claimed
+
     async def _existing(self, tx: Transaction, name: str, saga_id: str) -> Instance:
         existing = await self._store.get(saga_id, tx)
         if existing is None or existing.name != name:
@@ -184,7 +190,7 @@ class SagaEngine:
         metrics.STARTED.labels(instance.name).inc()
         if not held:
             self._wake.set()
-        elif len(self._in_flight) < self._concurrency:
+        elif self._room > 0:
             self._spawn(instance)
         else:
             self._backlog.append(instance)
@@ -239,6 +245,8 @@ class SagaEngine:
                     await self._claim_up_to(free)
                 except Exception:
                     _log.exception("saga_claim_failed")
+            while self._backlog and self._room > 0:
+                self._spawn(self._backlog.popleft())
             try:
                 async with asyncio.timeout(self._poll_s):
                     await self._wake.wait()
@@ -246,7 +254,11 @@ class SagaEngine:
                 pass
 
     async def _claim_up_to(self, free: int) -> None:
-        claimed = await self._store.claim(self._sagas.values(), free)
+        self._being_claimed = free
+        try:
+            claimed = await self._store.claim(self._sagas.values(), free)
+        finally:
+            self._being_claimed = 0
         self._more_due = len(claimed) == free
         if claimed:
             crashpoint("saga.engine.claimed")

@@ -23,6 +23,7 @@ from chassis.saga import (
     StepState,
     UnknownDefinition,
 )
+from chassis.testing import eventually
 from tests.integration.saga.conftest import QUICK, World, running
 from tests.integration.saga.participants import calls, local_effects, remote_effects
 
@@ -506,6 +507,38 @@ async def test_no_more_instances_are_in_flight_than_allowed_and_all_end(world):
     for saga_id in ids:
         assert (await world.outcome(engine, saga_id)).state is State.COMPLETED
     assert most == 3
+
+
+async def test_what_is_started_while_others_are_claimed_waits_for_room(world, monkeypatch):
+    begun: list[str] = []
+    claimed, go_on, leave = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def act(context: StepContext) -> None:
+        begun.append(context.saga_id)
+        await leave.wait()
+
+    saga = Saga("order", 1, (Step("a", act),))
+    elsewhere = world.engine(saga)  # does not run: what it starts is there to be claimed
+    ids = [await world.start(elsewhere) for _ in range(2)]
+    engine = world.engine(saga, concurrency=2)
+    claim = engine._store.claim
+
+    async def slow_claim(*arguments):
+        found = await claim(*arguments)
+        claimed.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(engine._store, "claim", slow_claim)
+    async with running(engine):
+        await claimed.wait()
+        ids += [await world.start(engine) for _ in range(2)]
+        go_on.set()
+        await eventually(lambda: set(ids[:2]) <= set(begun))
+        assert len(begun) == 2
+        leave.set()
+        for saga_id in ids:
+            assert (await world.outcome(engine, saga_id)).state is State.COMPLETED
 
 
 async def test_stopping_finishes_the_step_in_hand_and_gives_the_lease_back(world):
