@@ -67,7 +67,7 @@ async def _checkout(edge: JsonEdge, guest: Session, menu_item_id: str) -> str:
         try:
             order = await edge.post("/api/orders", body, guest)
         except CallFailed as error:
-            if error.reason in ("CHECKOUT_UNDER_WAY", "UNAVAILABLE"):
+            if error.reason in ("CHECKOUT_UNDER_WAY", "DEADLINE_EXPIRED", "OVERLOADED", "UNAVAILABLE"):
                 # The outcome is not known yet; the same request_id finds it.
                 continue
             return f"{error.http_status} {error.code} {error.reason}"
