@@ -8,14 +8,14 @@ from fleet.testing.live import LiveFleet, live_fleet
 from tests.resilience.fleet.market import Market
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def live_parts() -> AsyncIterator[LiveFleet]:
     """The fleet and nothing in it."""
     async with live_fleet() as live:
         yield live
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def open_market(live_parts: LiveFleet) -> Market:
     """People, a venue, goods in stock."""
     market = Market(live_parts)

@@ -1,0 +1,1 @@
+"""Tests; a package for the sake of `tests.resilience.fleet`."""
