@@ -57,10 +57,16 @@ class CallFailed(Exception):
 
     @classmethod
     def from_rpc(cls, error: grpc.aio.AioRpcError) -> "CallFailed":
-        """From what a stub raised."""
+        """From what a stub raised.
+
+        CANCELLED that the caller did not wish (then it is an `asyncio.CancelledError`) is UNAVAILABLE: gRPC
+        in a service that stops says so of calls that it has not begun. The edge puts it right by itself.
+        """
         info: Any = error_details_pb2.ErrorInfo()
         for key, value in error.trailing_metadata() or ():
             if key == _DETAILS_KEY and isinstance(value, bytes):
                 status = status_pb2.Status.FromString(value)
                 next((detail.Unpack(info) for detail in status.details if detail.Is(info.DESCRIPTOR)), None)
-        return cls(error.code().name, info.reason, error.details() or "", metadata=info.metadata)
+        gone = error.code() is grpc.StatusCode.CANCELLED and not info.reason
+        code = grpc.StatusCode.UNAVAILABLE if gone else error.code()
+        return cls(code.name, info.reason, error.details() or "", metadata=info.metadata)
