@@ -143,15 +143,15 @@ async def test_a_handler_that_sets_a_status_itself_keeps_it() -> None:
     async with serve((OPERATIONS, operations)) as server:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await server.operations.GetSaga(saga_request(), metadata=server.authorized())
-        handled = server.registry.get_sample_value(
-            "grpc_server_handled_total",
-            {
-                "grpc_type": "unary",
-                "grpc_service": "greenledger.operations.v1.OperationsService",
-                "grpc_method": "GetSaga",
-                "grpc_code": "DATA_LOSS",
-            },
-        )
+    handled = server.registry.get_sample_value(
+        "grpc_server_handled_total",
+        {
+            "grpc_type": "unary",
+            "grpc_service": "greenledger.operations.v1.OperationsService",
+            "grpc_method": "GetSaga",
+            "grpc_code": "DATA_LOSS",
+        },
+    )
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.DATA_LOSS, "lost")
     assert handled == 1
 

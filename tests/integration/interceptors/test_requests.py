@@ -161,20 +161,20 @@ async def test_metrics_count_refused_calls_and_paths_that_are_not_served_share_a
         await refused(server.operations.GetSaga(saga_request()))
         for n in range(3):
             await refused(server.channel.unary_unary(f"/a.B/C{n}")(b""))
-        names = {
-            (sample.labels["grpc_method"], sample.labels["grpc_code"]): sample.value
-            for family in server.registry.collect()
-            for sample in family.samples
-            if sample.name == "grpc_server_handled_total"
-        }
-        seconds = server.registry.get_sample_value(
-            "grpc_server_handling_seconds_count",
-            {
-                "grpc_type": "unary",
-                "grpc_service": "greenledger.operations.v1.OperationsService",
-                "grpc_method": "GetSaga",
-            },
-        )
+    names = {
+        (sample.labels["grpc_method"], sample.labels["grpc_code"]): sample.value
+        for family in server.registry.collect()
+        for sample in family.samples
+        if sample.name == "grpc_server_handled_total"
+    }
+    seconds = server.registry.get_sample_value(
+        "grpc_server_handling_seconds_count",
+        {
+            "grpc_type": "unary",
+            "grpc_service": "greenledger.operations.v1.OperationsService",
+            "grpc_method": "GetSaga",
+        },
+    )
     assert names == {
         ("GetSaga", "OK"): 1,
         ("GetSaga", "UNAUTHENTICATED"): 1,
