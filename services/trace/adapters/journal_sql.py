@@ -1,6 +1,9 @@
 """The statements that read the journal; each by index, so that its cost follows the answer."""
 
 from services.trace.adapters.movement_schema import RECORDED
+from services.trace.adapters.report_schema import counts, stands
+from services.trace.adapters.scope_sql import NOW
+from services.trace.adapters.unit_schema import may_tell
 
 KNOWN = "SELECT EXISTS (SELECT FROM traced_lot WHERE lot_id = $1)"
 LOTS_OF = """
@@ -54,16 +57,46 @@ BESIDE = """
 SELECT lot_id, unit_id, at, packed FROM counted_unit_change
 WHERE unit_id = ANY($1) AND NOT lot_id = ANY($2) ORDER BY at, recorded_at, packed
 """
-READINGS = """
+# $1 to $4: what was measured, from when until when it concerns what is asked for, and of units the lot on it.
+READINGS = f"""
 SELECT DISTINCT reading.* FROM
-unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS seen (lot_id, from_at, until_at)
+unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[])
+    AS seen (lot_id, from_at, until_at, carried)
 CROSS JOIN LATERAL (
-    SELECT lot_id, event_id, number, start_at, least(end_at, seen.until_at) AS end_at, celsius, device_id
+    (SELECT lot_id, event_id, number::integer, start_at, least(end_at, seen.until_at) AS end_at, celsius,
+        device_id, '' AS reported_by
     FROM reading
     WHERE reading.lot_id = seen.lot_id AND start_at >= coalesce(seen.from_at, '-infinity')
-      AND start_at < coalesce(seen.until_at, 'infinity') OFFSET 0
+      AND start_at < coalesce(seen.until_at, 'infinity') OFFSET 0)
+    UNION ALL
+    (SELECT measured.lot_id, told.event_id, told.number, told.start_at, least(told.end_at, seen.until_at),
+        told.celsius, told.device_id, measured.reported_by
+    FROM (
+        SELECT * FROM partner_measured AS measured
+        WHERE measured.lot_id = seen.lot_id AND {stands("measured", NOW)}
+          AND {may_tell("coalesce(nullif(seen.carried, ''), seen.lot_id)", "measured.reported_by")} OFFSET 0
+    ) AS measured CROSS JOIN LATERAL (
+        SELECT * FROM partner_reading
+        WHERE event_id = measured.event_id AND start_at >= coalesce(seen.from_at, '-infinity')
+          AND start_at < coalesce(seen.until_at, 'infinity') OFFSET 0
+    ) AS told)
 ) AS reading
 ORDER BY start_at, lot_id, event_id, number
+"""
+# $1 a lot: arrivals by partners' word before which nobody said that it was shipped.
+UNANNOUNCED = f"""
+SELECT event_id, to_id, reported_by, at FROM partner_movement AS arrival
+WHERE lot_id = $1 AND step = 'receiving' AND {counts("arrival", "$1", NOW)}
+  AND NOT EXISTS (
+    SELECT FROM partner_movement AS sent
+    WHERE sent.lot_id = $1 AND sent.step = 'shipping' AND sent.at <= arrival.at
+      AND {counts("sent", "$1", NOW)} OFFSET 0
+  )
+  AND NOT EXISTS (
+    SELECT FROM journal AS sent
+    WHERE sent.lot_id = $1 AND sent.kind = 'shipped' AND sent.at <= arrival.at OFFSET 0
+  )
+ORDER BY at, event_id
 """
 # $1 the position, $2 and $3 the range, $4 how many, $5 to $9 the place to begin behind, $10 lots.
 _RECORDS = f"""

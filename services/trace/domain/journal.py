@@ -83,6 +83,7 @@ class Reading:
         celsius: of a span the highest that is known of it.
         end: equals `start` for a moment.
         device_id: empty when it is not known what measured.
+        reported_by: the partner by whose word alone it is known; empty when crops said so.
     """
 
     lot_id: str
@@ -92,3 +93,4 @@ class Reading:
     end: datetime
     celsius: Decimal
     device_id: str
+    reported_by: str = ""

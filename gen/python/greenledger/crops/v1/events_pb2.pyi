@@ -844,7 +844,8 @@ Global___LotCorrected: _TypeAlias = LotCorrected  # noqa: Y015
 @_typing.final
 class EpcisEventCaptured(_message.Message):
     """A partner's visibility event was captured. Key: event id. Identifiers are canonical; a text of more than 512
-    bytes stands as "sha256:<hex>" of it. An event about very many goods is told in parts: each has all the rest.
+    bytes stands as "sha256:<hex>" of it. An event about very many goods, or with very
+    many readings, is told in parts: each has all the rest, and all parts together each reading with each good.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -868,6 +869,11 @@ class EpcisEventCaptured(_message.Message):
     DECLARED_WRONG_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    DESTINATIONS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    FIRST_READING_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """As given, or the hash of the event when it had none."""
     type: _builtins.str
@@ -886,6 +892,7 @@ class EpcisEventCaptured(_message.Message):
     part: _builtins.int
     """Which part this is, from 1, of how many."""
     parts: _builtins.int
+    first_reading: _builtins.int
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -899,6 +906,22 @@ class EpcisEventCaptured(_message.Message):
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the findings on it."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisSide]:
+        """The first 50 of each."""
+
+    @_builtins.property
+    def destinations(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisSide]: ...
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Canonical ids of business documents, such as bills of lading; the first 50."""
+
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.SensorReading]:
+        """Temperatures and humidities that were measured of the goods; `first_reading` is the place of the first of them
+        among those of the event, from 0.
+        """
 
     def __init__(
         self,
@@ -922,10 +945,15 @@ class EpcisEventCaptured(_message.Message):
         declared_wrong: _builtins.bool = ...,
         part: _builtins.int = ...,
         parts: _builtins.int = ...,
+        sources: _abc.Iterable[_epcis_pb2.EpcisSide] | None = ...,
+        destinations: _abc.Iterable[_epcis_pb2.EpcisSide] | None = ...,
+        documents: _abc.Iterable[_builtins.str] | None = ...,
+        readings: _abc.Iterable[_crops_pb2.SensorReading] | None = ...,
+        first_reading: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "biz_location", b"biz_location", "biz_step", b"biz_step", "captured_by", b"captured_by", "declared_wrong", b"declared_wrong", "disposition", b"disposition", "event_id", b"event_id", "event_time", b"event_time", "findings", b"findings", "goods", b"goods", "inputs", b"inputs", "outputs", b"outputs", "parent_id", b"parent_id", "part", b"part", "parts", b"parts", "read_point", b"read_point", "transformation_id", b"transformation_id", "type", b"type", "utc_offset", b"utc_offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "biz_location", b"biz_location", "biz_step", b"biz_step", "captured_by", b"captured_by", "declared_wrong", b"declared_wrong", "destinations", b"destinations", "disposition", b"disposition", "documents", b"documents", "event_id", b"event_id", "event_time", b"event_time", "findings", b"findings", "first_reading", b"first_reading", "goods", b"goods", "inputs", b"inputs", "outputs", b"outputs", "parent_id", b"parent_id", "part", b"part", "parts", b"parts", "read_point", b"read_point", "readings", b"readings", "sources", b"sources", "transformation_id", b"transformation_id", "type", b"type", "utc_offset", b"utc_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
