@@ -166,6 +166,7 @@ def entry_of(row: asyncpg.Record) -> Entry:
         biz_location=row["biz_location"],
         documents=tuple((kind, number) for kind, number in json.loads(row["documents"])),
         detail=json.loads(row["detail"]),
+        declared_wrong=row["declared_wrong"],
     )
 
 

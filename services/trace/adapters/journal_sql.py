@@ -1,5 +1,6 @@
 """The statements that read the journal; each by index, so that its cost follows the answer."""
 
+from services.trace.adapters.correction_schema import entry_wrong, wrong
 from services.trace.adapters.movement_schema import RECORDED
 from services.trace.adapters.report_schema import counts, stands
 from services.trace.adapters.scope_sql import NOW
@@ -18,14 +19,15 @@ party_id, other_id, reference, read_point, biz_location, documents, detail
 # Goods of one lot may be served to ten thousand guests: that is one sum for each venue and unit.
 HISTORY = f"""
 SELECT entry.* FROM unnest($1::text[]) AS asked (lot_id) CROSS JOIN LATERAL (
-    SELECT {_COLUMNS} FROM journal
+    SELECT {_COLUMNS}, {entry_wrong("journal", NOW)} AS declared_wrong FROM journal
     WHERE journal.lot_id = asked.lot_id AND kind IN (
         'minted', 'split-off', 'split', 'used', 'owned', 'custody', 'committed', 'released', 'delivered',
         'shipped', 'voided', 'arrived', 'destroyed', 'corrected', 'received', 'made'
     )
     UNION ALL
     SELECT asked.lot_id, '', 'consumed', 0::smallint, min(at), max(recorded_at), '',
-           least(sum(amount), 999999999999999), unit, NULL, NULL, party_id, '', '', '', '', '[]', '{{}}'
+           least(sum(amount), 999999999999999), unit, NULL, NULL, party_id, '', '', '', '', '[]', '{{}}',
+           false
     FROM journal WHERE journal.lot_id = asked.lot_id AND kind = 'consumed' GROUP BY party_id, unit
     OFFSET 0
 ) AS entry
@@ -34,7 +36,7 @@ ORDER BY entry.lot_id, entry.recorded_at, entry.remaining_amount DESC NULLS FIRS
 """
 TRANSFORMATIONS = f"""
 SELECT entry.* FROM unnest($1::text[]) AS asked (name) CROSS JOIN LATERAL (
-    SELECT {_COLUMNS} FROM journal
+    SELECT {_COLUMNS}, {entry_wrong("journal", NOW)} AS declared_wrong FROM journal
     WHERE journal.reference = asked.name AND kind IN ('used', 'made') OFFSET 0
 ) AS entry
 ORDER BY entry.reference, entry.kind, entry.number, entry.lot_id
@@ -67,7 +69,12 @@ CROSS JOIN LATERAL (
         device_id, '' AS reported_by
     FROM reading
     WHERE reading.lot_id = seen.lot_id AND start_at >= coalesce(seen.from_at, '-infinity')
-      AND start_at < coalesce(seen.until_at, 'infinity') OFFSET 0)
+      AND start_at < coalesce(seen.until_at, 'infinity')
+      -- All at once for the lot, and not for each of many readings.
+      AND event_id <> ALL (ARRAY(
+        SELECT reference FROM journal AS correction
+        WHERE correction.lot_id = seen.lot_id AND correction.kind = 'corrected'
+      )) OFFSET 0)
     UNION ALL
     (SELECT measured.lot_id, told.event_id, told.number, told.start_at, least(told.end_at, seen.until_at),
         told.celsius, told.device_id, measured.reported_by
@@ -100,7 +107,7 @@ ORDER BY at, event_id
 """
 # $1 the position, $2 and $3 the range, $4 how many, $5 to $9 the place to begin behind, $10 lots.
 _RECORDS = f"""
-SELECT page.*, lot.*,
+SELECT page.*, lot.*, {entry_wrong("page", "$1")} AS declared_wrong,
     coalesce((
         SELECT detail FROM journal AS minted WHERE minted.lot_id = page.lot_id AND kind = 'minted' LIMIT 1
     ), '{{{{}}}}') AS origin,
@@ -111,13 +118,15 @@ SELECT page.*, lot.*,
             SELECT FROM journal AS voided
             WHERE voided.lot_id = shipped.lot_id AND voided.kind = 'voided'
               AND voided.reference = shipped.reference AND voided.position <= $1
+              AND NOT {wrong("voided.event_id", "$1")}
           )
+          AND NOT {wrong("shipped.event_id", "$1")}
         ORDER BY at LIMIT 1
     ) AS next_place,
     page.kind = 'shipped' AND EXISTS (
         SELECT FROM journal AS voided
         WHERE voided.lot_id = page.lot_id AND kind = 'voided' AND voided.reference = page.reference
-          AND voided.position <= $1
+          AND voided.position <= $1 AND NOT {wrong("voided.event_id", "$1")}
     ) AS voided,
     coalesce((SELECT name FROM venue WHERE venue_id = page.party_id), '') AS party_name
 FROM (

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from services.trace.domain.corrections import standing
 from services.trace.domain.findings import Finding, FindingCode
 from services.trace.domain.journal import Entry, EntryKind
 from services.trace.domain.reports import Ways
@@ -43,11 +44,12 @@ def gaps(
     """Everything that is missing or cannot be.
 
     Args:
-        entries: of the lot, as recorded one after the other.
+        entries: of the lot, as recorded one after the other; those that were declared wrong do not count.
         unreceived_after: from when on a shipment that did not arrive is one too old; default 3 days.
         ways: what partners said of the lot's ways; default nothing. It answers no gap in what we say
             ourselves, or else who sent goods could report their arrival.
     """
+    entries = standing(entries)
     found = [
         *_origin(lot_id, entries, descent.sources),
         *_shipments(lot_id, entries, now - unreceived_after),

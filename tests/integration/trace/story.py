@@ -111,9 +111,22 @@ class Story:
         payload = crops.LotDestroyed(lot_id=lot, quantity=kg(amount), remaining=kg(remaining))
         self.tell("crop.destroyed", lot, payload)
 
-    def correct(self, lot: str, amount: int) -> None:
-        payload = crops.LotCorrected(lot_id=lot, event_id="wrong", reason="typo", quantity=kg(amount))
+    def correct(
+        self, lot: str, amount: int | None = None, event: str = "wrong", right: Sequence[str] = ()
+    ) -> None:
+        payload = crops.LotCorrected(
+            lot_id=lot,
+            event_id=event,
+            reason="typo",
+            corrective_event_ids=right,
+            quantity=None if amount is None else kg(amount),
+        )
         self.tell("crop.corrected", lot, payload)
+
+    @property
+    def last(self) -> str:
+        """The id of the newest event."""
+        return self.events[-1].event_id
 
     def commit(self, lot: str, commitment: str, amount: int, venue: str) -> None:
         payload = crops.LotQuantityCommitted(
