@@ -1,6 +1,7 @@
 """Captured visibility events as domain events for other services."""
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -12,6 +13,7 @@ from chassis.quantity import Quantity
 from greenledger.common.v1 import quantity_pb2
 from greenledger.crops.v1 import epcis_pb2, events_pb2
 from services.crops.adapters.epcis_schema import key_of
+from services.crops.adapters.physical_codec import reading_to_proto
 from services.crops.application.epcis_ports import Recording
 from services.crops.domain.epcis.facts import PIECES, EventFacts, Good, Role
 from services.crops.domain.telling import urn
@@ -19,6 +21,10 @@ from services.crops.domain.telling import urn
 TOPIC: Final = "crop.epcis-captured"
 PART_BYTES: Final = 400_000
 """Goods beyond this go into a further event: a broker takes a million bytes, envelope included."""
+READING_BYTES: Final = 200_000
+"""Readings beyond this do so, too."""
+MOST_NAMED: Final = 50
+"""Of sources, destinations and business documents, which each part repeats, so many are told."""
 
 _FIELDS: Final = {Role.INPUT: "inputs", Role.OUTPUT: "outputs", Role.SUBJECT: "goods", Role.CHILD: "goods"}
 _URN: Final = urn("")
@@ -39,11 +45,11 @@ def publications(recording: Recording, captured_by: str, lots: Set[str]) -> list
         lots: those of `lot_ids` that there are.
     """
     facts = recording.candidate.facts
-    parts = list(_parts(facts, lots))
-    codes = sorted({finding.code.value for finding in recording.findings})
+    common = _common(facts, captured_by)
+    common.findings.extend(sorted({finding.code.value for finding in recording.findings}))
+    parts = [_together(goods, measured) for goods in _parts(facts, lots) for measured in _measured(facts)]
     for number, payload in enumerate(parts, 1):
-        payload.MergeFrom(_common(facts, captured_by))
-        payload.findings.extend(codes)
+        payload.MergeFrom(common)
         payload.part, payload.parts = number, len(parts)
     key = key_of(facts.event_id)
     return [Publication(TOPIC, key, each, "epcis-event", occurred_time=facts.event_time) for each in parts]
@@ -64,7 +70,34 @@ def _common(facts: EventFacts, captured_by: str) -> events_pb2.EpcisEventCapture
         parent_id=key_of(facts.parent or ""),
         captured_by=captured_by,
         declared_wrong=facts.declares_error,
+        sources=_sides(facts.sources),
+        destinations=_sides(facts.destinations),
+        documents=[key_of(document) for _, document in facts.transactions[:MOST_NAMED]],
     )
+
+
+def _sides(sides: Sequence[tuple[str, str]]) -> Iterator[epcis_pb2.EpcisSide]:
+    for kind, side in sides[:MOST_NAMED]:
+        yield epcis_pb2.EpcisSide(type=key_of(kind), id=key_of(side))
+
+
+def _together(*parts: events_pb2.EpcisEventCaptured) -> events_pb2.EpcisEventCaptured:
+    whole = events_pb2.EpcisEventCaptured()
+    for part in parts:
+        whole.MergeFrom(part)
+    return whole
+
+
+def _measured(facts: EventFacts) -> Iterator[events_pb2.EpcisEventCaptured]:
+    part, size = events_pb2.EpcisEventCaptured(), 0
+    for number, reading in enumerate(facts.readings):
+        told = reading_to_proto(replace(reading, device_id=key_of(reading.device_id)))
+        size += told.ByteSize()
+        if size > READING_BYTES:
+            yield part
+            part, size = events_pb2.EpcisEventCaptured(first_reading=number), told.ByteSize()
+        part.readings.append(told)
+    yield part
 
 
 def _parts(facts: EventFacts, lots: Set[str]) -> Iterator[events_pb2.EpcisEventCaptured]:

@@ -1,6 +1,6 @@
 """Lots in the event store, with the codes and the descent that must be right at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import accumulate, chain, takewhile
@@ -13,8 +13,8 @@ from chassis.wakeup import Watchers
 from services.crops.adapters.bills import note
 from services.crops.adapters.events import decode, encode, stream_of
 from services.crops.adapters.findings import FINDING_COLUMNS, finding_row
-from services.crops.adapters.kafka import publication
 from services.crops.adapters.snapshots import EVERY, LOT, SCHEMA_VERSION, encode_lot
+from services.crops.adapters.told_facts import Stored, publications
 from services.crops.adapters.units import lots_on, move
 from services.crops.application.ports import Change
 from services.crops.domain.doubts import Doubt
@@ -139,7 +139,7 @@ class EventSourcedLots:
             await _flag(tx, changes, recorded, await note(self._database, events))
             await move(self._database, events)
             await self._register([event for event in events if isinstance(event, LotMinted)])
-            await self._outbox.publish(tx, [told for event in events if (told := publication(event))])
+            await self._outbox.publish(tx, list(publications(_stored(changes, recorded))))
             for change in changes:
                 await self._snapshot(change)
                 self._database.after_commit(partial(self._changes.changed, change.lot_id))
@@ -220,3 +220,10 @@ async def _flag(
 def _append(change: Change) -> StreamAppend:
     events: Sequence[LotEvent] = change.events
     return StreamAppend(stream_of(change.lot_id), change.expected_version, tuple(map(encode, events)))
+
+
+def _stored(changes: Sequence[Change], recorded: Sequence[RecordedEvent]) -> Iterator[Stored]:
+    ids = {(each.stream_id, each.version): each.event_id for each in recorded}
+    for change in changes:
+        for version, event in enumerate(change.events, change.expected_version + 1):
+            yield ids[stream_of(change.lot_id), version], event

@@ -66,6 +66,7 @@ def lot_to_proto(lot: TracedLot) -> pb.TracedLot:
         in_transit=lot.in_transit,
         unit_id=lot.unit_id,
         by_partners_only=lot.by_partners_only,
+        in_transit_by_partners_only=lot.in_transit_by_partners_only,
     )
 
 
@@ -79,6 +80,7 @@ def shipment_to_proto(shipment: TracedShipment) -> pb.TracedShipment:
         unit_id=shipment.unit_id,
         quantity=quantity_to_proto(shipment.quantity) if shipment.quantity else None,
         ship_time=timestamp_to_proto(shipment.ship_time),
+        by_partners_only=shipment.by_partners_only,
     )
 
 

@@ -70,6 +70,7 @@ def finding_to_proto(finding: Finding) -> pb.Finding:
         difference="" if finding.difference is None else _digits(finding.difference),
         unit_code=finding.unit,
         time=timestamp_to_proto(finding.at) if finding.at else None,
+        by_partners_only=finding.by_partners_only,
     )
 
 
@@ -83,6 +84,7 @@ def breach_to_proto(breach: Breach) -> pb.ColdChainBreach:
         last_time=timestamp_to_proto(breach.last),
         highest_celsius=_digits(breach.highest),
         reading_count=breach.readings,
+        by_partners_only=bool(breach.reported_by),
     )
 
 

@@ -14,6 +14,7 @@ from services.trace.adapters.journal_writer import JOURNAL, READING, entry_row, 
 from services.trace.adapters.movement_writer import CUSTODIAN, EDGE, MOVEMENT_WRITES, REMAINING, Row, Write
 from services.trace.adapters.movement_writer import MENTION_LOT as _MENTION_LOT
 from services.trace.adapters.movement_writer import POSITION as _POSITION
+from services.trace.adapters.report_writer import REPORT_WRITES
 from services.trace.domain import facts as f
 from services.trace.domain.journal import Entry, Reading
 from services.trace.domain.orders import OrderState
@@ -204,6 +205,7 @@ def _menu_item(fact: f.MenuItemChanged) -> Iterable[Row]:
 
 _WRITES: dict[type[Any], Sequence[Write]] = {
     **MOVEMENT_WRITES,
+    **REPORT_WRITES,
     f.LotMinted: [
         (_MINT_LOT, _minted),
         (_CUSTODY, lambda fact: [(fact.lot_id, 0, fact.owner_id, fact.at, "")]),

@@ -127,8 +127,10 @@ class TraceServicer(trace_pb2_grpc.TraceServiceServicer):
         size = page_size(request.page_size)
         query = {"method": "ListColdChainBreaches", "lot": lot_id, "limits": repr(limits)}
         cursor = self._page_tokens.decode(request.page_token, query)
-        start, lot, device = cursor["after"] if cursor else ("", "", "")
-        found = await self._cold_chain(lot_id, limits, (start, lot, device), size + 1)
+        start, lot, device, *partner = cursor["after"] if cursor else ("", "", "")
+        # A token of before partners' readings counted ends with the device.
+        after = (start, lot, device, *(partner or [""]))
+        found = await self._cold_chain(lot_id, limits, after, size + 1)
         page, token = self._page_tokens.cut(found, size, lambda last: {"after": list(last.place)}, query)
         return findings_pb2.ListColdChainBreachesResponse(
             breaches=map(breach_to_proto, page), next_page_token=token

@@ -1,6 +1,6 @@
 """What services say of lots, as entries of the journal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from chassis.inbox import ReceivedEvent
@@ -9,7 +9,7 @@ from greenledger.crops.v1 import crops_pb2
 from greenledger.crops.v1 import events_pb2 as crops
 from greenledger.inventory.v1 import events_pb2 as inventory
 from services.trace.adapters.crop_events import happened, quantity_of
-from services.trace.domain.journal import Entry, EntryKind
+from services.trace.domain.journal import CORRECTIVES, SPLIT_BY, Entry, EntryKind
 
 Entries = Iterable[Entry]
 _NOWHERE: Final = crops_pb2.Occasion()
@@ -22,15 +22,17 @@ def _entry(
     occasion: crops_pb2.Occasion = _NOWHERE,
     *,
     detail: Mapping[str, str] | None = None,
+    event_id: str = "",
     **said: Any,
 ) -> Entry:
+    """An entry by the id that the lot's history has for it; of older events, by that of the message."""
     documents = said.pop("documents", None) or tuple(
         (crops_pb2.DocumentType.Name(each.type).removeprefix("DOCUMENT_TYPE_"), each.document_id)
         for each in occasion.documents
     )
     return Entry(
         lot_id=lot_id,
-        event_id=event.event_id,
+        event_id=event_id or event.event_id,
         kind=kind,
         at=happened(event, occasion),
         recorded=event.recorded_time,
@@ -66,7 +68,14 @@ def minted(event: ReceivedEvent[crops.LotMinted]) -> Entries:
         },
     )
     if lot.parent_lot_id and not lot.transformation_id:
-        yield _entry(event, EntryKind.SPLIT_OFF, lot.parent_lot_id, quantity=quantity, reference=lot.lot_id)
+        yield _entry(
+            event,
+            EntryKind.SPLIT_OFF,
+            lot.parent_lot_id,
+            quantity=quantity,
+            reference=lot.lot_id,
+            detail={SPLIT_BY: lot.parent_event_id},
+        )
 
 
 def transferred(event: ReceivedEvent[crops.LotTransferred]) -> Entries:
@@ -100,6 +109,7 @@ def transformed(event: ReceivedEvent[crops.LotTransformed]) -> Entries:
             event,
             EntryKind.USED,
             used.lot_id,
+            event_id=_at(payload.input_event_ids, number),
             number=number,
             quantity=quantity_of(used),
             remaining=quantity_of(used, "remaining"),
@@ -112,6 +122,7 @@ def transformed(event: ReceivedEvent[crops.LotTransformed]) -> Entries:
             event,
             EntryKind.MADE,
             made.lot_id,
+            event_id=_at(payload.output_event_ids, number),
             number=number,
             quantity=quantity_of(made),
             party_id=payload.owner_id,
@@ -176,7 +187,7 @@ def corrected(event: ReceivedEvent[crops.LotCorrected]) -> Entries:
         payload.lot_id,
         remaining=quantity_of(payload),
         reference=payload.event_id,
-        detail={"reason": payload.reason},
+        detail={"reason": payload.reason, CORRECTIVES: " ".join(payload.corrective_event_ids)},
     )
 
 
@@ -261,12 +272,13 @@ def observed(event: ReceivedEvent[crops.LotObserved]) -> Entries:
 
 def packed(event: ReceivedEvent[crops.UnitPacked]) -> Entries:
     payload = event.payload
-    for lot_id in dict.fromkeys(payload.lot_ids):
+    for lot_id, event_id in _lots_of(payload).items():
         yield _entry(
             event,
             EntryKind.PACKED,
             lot_id,
             payload.occasion,
+            event_id=event_id,
             party_id=payload.packed_by,
             reference=payload.unit_id,
         )
@@ -274,15 +286,25 @@ def packed(event: ReceivedEvent[crops.UnitPacked]) -> Entries:
 
 def unpacked(event: ReceivedEvent[crops.UnitUnpacked]) -> Entries:
     payload = event.payload
-    for lot_id in dict.fromkeys(payload.lot_ids):
+    for lot_id, event_id in _lots_of(payload).items():
         yield _entry(
             event,
             EntryKind.UNPACKED,
             lot_id,
             payload.occasion,
+            event_id=event_id,
             party_id=payload.unpacked_by,
             reference=payload.unit_id,
         )
+
+
+def _lots_of(payload: crops.UnitPacked | crops.UnitUnpacked) -> dict[str, str]:
+    """The lots, each once, with the id of the event in its history."""
+    return {lot_id: _at(payload.event_ids, number) for number, lot_id in enumerate(payload.lot_ids)}
+
+
+def _at(event_ids: Sequence[str], number: int) -> str:
+    return event_ids[number] if number < len(event_ids) else ""
 
 
 def received(event: ReceivedEvent[inventory.StockReceived]) -> Entries:

@@ -14,11 +14,12 @@ from services.trace.adapters import journal_sql as sql
 from services.trace.adapters.db import UP
 from services.trace.adapters.schema import LEARNED_LOG
 from services.trace.adapters.scope import SNAPSHOT
-from services.trace.adapters.scope_sql import NOW, REACHED
+from services.trace.adapters.scope_sql import MOVING_BY_PARTNERS, NOW, REACHED
 from services.trace.domain.cold_chain import Stay, stays, until, windows
 from services.trace.domain.gaps import Origins
 from services.trace.domain.journal import Entry, EntryKind, Reading
 from services.trace.domain.records import Record, RecordedLot, Selection
+from services.trace.domain.reports import Way, Ways
 
 PAGE = 500
 # So many lots of an export are looked up at a time.
@@ -62,6 +63,21 @@ class PostgresJournal:
             expire_time=expire_time,
         )
 
+    async def ways(self, lot_id: str) -> Ways:
+        async with self._snapshot() as tx:
+            under_way = await tx.fetch(MOVING_BY_PARTNERS, [lot_id], int(NOW))
+            unannounced = await tx.fetch(sql.UNANNOUNCED, lot_id)
+        return Ways(
+            open=tuple(
+                Way(event_id=row["shipment_id"], party_id=row["to_id"], at=row["shipped_at"])
+                for row in under_way
+            ),
+            unannounced=tuple(
+                Way(event_id=row["event_id"], party_id=row["to_id"] or row["reported_by"], at=row["at"])
+                for row in unannounced
+            ),
+        )
+
     async def readings(self, lot_id: str) -> AsyncGenerator[Reading]:
         async with self._snapshot() as tx:
             above = [row["lot_id"] for row in await tx.fetch(UP, [lot_id])]
@@ -77,6 +93,7 @@ class PostgresJournal:
                 [window.lot_id for window in seen],
                 [window.start for window in seen],
                 [window.end for window in seen],
+                [window.carried for window in seen],
             )
             async for row in tx.connection.cursor(sql.READINGS, *arguments, prefetch=1000):
                 yield Reading(
@@ -87,6 +104,7 @@ class PostgresJournal:
                     end=row["end_at"],
                     celsius=row["celsius"],
                     device_id=row["device_id"],
+                    reported_by=row["reported_by"],
                 )
 
     async def related(self, lot_ids: Sequence[str]) -> Sequence[str]:
@@ -148,6 +166,7 @@ def entry_of(row: asyncpg.Record) -> Entry:
         biz_location=row["biz_location"],
         documents=tuple((kind, number) for kind, number in json.loads(row["documents"])),
         detail=json.loads(row["detail"]),
+        declared_wrong=row["declared_wrong"],
     )
 
 

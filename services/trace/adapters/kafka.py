@@ -53,10 +53,12 @@ class _Topics:
         fact_of: Callable[[ReceivedEvent[P]], f.Fact | None],
         entries_of: Callable[[ReceivedEvent[P]], Iterable[Entry]] = _nothing,
         readings_of: Callable[[ReceivedEvent[P]], Iterable[Reading]] = _nothing,
+        facts_of: Callable[[ReceivedEvent[P]], Iterable[f.Fact]] = _nothing,
     ) -> None:
         async def apply(events: Sequence[ReceivedEvent[P]], tx: Transaction) -> None:
+            facts = [fact for event in events if (fact := fact_of(event)) is not None]
             await self._learn(
-                [fact for event in events if (fact := fact_of(event)) is not None],
+                [*facts, *(fact for event in events for fact in facts_of(event))],
                 max(event.recorded_time for event in events),
                 [entry for event in events for entry in entries_of(event)],
                 [reading for event in events for reading in readings_of(event)],
@@ -88,7 +90,7 @@ def _crops(topics: _Topics) -> None:
     listen("crop.observed", crops.LotObserved, _no_fact, journal.observed, readings)
     listen("crop.unit-packed", crops.UnitPacked, of.packed, journal.packed)
     listen("crop.unit-unpacked", crops.UnitUnpacked, of.unpacked, journal.unpacked)
-    listen("crop.epcis-captured", crops.EpcisEventCaptured, partner.captured)
+    listen("crop.epcis-captured", crops.EpcisEventCaptured, partner.captured, facts_of=partner.reported)
 
 
 def _others(topics: _Topics) -> None:

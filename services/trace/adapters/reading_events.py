@@ -1,6 +1,6 @@
 """What crops says of temperatures, as readings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -20,8 +20,19 @@ _HOTTEST: Final = Decimal(100_000)
 
 
 def readings(event: ReceivedEvent[crops.LotObserved]) -> Iterable[Reading]:
-    """The temperatures; what is no number, has no time or an unknown unit says nothing here."""
-    for number, reading in enumerate(event.payload.readings):
+    """What crops itself was told of a lot."""
+    return temperatures(event.payload.readings, event.payload.lot_id, event.event_id)
+
+
+def temperatures(
+    told: Iterable[crops_pb2.SensorReading], lot_id: str, event_id: str, first: int = 0
+) -> Iterator[Reading]:
+    """The temperatures; what is no number, has no time or an unknown unit says nothing here.
+
+    Args:
+        first: the number of the first of them.
+    """
+    for number, reading in enumerate(told, first):
         if reading.type != crops_pb2.SENSOR_TYPE_TEMPERATURE:
             continue
         span = reading.HasField("start_time") and reading.HasField("end_time")
@@ -30,8 +41,8 @@ def readings(event: ReceivedEvent[crops.LotObserved]) -> Iterable[Reading]:
         if celsius is None or not (span or reading.HasField("time")):
             continue
         yield Reading(
-            lot_id=event.payload.lot_id,
-            event_id=event.event_id,
+            lot_id=lot_id,
+            event_id=event_id,
             number=number,
             start=timestamp_from_proto(reading.start_time if span else reading.time),
             end=timestamp_from_proto(reading.end_time if span else reading.time),

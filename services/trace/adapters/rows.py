@@ -34,8 +34,9 @@ def lot_of(row: asyncpg.Record) -> TracedLot:
         custodian_id=row["custodian_id"],
         held=row["held"],
         destroyed=row["destroyed_at"] is not None and not left,
-        in_transit=row["in_transit"],
+        in_transit=row["in_transit"] or row["in_transit_by_partners"],
         unit_id=row["unit_id"],
+        in_transit_by_partners_only=row["in_transit_by_partners"] and not row["in_transit"],
     )
 
 
@@ -49,6 +50,7 @@ def shipment_of(row: asyncpg.Record) -> TracedShipment:
         unit_id=row["unit_id"],
         quantity=_quantity(row["amount"], row["unit"]),
         ship_time=row["shipped_at"],
+        by_partners_only=row["by_partners"],
     )
 
 

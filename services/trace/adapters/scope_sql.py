@@ -5,6 +5,7 @@ behind, $4 how many. LATERAL with OFFSET 0 keeps the planner from joining by a s
 which it would prefer because it cannot foresee how little there is to find.
 """
 
+from services.trace.adapters.report_schema import under_way
 from services.trace.domain.orders import OrderState
 
 NOW = str(2**63 - 1)
@@ -136,7 +137,7 @@ SELECT
 """
 
 # Beside the columns of `lot`: the logistic unit that it is in now, and whether it is on its way.
-LOT_STATE = """
+LOT_STATE = f"""
     coalesce((
         SELECT CASE WHEN packed THEN unit_id ELSE '' END FROM counted_unit_change AS unit_change
         WHERE unit_change.lot_id = lot.lot_id ORDER BY at DESC, recorded_at DESC, packed DESC LIMIT 1
@@ -144,7 +145,8 @@ LOT_STATE = """
     EXISTS (
         SELECT FROM shipment
         WHERE shipment.lot_id = lot.lot_id AND shipped_at IS NOT NULL AND ended_at IS NULL
-    ) AS in_transit
+    ) AS in_transit,
+    EXISTS ({under_way("lot.lot_id", "lot.lot_id", NOW)} OFFSET 0) AS in_transit_by_partners
 """
 # Every page has the same arguments; the lots are those of the position already.
 LOT_PAGE = f"""
@@ -177,31 +179,50 @@ _UNDER_WAY = f"""
     shipped_at IS NOT NULL AND {known("shipped_position")}
     AND NOT (ended_at IS NOT NULL AND {known("ended_position")})
 """
-# A lot is on its way by a shipment of its own, or by one of the logistic unit that it is still in.
+# A lot is on its way by a shipment of its own, or by one of the logistic unit that it is still in; what
+# partners said of either comes besides, since nothing tells which of theirs is one of ours.
 _MOVING = f"""
-moving AS MATERIALIZED (
-    SELECT own.* FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
-        SELECT shipment_id, lot_id, from_id, to_id, unit_id, amount, unit, shipped_at
-        FROM shipment WHERE shipment.lot_id = scope.lot_id AND {_UNDER_WAY} OFFSET 0
-    ) AS own
-    UNION ALL
-    (SELECT DISTINCT ON (carried.shipment_id, scope.lot_id)
-        carried.shipment_id, scope.lot_id, carried.from_id, carried.to_id, carried.unit_id,
-        NULL::numeric, NULL::text, carried.shipped_at
-    FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+on_unit AS MATERIALIZED (
+    SELECT scope.lot_id, stay.unit_id FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
         SELECT DISTINCT ON (unit_id) unit_id, packed FROM counted_unit_change AS unit_change
         WHERE unit_change.lot_id = scope.lot_id AND {known("position")}
         ORDER BY unit_id, at DESC, recorded_at DESC, packed DESC
-    ) AS stay CROSS JOIN LATERAL (
+    ) AS stay
+    WHERE stay.packed
+), moving AS MATERIALIZED (
+    SELECT own.* FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT shipment_id, lot_id, from_id, to_id, unit_id, amount, unit, shipped_at, false AS by_partners
+        FROM shipment WHERE shipment.lot_id = scope.lot_id AND {_UNDER_WAY} OFFSET 0
+    ) AS own
+    UNION ALL
+    (SELECT DISTINCT ON (carried.shipment_id, stay.lot_id)
+        carried.shipment_id, stay.lot_id, carried.from_id, carried.to_id, carried.unit_id,
+        NULL::numeric, NULL::text, carried.shipped_at, false
+    FROM on_unit AS stay CROSS JOIN LATERAL (
         SELECT * FROM shipment
         WHERE shipment.unit_id = stay.unit_id AND unit_id <> '' AND {_UNDER_WAY} OFFSET 0
     ) AS carried
-    WHERE stay.packed AND (
+    WHERE (
         SELECT count(*) FROM shipment AS own
-        WHERE own.shipment_id = carried.shipment_id AND own.lot_id = scope.lot_id
+        WHERE own.shipment_id = carried.shipment_id AND own.lot_id = stay.lot_id
     ) = 0
-    ORDER BY carried.shipment_id, scope.lot_id, carried.lot_id)
+    ORDER BY carried.shipment_id, stay.lot_id, carried.lot_id)
+    UNION ALL
+    (SELECT DISTINCT ON (told.event_id, named.lot_id)
+        told.event_id, named.lot_id, told.from_id, told.to_id, named.unit_id,
+        CASE WHEN named.unit_id = '' THEN told.amount END,
+        CASE WHEN named.unit_id = '' THEN told.unit END, told.at, true
+    FROM (
+        SELECT lot_id, lot_id AS good, '' AS unit_id FROM unnest($1::text[]) AS scope (lot_id)
+        UNION ALL
+        SELECT lot_id, unit_id, unit_id FROM on_unit
+    ) AS named CROSS JOIN LATERAL ({under_way("named.lot_id", "named.good", "$2")} OFFSET 0) AS told
+    ORDER BY told.event_id, named.lot_id, named.unit_id)
 )"""
+# Of which only partners told: $1 the lots, $2 the position.
+MOVING_BY_PARTNERS = f"""
+WITH {_MOVING} SELECT * FROM moving WHERE by_partners ORDER BY shipped_at, shipment_id
+"""
 MOVING_COUNT = f"WITH {_MOVING} SELECT count(*) FROM moving"
 # $3 and $4 are the shipment and the lot to begin behind, $5 how many.
 SHIPMENT_PAGE = f"""

@@ -34,5 +34,6 @@ class FindGaps:
             await self._journal.descent(lot_id),
             now=self._clock.now(),
             unreceived_after=UNRECEIVED_AFTER if unreceived_after is None else unreceived_after,
+            ways=await self._journal.ways(lot_id),
         )
         return sorted(found, key=Finding.place)

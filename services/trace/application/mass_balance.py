@@ -1,12 +1,14 @@
 """Ask what came into lots and what left them."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from chassis.errors import InvalidArgument, Violation
 from services.trace.application.ports import JournalReader
 from services.trace.application.trace_goods import unknown
 from services.trace.domain.balance import TOLERANCE, MassBalance, balance
-from services.trace.domain.journal import EntryKind
+from services.trace.domain.corrections import put_right
+from services.trace.domain.journal import Entry, EntryKind
 
 
 class MassBalances:
@@ -61,7 +63,7 @@ class MassBalances:
             }
             for lot_id, entries in histories.items()
         }
-        known = await self._journal.transformations(sorted(set().union(*parts.values())))
+        known = await self._right(await self._journal.transformations(sorted(set().union(*parts.values()))))
         return {
             lot_id: balance(
                 lot_id,
@@ -70,4 +72,13 @@ class MassBalances:
                 TOLERANCE if tolerance is None else tolerance,
             )
             for lot_id in lot_ids
+        }
+
+    async def _right(self, told: Mapping[str, Sequence[Entry]]) -> dict[str, list[Entry]]:
+        """Transformations with the amounts that corrections give them."""
+        wrong = {each.lot_id for entries in told.values() for each in entries if each.declared_wrong}
+        histories = await self._journal.history(sorted(wrong)) if wrong else {}
+        return {
+            name: [put_right(each, histories.get(each.lot_id, ())) for each in entries]
+            for name, entries in told.items()
         }

@@ -9,6 +9,7 @@ from services.trace.domain.facts import Fact
 from services.trace.domain.gaps import Origins
 from services.trace.domain.journal import Entry, Reading
 from services.trace.domain.records import Record, Selection
+from services.trace.domain.reports import Ways
 from services.trace.domain.scope import Place, RecallScope, ScopeEntry, ScopeKind
 
 
@@ -49,8 +50,12 @@ class JournalReader(Protocol):
         """What a lot was made of."""
         ...
 
+    async def ways(self, lot_id: str) -> Ways:
+        """What partners who may speak for a lot said of its ways, its own and those of its units."""
+        ...
+
     def readings(self, lot_id: str) -> AsyncGenerator[Reading]:
-        """Temperatures of a lot's goods by their time: its own, its sources', and those of lots beside it."""
+        """Temperatures of a lot's goods by their time: its own, its sources', and those of lots and units."""
         ...
 
     def records(self, selection: Selection) -> AsyncIterator[Sequence[Record]]:

@@ -15,6 +15,7 @@ class TracedLot:
         destroyed: all that was left of it.
         unit_id: SSCC of the logistic unit that it is in; empty when in none.
         by_partners_only: of a lot of a recall scope, nobody but partners said that it was reached.
+        in_transit_by_partners_only: it is in transit, and nobody but partners said so.
     """
 
     lot_id: str
@@ -33,11 +34,16 @@ class TracedLot:
     in_transit: bool
     unit_id: str
     by_partners_only: bool = False
+    in_transit_by_partners_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedShipment:
-    """A lot on its way; `quantity` is None when it is known only by the logistic unit that it is in."""
+    """A lot on its way; `quantity` is None when it is known only by the logistic unit that it is in.
+
+    Args:
+        by_partners_only: nobody but partners said so; `shipment_id` is that of their event.
+    """
 
     shipment_id: str
     lot_id: str
@@ -46,6 +52,7 @@ class TracedShipment:
     unit_id: str
     quantity: Quantity | None
     ship_time: datetime
+    by_partners_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 import heapq
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
 from services.trace.domain.journal import Reading
 
-BreachPlace = tuple[str, str, str]
-"""Where a breach stands in a list: by when it began, then by whose it is."""
+BreachPlace = tuple[str, str, str, str]
+"""Where a breach stands in a list: by when it began, then by whose it is and who says so."""
 
 _EVER = datetime.max.replace(tzinfo=UTC)
 
@@ -36,10 +36,12 @@ class Breach:
     """From the first reading above the limit until the first one below it again.
 
     Args:
-        lot_id: whose goods were measured: the lot, one that it was made of, or one on the same logistic unit.
+        lot_id: whose goods were measured: the lot, one that it was made of, one on the same logistic unit, or
+            that unit.
         end: None when no later reading was cold again; then `last` is how long it is known to have lasted.
         last: of the last warm reading.
         readings: how many of them were not cold.
+        reported_by: the partner by whose word alone it is known; empty when crops said so.
     """
 
     lot_id: str
@@ -49,6 +51,7 @@ class Breach:
     last: datetime
     highest: Decimal
     readings: int
+    reported_by: str = ""
 
     @property
     def duration(self) -> timedelta:
@@ -58,7 +61,8 @@ class Breach:
     @property
     def place(self) -> BreachPlace:
         """Its place in a list."""
-        return self.start.astimezone(UTC).isoformat(timespec="microseconds"), self.lot_id, self.device_id
+        start = self.start.astimezone(UTC).isoformat(timespec="microseconds")
+        return start, self.lot_id, self.device_id, self.reported_by
 
 
 class _Series:
@@ -81,16 +85,14 @@ class _Series:
                     last=reading.end,
                     highest=reading.celsius,
                     readings=1,
+                    reported_by=reading.reported_by,
                 )
             return None
         if reading.celsius < limits.max_celsius - limits.hysteresis:
             self._open = None
             return self._counted(running, max(reading.start, running.last))
-        self._open = Breach(
-            lot_id=running.lot_id,
-            device_id=running.device_id,
-            start=running.start,
-            end=None,
+        self._open = replace(
+            running,
             last=max(running.last, reading.end),
             highest=max(running.highest, reading.celsius),
             readings=running.readings + 1,
@@ -102,15 +104,7 @@ class _Series:
         return self._counted(self._open, None) if self._open else None
 
     def _counted(self, breach: Breach, end: datetime | None) -> Breach | None:
-        found = Breach(
-            lot_id=breach.lot_id,
-            device_id=breach.device_id,
-            start=breach.start,
-            end=end,
-            last=breach.last,
-            highest=breach.highest,
-            readings=breach.readings,
-        )
+        found = replace(breach, end=end)
         return found if found.duration >= self._limits.min_duration else None
 
 
@@ -120,11 +114,11 @@ async def breaches(readings: AsyncIterable[Reading], limits: Limits) -> AsyncGen
     Args:
         readings: by their start; any number, since only what is open is kept.
     """
-    series: dict[tuple[str, str], _Series] = {}
+    series: dict[tuple[str, str, str], _Series] = {}
     async for reading in readings:
         # Names of devices are the words of whoever measured: the same one on another lot may be another
-        # device, and cold readings of it must not end a breach of this lot.
-        key = (reading.device_id, reading.lot_id)
+        # device, and cold readings of it must not end a breach of this lot; nor what a partner says of it.
+        key = (reading.device_id, reading.lot_id, reading.reported_by)
         found = series.setdefault(key, _Series(limits)).add(reading)
         if found:
             yield found
@@ -183,17 +177,23 @@ def stays(changes: Iterable[tuple[str, str, datetime, bool]]) -> Iterator[Stay]:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When readings of a lot concern what is asked for; None is without end, or from the beginning."""
+    """When readings of a lot concern what is asked for; None is without end, or from the beginning.
+
+    Args:
+        lot_id: what was measured: a lot or a logistic unit.
+        carried: of a unit the lot on it, which decides who may tell of it; empty of a lot.
+    """
 
     lot_id: str
     start: datetime | None
     end: datetime | None
+    carried: str = ""
 
 
 def windows(
     concerned: Mapping[str, datetime], own: Iterable[Stay], others: Iterable[Stay]
 ) -> Iterator[Window]:
-    """Which readings concern a lot: its own, those of its sources, and those of lots beside them on a unit.
+    """Which readings concern a lot: its own, its sources', and those of their units and of lots beside them.
 
     Args:
         concerned: lots and until when, from `until`.
@@ -207,6 +207,8 @@ def windows(
         beside.setdefault(stay.unit_id, []).append(stay)
     for stay in own:
         end = min(stay.end or _EVER, concerned[stay.lot_id])
+        if stay.start < end:
+            yield Window(stay.unit_id, stay.start, None if end == _EVER else end, stay.lot_id)
         for other in beside.get(stay.unit_id, ()):
             start, last = max(stay.start, other.start), min(end, other.end or _EVER)
             if start < last:

@@ -10,6 +10,7 @@ from datetime import datetime
 from chassis.quantity import Quantity
 from services.trace.domain.movements import Movement
 from services.trace.domain.orders import OrderState
+from services.trace.domain.reports import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +182,7 @@ Fact = (
     | LotTransformed
     | LotRecalled
     | Movement
+    | Report
     | StockReceived
     | StockQuarantined
     | QuarantineLifted

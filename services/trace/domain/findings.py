@@ -35,6 +35,7 @@ class Finding:
         reference: shipment, transformation or other thing that it concerns, if any.
         difference: how much too much, or, negative, too little; in `unit`.
         at: since when, where that can be said.
+        by_partners_only: it is about what nobody but partners said.
     """
 
     code: FindingCode
@@ -45,6 +46,7 @@ class Finding:
     difference: Decimal | None = None
     unit: str = ""
     at: datetime | None = None
+    by_partners_only: bool = False
 
     def place(self) -> tuple[int, str, str, str]:
         """Where it stands in a list."""

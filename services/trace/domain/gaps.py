@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from services.trace.domain.corrections import standing
 from services.trace.domain.findings import Finding, FindingCode
 from services.trace.domain.journal import Entry, EntryKind
+from services.trace.domain.reports import Ways
 
 UNRECEIVED_AFTER: Final = timedelta(days=3)
 _LATER: Final = frozenset(
@@ -37,16 +39,21 @@ def gaps(
     *,
     now: datetime,
     unreceived_after: timedelta = UNRECEIVED_AFTER,
+    ways: Ways | None = None,
 ) -> list[Finding]:
     """Everything that is missing or cannot be.
 
     Args:
-        entries: of the lot, as recorded one after the other.
+        entries: of the lot, as recorded one after the other; those that were declared wrong do not count.
         unreceived_after: from when on a shipment that did not arrive is one too old; default 3 days.
+        ways: what partners said of the lot's ways; default nothing. It answers no gap in what we say
+            ourselves, or else who sent goods could report their arrival.
     """
+    entries = standing(entries)
     found = [
         *_origin(lot_id, entries, descent.sources),
         *_shipments(lot_id, entries, now - unreceived_after),
+        *_reported(lot_id, ways or Ways(), now - unreceived_after),
         *_owners(lot_id, entries),
         *_expired(lot_id, entries, descent.expire_time, now),
     ]
@@ -111,6 +118,28 @@ def _shipments(lot_id: str, entries: Sequence[Entry], overdue: datetime) -> Iter
         sent = shipped.get(reference)
         if reference and sent and sent.quantity and there.quantity:
             yield from _differs(sent, there)
+
+
+def _reported(lot_id: str, ways: Ways, overdue: datetime) -> Iterator[Finding]:
+    late = [way for way in ways.open if way.at < overdue]
+    for code, message, found in (
+        (FindingCode.SHIPPED_NOT_RECEIVED, "Partners shipped it and nobody said that it arrived.", late),
+        (
+            FindingCode.RECEIVED_NOT_SHIPPED,
+            "Partners said that it arrived and nobody said that it was shipped.",
+            ways.unannounced,
+        ),
+    ):
+        for way in found:
+            yield Finding(
+                code=code,
+                lot_id=lot_id,
+                party_id=way.party_id,
+                reference=way.event_id,
+                message=message,
+                at=way.at,
+                by_partners_only=True,
+            )
 
 
 def _differs(sent: Entry, there: Entry) -> Iterator[Finding]:

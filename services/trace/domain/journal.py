@@ -5,8 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from chassis.quantity import Quantity
+
+# In `detail` of what was split off: the id of the event in the parent's history, which may be wrong, too.
+SPLIT_BY: Final = "split_by"
+# In `detail` of a correction: ids of the events that say what is right.
+CORRECTIVES: Final = "correctives"
 
 
 class EntryKind(StrEnum):
@@ -44,7 +50,7 @@ class Entry:
     """One thing that happened to one lot.
 
     Args:
-        event_id: of the event that told it.
+        event_id: of the event that told it, as the lot's own history has it.
         number: among the entries of that event about this lot.
         at: when it happened; `utc_offset` is that of the place.
         recorded: when its service wrote it down; entries of a lot follow one another by it.
@@ -55,6 +61,8 @@ class Entry:
         reference: what ties entries together: transformation, shipment, commitment, unit, part or order.
         documents: type and id of each business document.
         detail: what only this kind has, as text.
+        declared_wrong: by a correction, which stands in the journal as an entry of its own. It is asked when
+            the entry is read, so that it does not matter which of the two was heard first.
     """
 
     lot_id: str
@@ -73,6 +81,7 @@ class Entry:
     biz_location: str = ""
     documents: tuple[tuple[str, str], ...] = ()
     detail: Mapping[str, str] = field(default_factory=dict)
+    declared_wrong: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +92,7 @@ class Reading:
         celsius: of a span the highest that is known of it.
         end: equals `start` for a moment.
         device_id: empty when it is not known what measured.
+        reported_by: the partner by whose word alone it is known; empty when crops said so.
     """
 
     lot_id: str
@@ -92,3 +102,4 @@ class Reading:
     end: datetime
     celsius: Decimal
     device_id: str
+    reported_by: str = ""

@@ -2,6 +2,10 @@
 
 One entry of the journal gives one row. What went into a transformation and what came out of it are rows of
 their own that share a transformation_id, so that a table sorted by it shows them together.
+
+What was declared wrong, or voided, stays a row and says so. Records are to be kept as they were made
+(1.1455(a)), the sheet is held against papers that carry what was told first, and a row that is missing
+answers no question, while one that is marked can be sorted out.
 """
 
 import re
@@ -21,6 +25,7 @@ COLUMNS: Final = (
     "lot_id",
     "transformation_id",
     "voided",
+    "corrected",
     "tlc",
     "tlc_source_location_or_reference",
     "product_description",
@@ -122,6 +127,7 @@ def row_of(record: Record) -> Row | None:
         "event_id": entry.event_id,
         "lot_id": entry.lot_id,
         "voided": "yes" if record.voided else "",
+        "corrected": "yes" if entry.declared_wrong else "",
         "reference_document_type": "; ".join(kind for kind, _ in entry.documents if kind),
         "reference_document_number": "; ".join(number for _, number in entry.documents),
         **data,

@@ -209,6 +209,53 @@ async def test_an_event_about_very_many_goods_is_published_in_parts_that_a_broke
     assert await epcis.crops.database.fetchval("SELECT count(*) FROM epcis_made_of") < 15_000
 
 
+async def test_a_shipment_is_published_with_its_sides_its_papers_and_what_was_measured(epcis: Epcis) -> None:
+    party, paper = "urn:epc:id:pgln:4012345.00001", "https://example.com/bol/7"
+    event = _event(
+        1,
+        bizStep="shipping",
+        bizTransactionList=[{"type": "bol", "bizTransaction": paper}],
+        destinationList=[{"type": "possessing_party", "destination": party}],
+        sensorElementList=[
+            {
+                "sensorMetadata": {"time": "2026-05-01T08:00:00Z"},
+                "sensorReport": [{"type": "Temperature", "value": 6.5, "uom": "CEL"}],
+            }
+        ],
+    )
+    await epcis.capture(PARTNER, json.dumps(event))
+    [envelope] = await epcis.crops.published("crop.epcis-captured")
+    told = events_pb2.EpcisEventCaptured.FromString(envelope.payload.value)
+    assert [(side.type, side.id) for side in told.destinations] == [("possessing_party", canonical(party))]
+    assert list(told.documents) == [canonical(paper)]
+    [reading] = told.readings
+    assert (reading.value, reading.unit_code, reading.time.ToJsonString()) == (
+        "6.5",
+        "CEL",
+        "2026-05-01T08:00:00Z",
+    )
+
+
+async def test_very_many_readings_of_very_many_goods_are_published_in_parts_of_each_with_each(
+    epcis: Epcis,
+) -> None:
+    goods = [f"https://example.com/lot/{number}" for number in range(14_000)]
+    reports = [{"type": "Temperature", "value": number, "uom": "CEL"} for number in range(12_000)]
+    event = _event(1, epcList=goods, sensorElementList=[{"sensorReport": reports}])
+    await epcis.capture(PARTNER, json.dumps(event))
+    published = await epcis.crops.published("crop.epcis-captured")
+    assert all(each.ByteSize() < 1_000_000 for each in published)
+    told = [events_pb2.EpcisEventCaptured.FromString(each.payload.value) for each in published]
+    of_goods = {each.goods[0].epc for each in told}
+    of_readings = {each.first_reading: len(each.readings) for each in told}
+    assert len(of_goods) > 1
+    assert len(of_readings) > 1
+    assert len(told) == len(of_goods) * len(of_readings)
+    assert sum(of_readings.values()) == len(reports)
+    for each in told:
+        assert each.readings[0].value == str(each.first_reading)
+
+
 async def test_captures_of_one_document_at_the_same_time_record_each_event_once(epcis: Epcis) -> None:
     text = json.dumps(
         corpus.document(*(_event(number, epcList=None, quantityList=[_amount(1)]) for number in range(40)))

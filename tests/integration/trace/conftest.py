@@ -39,6 +39,10 @@ TABLES = [
     "unit_change",
     "journal",
     "reading",
+    "partner_movement",
+    "partner_measured",
+    "partner_reading",
+    "partner_withdrawal",
     "learned",
     "menu_item_past",
 ]

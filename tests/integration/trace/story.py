@@ -1,5 +1,6 @@
 """A season of lots, stock, menus and orders as the messages that trace receives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -110,9 +111,22 @@ class Story:
         payload = crops.LotDestroyed(lot_id=lot, quantity=kg(amount), remaining=kg(remaining))
         self.tell("crop.destroyed", lot, payload)
 
-    def correct(self, lot: str, amount: int) -> None:
-        payload = crops.LotCorrected(lot_id=lot, event_id="wrong", reason="typo", quantity=kg(amount))
+    def correct(
+        self, lot: str, amount: int | None = None, event: str = "wrong", right: Sequence[str] = ()
+    ) -> None:
+        payload = crops.LotCorrected(
+            lot_id=lot,
+            event_id=event,
+            reason="typo",
+            corrective_event_ids=right,
+            quantity=None if amount is None else kg(amount),
+        )
         self.tell("crop.corrected", lot, payload)
+
+    @property
+    def last(self) -> str:
+        """The id of the newest event."""
+        return self.events[-1].event_id
 
     def commit(self, lot: str, commitment: str, amount: int, venue: str) -> None:
         payload = crops.LotQuantityCommitted(
@@ -185,7 +199,19 @@ class Story:
         self.tell("crop.observed", lot, payload)
 
     def capture(
-        self, name: str, kind: str, action: str = "", parent: str = "", by: str = "", **goods: list[str]
+        self,
+        name: str,
+        kind: str,
+        action: str = "",
+        parent: str = "",
+        by: str = "",
+        *,
+        step: str = "",
+        to: str = "",
+        documents: Sequence[str] = (),
+        readings: Sequence[crops_pb2.SensorReading] = (),
+        wrong: bool = False,
+        **goods: list[str],
     ) -> None:
         """What a partner reported; a name of two letters or less is a lot of ours."""
         payload = crops.EpcisEventCaptured(
@@ -194,6 +220,11 @@ class Story:
             action=action,
             parent_id=parent,
             captured_by=by,
+            biz_step=step,
+            destinations=[epcis_pb2.EpcisSide(type="possessing_party", id=to)] if to else [],
+            documents=documents,
+            readings=readings,
+            declared_wrong=wrong,
             event_time=timestamp_to_proto(START + timedelta(minutes=len(self.events))),
             transformation_id=name.partition("/")[0] if "/" in name else "",
         )
@@ -394,6 +425,11 @@ def travel(story: Story) -> None:
     story.capture("a1", "AggregationEvent", action="ADD", parent="crate", goods=["f", "soup"])
     story.capture("a2", "AggregationEvent", action="DELETE", parent="crate", goods=["soup"])
     story.capture("o1", "ObjectEvent", action="OBSERVE", goods=["f"])
+    story.capture(
+        "o2", "ObjectEvent", "OBSERVE", step="shipping", goods=["soup"], readings=[celsius("9", 80)]
+    )
+    story.capture("o3", "ObjectEvent", "OBSERVE", step="receiving", goods=["soup"])
+    story.capture("o3", "ObjectEvent", "OBSERVE", step="receiving", goods=["soup"], wrong=True)
     story.receive("s5", "v1", "mix", 10)
     story.quarantine("s5", "v1", "mix")
     story.end_quarantine("s5", "v1", "mix")

@@ -36,6 +36,14 @@ SELECT 'lot-' || n / 5, 'e' || n, (ARRAY['minted', 'used', 'made', 'shipped', 'c
        '', '', '[]', '{}', 1
 FROM generate_series(1, 50000) n;
 INSERT INTO reading SELECT 'lot-' || n / 5, 'e' || n, 0, now(), now(), 4, '' FROM generate_series(1, 50000) n;
+INSERT INTO partner_movement
+SELECT 'lot-' || n / 5, (ARRAY['shipping', 'receiving'])[1 + n % 2], now(), 'e' || n, 'p' || n % 1000, '', '',
+       1, 'KGM', '{}', 1
+FROM generate_series(1, 50000) n;
+INSERT INTO partner_measured
+SELECT 'lot-' || n / 5, 'e' || n, 'p' || n % 1000 FROM generate_series(1, 50000) n;
+INSERT INTO partner_reading SELECT 'e' || n, 0, now(), now(), 4, '' FROM generate_series(1, 50000) n;
+INSERT INTO partner_withdrawal SELECT 'e' || n, 'p' || n % 1000, 1 FROM generate_series(1, 50000) n;
 INSERT INTO learned (position, at) SELECT n, now() FROM generate_series(1, 10000) n;
 ANALYZE;
 """
@@ -52,6 +60,7 @@ QUESTIONS: dict[str, tuple[object, ...]] = {
     sql.COUNTS: (*SCOPE, 100),
     sql.LOT_COUNTS: (LOTS, 100),
     sql.MOVING_COUNT: SCOPE,
+    sql.MOVING_BY_PARTNERS: SCOPE,
     sql.SHIPMENT_PAGE: (*SCOPE, "sh", "lot", 50),
     sql.LOT_PAGE: PAGE,
     sql.STOCK_PAGE: PAGE,
@@ -72,7 +81,8 @@ QUESTIONS: dict[str, tuple[object, ...]] = {
     journal_sql.EXPIRES: ("lot-15000",),
     journal_sql.STAYS: (LOTS,),
     journal_sql.BESIDE: (["u7", "u8"], LOTS),
-    journal_sql.READINGS: (SOME, [WHEN] * len(SOME), [LATER] * len(SOME)),
+    journal_sql.READINGS: (SOME, [WHEN] * len(SOME), [LATER] * len(SOME), [""] * len(SOME)),
+    journal_sql.UNANNOUNCED: ("lot-15000",),
     journal_sql.RECORDS: RECORDS,
     journal_sql.RECORDS_OF_LOTS: (*RECORDS, SOME),
     db._LOTS: (LOTS,),

@@ -11,12 +11,12 @@ _TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablen
 
 
 async def test_migrations_run_forwards_and_backwards(database_dsn: str, database: Database) -> None:
-    assert await upgrade(database_dsn, "trace") == await upgrade(database_dsn, "trace") == "0006"
+    assert await upgrade(database_dsn, "trace") == await upgrade(database_dsn, "trace") == "0008"
     assert await database.fetchval(_TABLES) > 10
     await downgrade(database_dsn, "trace", "base")
     assert await current(database_dsn, "trace") is None
     assert await database.fetchval(_TABLES) == 0
-    assert await upgrade(database_dsn, "trace") == "0006"
+    assert await upgrade(database_dsn, "trace") == "0008"
 
 
 async def test_what_was_known_before_the_journal_is_in_it(database_dsn: str, database: Database) -> None:

@@ -24,7 +24,8 @@ async def test_a_scope_says_what_is_on_its_way_and_who_has_the_goods(trace: Trac
     await trace.hear(season().events)
     scope = await trace.scopes.summary(AUDITOR, "d")
     assert scope.shipments == tuple(await shipments(trace, "d"))
-    [moving] = scope.shipments
+    [told, moving] = scope.shipments
+    assert (told.lot_id, told.by_partners_only, moving.by_partners_only) == ("urn:soup", True, False)
     assert (moving.lot_id, moving.shipment_id, moving.from_id, moving.to_id, moving.unit_id) == (
         "d1",
         "on-the-way",
@@ -33,7 +34,7 @@ async def test_a_scope_says_what_is_on_its_way_and_who_has_the_goods(trace: Trac
         "sscc",
     )
     assert moving.quantity == Quantity.of(10, "KGM")
-    assert (scope.counts.shipments, scope.custodian_ids, scope.counts.custodians) == (1, ("farm",), 1)
+    assert (scope.counts.shipments, scope.custodian_ids, scope.counts.custodians) == (2, ("farm",), 1)
     lots = {lot.lot_id: lot for lot in scope.lots}
     assert (lots["d1"].in_transit, lots["d1"].unit_id) == (True, "sscc")
     assert (lots["d2"].in_transit, lots["d2"].unit_id) == (False, "")

@@ -110,6 +110,10 @@ def test_a_lot_shares_readings_only_while_both_are_on_the_unit() -> None:
     assert told == [Stay("x", "u", at(0), at(20)), Stay("y", "u", at(5), None)]
     assert list(windows({"x": EVER}, told[:1], told[1:])) == [
         Window("x", None, None),
+        Window("u", at(0), at(20), "x"),
         Window("y", at(5), at(20)),
     ]
-    assert list(windows({"x": at(4)}, told[:1], told[1:])) == [Window("x", None, at(4))]
+    assert list(windows({"x": at(4)}, told[:1], told[1:])) == [
+        Window("x", None, at(4)),
+        Window("u", at(0), at(4), "x"),
+    ]

@@ -1,11 +1,13 @@
 """Gaps in journals."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.trace.domain.findings import Finding, FindingCode
 from services.trace.domain.gaps import Origins, gaps
 from services.trace.domain.journal import EntryKind
+from services.trace.domain.reports import Way, Ways
 from tests.unit.trace.test_balance import Journal, kg
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -92,3 +94,17 @@ def test_what_cannot_have_been_so_is_found() -> None:
     late = Origins(sources={"source": NOW}, own_ancestor=True, expire_time=None)
     assert codes(journal, late) == [FindingCode.BEFORE_IT_EXISTED] * 3 + [FindingCode.OWN_ANCESTOR]
     assert codes(Journal()) == [FindingCode.ORIGIN_UNKNOWN]
+
+
+def test_what_partners_said_is_told_as_theirs_and_answers_nothing_of_ours() -> None:
+    journal = Journal().mint(10)
+    journal.add(EntryKind.SHIPPED, kg(10), reference="s", other_id="shop")
+    way = Way(event_id="urn:e", party_id="urn:shop", at=NOW - timedelta(days=4))
+    late, fresh = Ways(open=(way,)), Ways(open=(replace(way, at=NOW - timedelta(days=2)),))
+    assert [(each.reference, each.by_partners_only) for each in found(journal, ways=late)] == [
+        ("s", False),
+        ("urn:e", True),
+    ]
+    assert [each.reference for each in found(journal, ways=fresh)] == ["s"]
+    [_, arrived] = found(journal, ways=Ways(unannounced=(way,)))
+    assert (arrived.code, arrived.by_partners_only) == (FindingCode.RECEIVED_NOT_SHIPPED, True)

@@ -85,6 +85,11 @@ def test_shipping_and_receiving_name_both_ends() -> None:
     )
 
 
+def test_a_row_that_was_declared_wrong_says_so() -> None:
+    assert row(EntryKind.ARRIVED, declared_wrong=True)["corrected"] == "yes"
+    assert "corrected" not in row(EntryKind.ARRIVED)
+
+
 def test_a_transformation_has_rows_for_what_went_in_and_what_came_out() -> None:
     used, made = row(EntryKind.USED), row(EntryKind.MADE)
     assert (used["input_tlc"], used["input_quantity"], used["transformation_id"]) == ("LOT=1", "12.5", "r")

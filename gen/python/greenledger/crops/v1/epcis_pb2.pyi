@@ -664,3 +664,29 @@ class EpcisGoods(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EpcisGoods: _TypeAlias = EpcisGoods  # noqa: Y015
+
+@_typing.final
+class EpcisSide(_message.Message):
+    """From whom or where the goods of a visibility event come, or to whom or where they go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """owning_party, possessing_party, location, or a URI."""
+    id: _builtins.str
+    """Canonical."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpcisSide: _TypeAlias = EpcisSide  # noqa: Y015

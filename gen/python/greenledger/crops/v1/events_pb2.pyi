@@ -41,6 +41,7 @@ class LotMinted(_message.Message):
     PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
     TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
     CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    PARENT_EVENT_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     product_code: _builtins.str
@@ -52,6 +53,8 @@ class LotMinted(_message.Message):
     """Set when a transformation made it."""
     custodian_id: _builtins.str
     """Who has the goods; empty in events from before it was told, where the owner had them."""
+    parent_event_id: _builtins.str
+    """Of the event in the parent's history by which it was split off; absent in older events."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -80,10 +83,11 @@ class LotMinted(_message.Message):
         parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
         transformation_id: _builtins.str = ...,
         custodian_id: _builtins.str = ...,
+        parent_event_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "harvest_time", b"harvest_time", "origin", b"origin", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "transformation_id", b"transformation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_event_id", b"parent_event_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "transformation_id", b"transformation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,6 +172,8 @@ class LotTransformed(_message.Message):
     INPUTS_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     LOSS_FIELD_NUMBER: _builtins.int
+    INPUT_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    OUTPUT_EVENT_IDS_FIELD_NUMBER: _builtins.int
     transformation_id: _builtins.str
     step: _crops_pb2.TransformationStep.ValueType
     owner_id: _builtins.str
@@ -181,6 +187,14 @@ class LotTransformed(_message.Message):
     def loss(self) -> _quantity_pb2.Quantity:
         """As stated; absent when there was none."""
 
+    @_builtins.property
+    def input_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the event in the history of each input, and of the minting of each output, in their order; absent in older
+        events.
+        """
+
+    @_builtins.property
+    def output_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -190,10 +204,12 @@ class LotTransformed(_message.Message):
         inputs: _abc.Iterable[_crops_pb2.TransformedInput] | None = ...,
         outputs: _abc.Iterable[_crops_pb2.TransformedOutput] | None = ...,
         loss: _quantity_pb2.Quantity | None = ...,
+        input_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        output_event_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loss", b"loss"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "loss", b"loss", "outputs", b"outputs", "owner_id", b"owner_id", "step", b"step", "transformation_id", b"transformation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_event_ids", b"input_event_ids", "inputs", b"inputs", "loss", b"loss", "output_event_ids", b"output_event_ids", "outputs", b"outputs", "owner_id", b"owner_id", "step", b"step", "transformation_id", b"transformation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -748,6 +764,7 @@ class UnitPacked(_message.Message):
     LOT_IDS_FIELD_NUMBER: _builtins.int
     PACKED_BY_FIELD_NUMBER: _builtins.int
     OCCASION_FIELD_NUMBER: _builtins.int
+    EVENT_IDS_FIELD_NUMBER: _builtins.int
     unit_id: _builtins.str
     """SSCC as GS1 Digital Link, the canonical form."""
     packed_by: _builtins.str
@@ -755,6 +772,10 @@ class UnitPacked(_message.Message):
     def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def occasion(self) -> _crops_pb2.Occasion: ...
+    @_builtins.property
+    def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the event in the history of each lot, in their order."""
+
     def __init__(
         self,
         *,
@@ -762,10 +783,11 @@ class UnitPacked(_message.Message):
         lot_ids: _abc.Iterable[_builtins.str] | None = ...,
         packed_by: _builtins.str = ...,
         occasion: _crops_pb2.Occasion | None = ...,
+        event_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "occasion", b"occasion", "packed_by", b"packed_by", "unit_id", b"unit_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_ids", b"event_ids", "lot_ids", b"lot_ids", "occasion", b"occasion", "packed_by", b"packed_by", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -781,12 +803,17 @@ class UnitUnpacked(_message.Message):
     LOT_IDS_FIELD_NUMBER: _builtins.int
     UNPACKED_BY_FIELD_NUMBER: _builtins.int
     OCCASION_FIELD_NUMBER: _builtins.int
+    EVENT_IDS_FIELD_NUMBER: _builtins.int
     unit_id: _builtins.str
     unpacked_by: _builtins.str
     @_builtins.property
     def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def occasion(self) -> _crops_pb2.Occasion: ...
+    @_builtins.property
+    def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the event in the history of each lot, in their order."""
+
     def __init__(
         self,
         *,
@@ -794,10 +821,11 @@ class UnitUnpacked(_message.Message):
         lot_ids: _abc.Iterable[_builtins.str] | None = ...,
         unpacked_by: _builtins.str = ...,
         occasion: _crops_pb2.Occasion | None = ...,
+        event_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "occasion", b"occasion", "unit_id", b"unit_id", "unpacked_by", b"unpacked_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_ids", b"event_ids", "lot_ids", b"lot_ids", "occasion", b"occasion", "unit_id", b"unit_id", "unpacked_by", b"unpacked_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -816,7 +844,9 @@ class LotCorrected(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     event_id: _builtins.str
-    """The event that was wrong."""
+    """The event of the lot's history that was wrong. Of what is told of one lot it is the envelope's id; where an event
+    is about several lots, it stands beside the lot.
+    """
     reason: _builtins.str
     @_builtins.property
     def corrective_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -844,7 +874,8 @@ Global___LotCorrected: _TypeAlias = LotCorrected  # noqa: Y015
 @_typing.final
 class EpcisEventCaptured(_message.Message):
     """A partner's visibility event was captured. Key: event id. Identifiers are canonical; a text of more than 512
-    bytes stands as "sha256:<hex>" of it. An event about very many goods is told in parts: each has all the rest.
+    bytes stands as "sha256:<hex>" of it. An event about very many goods, or with very
+    many readings, is told in parts: each has all the rest, and all parts together each reading with each good.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -868,6 +899,11 @@ class EpcisEventCaptured(_message.Message):
     DECLARED_WRONG_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    DESTINATIONS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    FIRST_READING_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """As given, or the hash of the event when it had none."""
     type: _builtins.str
@@ -886,6 +922,7 @@ class EpcisEventCaptured(_message.Message):
     part: _builtins.int
     """Which part this is, from 1, of how many."""
     parts: _builtins.int
+    first_reading: _builtins.int
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -899,6 +936,22 @@ class EpcisEventCaptured(_message.Message):
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the findings on it."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisSide]:
+        """The first 50 of each."""
+
+    @_builtins.property
+    def destinations(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisSide]: ...
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Canonical ids of business documents, such as bills of lading; the first 50."""
+
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.SensorReading]:
+        """Temperatures and humidities that were measured of the goods; `first_reading` is the place of the first of them
+        among those of the event, from 0.
+        """
 
     def __init__(
         self,
@@ -922,10 +975,15 @@ class EpcisEventCaptured(_message.Message):
         declared_wrong: _builtins.bool = ...,
         part: _builtins.int = ...,
         parts: _builtins.int = ...,
+        sources: _abc.Iterable[_epcis_pb2.EpcisSide] | None = ...,
+        destinations: _abc.Iterable[_epcis_pb2.EpcisSide] | None = ...,
+        documents: _abc.Iterable[_builtins.str] | None = ...,
+        readings: _abc.Iterable[_crops_pb2.SensorReading] | None = ...,
+        first_reading: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "biz_location", b"biz_location", "biz_step", b"biz_step", "captured_by", b"captured_by", "declared_wrong", b"declared_wrong", "disposition", b"disposition", "event_id", b"event_id", "event_time", b"event_time", "findings", b"findings", "goods", b"goods", "inputs", b"inputs", "outputs", b"outputs", "parent_id", b"parent_id", "part", b"part", "parts", b"parts", "read_point", b"read_point", "transformation_id", b"transformation_id", "type", b"type", "utc_offset", b"utc_offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "biz_location", b"biz_location", "biz_step", b"biz_step", "captured_by", b"captured_by", "declared_wrong", b"declared_wrong", "destinations", b"destinations", "disposition", b"disposition", "documents", b"documents", "event_id", b"event_id", "event_time", b"event_time", "findings", b"findings", "first_reading", b"first_reading", "goods", b"goods", "inputs", b"inputs", "outputs", b"outputs", "parent_id", b"parent_id", "part", b"part", "parts", b"parts", "read_point", b"read_point", "readings", b"readings", "sources", b"sources", "transformation_id", b"transformation_id", "type", b"type", "utc_offset", b"utc_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

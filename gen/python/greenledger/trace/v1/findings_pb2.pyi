@@ -113,6 +113,7 @@ class Finding(_message.Message):
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     UNIT_CODE_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
     code: Global___FindingCode.ValueType
     lot_id: _builtins.str
     party_id: _builtins.str
@@ -123,6 +124,8 @@ class Finding(_message.Message):
     difference: _builtins.str
     """How much too much, or, negative, too little: decimal digits, in `unit_code`. Empty when it is not about amounts."""
     unit_code: _builtins.str
+    by_partners_only: _builtins.bool
+    """It is about what nobody but partners said."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """Since when, where that can be said."""
@@ -138,10 +141,11 @@ class Finding(_message.Message):
         difference: _builtins.str = ...,
         unit_code: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        by_partners_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "difference", b"difference", "lot_id", b"lot_id", "message", b"message", "party_id", b"party_id", "reference", b"reference", "time", b"time", "unit_code", b"unit_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_partners_only", b"by_partners_only", "code", b"code", "difference", b"difference", "lot_id", b"lot_id", "message", b"message", "party_id", b"party_id", "reference", b"reference", "time", b"time", "unit_code", b"unit_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -371,12 +375,15 @@ class ColdChainBreach(_message.Message):
     LAST_TIME_FIELD_NUMBER: _builtins.int
     HIGHEST_CELSIUS_FIELD_NUMBER: _builtins.int
     READING_COUNT_FIELD_NUMBER: _builtins.int
+    BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
-    """Whose goods were measured: the lot, one that it was made of, or one beside it on a logistic unit."""
+    """Whose goods were measured: the lot, one that it was made of, one beside it on a logistic unit, or that unit."""
     device_id: _builtins.str
     highest_celsius: _builtins.str
     """Decimal digits, in degrees Celsius."""
     reading_count: _builtins.int
+    by_partners_only: _builtins.bool
+    """Nobody but a partner said so."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -397,10 +404,11 @@ class ColdChainBreach(_message.Message):
         last_time: _timestamp_pb2.Timestamp | None = ...,
         highest_celsius: _builtins.str = ...,
         reading_count: _builtins.int = ...,
+        by_partners_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "last_time", b"last_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_time", b"end_time", "highest_celsius", b"highest_celsius", "last_time", b"last_time", "lot_id", b"lot_id", "reading_count", b"reading_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_partners_only", b"by_partners_only", "device_id", b"device_id", "end_time", b"end_time", "highest_celsius", b"highest_celsius", "last_time", b"last_time", "lot_id", b"lot_id", "reading_count", b"reading_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

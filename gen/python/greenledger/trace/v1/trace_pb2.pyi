@@ -379,6 +379,7 @@ class TracedLot(_message.Message):
     IN_TRANSIT_FIELD_NUMBER: _builtins.int
     UNIT_ID_FIELD_NUMBER: _builtins.int
     BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
+    IN_TRANSIT_BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     """Of goods that only partners told of, their canonical URI."""
     lot_code: _builtins.str
@@ -400,6 +401,8 @@ class TracedLot(_message.Message):
     """SSCC of the logistic unit that it is in; empty when in none."""
     by_partners_only: _builtins.bool
     """In a recall scope: reached only through what partners reported, so that no recall of the root marks it."""
+    in_transit_by_partners_only: _builtins.bool
+    """It is in transit, and nobody but partners said so."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -423,10 +426,11 @@ class TracedLot(_message.Message):
         in_transit: _builtins.bool = ...,
         unit_id: _builtins.str = ...,
         by_partners_only: _builtins.bool = ...,
+        in_transit_by_partners_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["harvest_time", b"harvest_time", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_partners_only", b"by_partners_only", "custodian_id", b"custodian_id", "destroyed", b"destroyed", "farm_name", b"farm_name", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "held", b"held", "in_transit", b"in_transit", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recalled", b"recalled", "unit_id", b"unit_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_partners_only", b"by_partners_only", "custodian_id", b"custodian_id", "destroyed", b"destroyed", "farm_name", b"farm_name", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "held", b"held", "in_transit", b"in_transit", "in_transit_by_partners_only", b"in_transit_by_partners_only", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recalled", b"recalled", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,11 +449,16 @@ class TracedShipment(_message.Message):
     UNIT_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     SHIP_TIME_FIELD_NUMBER: _builtins.int
+    BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
     shipment_id: _builtins.str
+    """Of a shipment that partners reported, the id of their event."""
     lot_id: _builtins.str
     from_id: _builtins.str
+    """Sender and recipient; of one that partners reported, as they name them."""
     to_id: _builtins.str
     unit_id: _builtins.str
+    by_partners_only: _builtins.bool
+    """Nobody but partners said so."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """Absent when the lot is known to travel only by its logistic unit."""
@@ -466,10 +475,11 @@ class TracedShipment(_message.Message):
         unit_id: _builtins.str = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
         ship_time: _timestamp_pb2.Timestamp | None = ...,
+        by_partners_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "ship_time", b"ship_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_id", b"from_id", "lot_id", b"lot_id", "quantity", b"quantity", "ship_time", b"ship_time", "shipment_id", b"shipment_id", "to_id", b"to_id", "unit_id", b"unit_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_partners_only", b"by_partners_only", "from_id", b"from_id", "lot_id", b"lot_id", "quantity", b"quantity", "ship_time", b"ship_time", "shipment_id", b"shipment_id", "to_id", b"to_id", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
