@@ -52,6 +52,7 @@ from services.crops.application.read_epcis import ReadEpcis
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
 from services.crops.application.recall_steps import RecallSteps
+from services.crops.application.sell_lot import SellLot
 from services.crops.application.ship_lot import ReceiveLot, RecordTransport, ShipLot, VoidShipment
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
@@ -94,6 +95,7 @@ def wire(runtime: Runtime) -> Service:
         HoldLot(database, lots, clock),
         ReleaseHold(database, lots, clock),
         DestroyLot(database, lots, clock),
+        SellLot(database, lots, clock),
         ReleaseRecall(database, lots, clock),
         OfferLot(database, lots, clock, ids),
         AcceptOffer(database, lots, clock, transfer),

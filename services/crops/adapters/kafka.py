@@ -28,6 +28,7 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotSold,
     LotSplit,
     LotTransferred,
     LotTransformed,
@@ -149,6 +150,14 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PL
                 quantity=quantity_to_proto(event.quantity),
                 remaining=quantity_to_proto(event.remaining),
                 reason=event.reason,
+            )
+        case LotSold():
+            return "crop.sold", events_pb2.LotSold(
+                lot_id=event.lot_id,
+                quantity=quantity_to_proto(event.quantity),
+                remaining=quantity_to_proto(event.remaining),
+                sold_by=event.sold_by,
+                reference_document=event.reference_document,
             )
     return None
 

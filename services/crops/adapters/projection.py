@@ -28,6 +28,7 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotSold,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -147,7 +148,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
             yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
             yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.custodian_id, event.at)
-        case LotSplit(remaining=remaining):
+        case LotSplit(remaining=remaining) | LotSold(remaining=remaining):
             yield _USE_LOT, (*at, remaining.amount, remaining.unit)
         case LotTransformed(own=own):
             yield _USE_LOT, (*at, own.remaining.amount, own.remaining.unit)
@@ -251,6 +252,8 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             quantity, document = event.own.remaining, event.transformation_id
         case LotQuantityCommitted() | LotQuantityReleased() | LotQuantityDelivered() | LotDestroyed():
             quantity = event.quantity
+        case LotSold():
+            quantity, document = event.quantity, event.reference_document
         case LotRecalled():
             owner_id = event.owner_id
         case LotCorrected():

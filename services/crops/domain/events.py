@@ -287,6 +287,18 @@ class LotDestroyed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LotSold:
+    """Goods were sold at retail, to somebody who is not known here; `remaining` is what the lot holds."""
+
+    lot_id: str
+    quantity: Quantity
+    remaining: Quantity
+    sold_by: str
+    reference_document: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecallReleased:
     """The lot may be used again, because the recall of `root_lot_id` was ended.
 
@@ -371,6 +383,7 @@ LotEvent = (
     | LotHeld
     | LotHoldReleased
     | LotDestroyed
+    | LotSold
     | LotOffered
     | LotOfferEnded
     | LotCustodyChanged

@@ -23,6 +23,7 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotSold,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -250,7 +251,7 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             )
         case LotTransferCancelled():
             return replace(lot, pending=None)
-        case LotSplit():
+        case LotSplit() | LotSold():
             return replace(lot, quantity=event.remaining)
         case LotTransformed():
             return replace(lot, quantity=event.own.remaining)

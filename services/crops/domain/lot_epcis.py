@@ -24,6 +24,7 @@ from services.crops.domain.events import (
     LotQuantityCommitted,
     LotRecalled,
     LotRecallReleased,
+    LotSold,
     LotSplit,
     LotTransferred,
     LotTransformed,
@@ -93,6 +94,15 @@ def visibility_event(  # noqa: PLR0911 - one for each kind of event
                 biz_step="destroying",
                 disposition="destroyed",
                 extensions=_reason(event.reason),
+            )
+        case LotSold():
+            document = event.reference_document
+            return telling.object(
+                "DELETE",
+                amount(event.lot_id, event.quantity),
+                biz_step="retail_selling",
+                disposition="retail_sold",
+                extensions={"greenledger:referenceDocument": document} if document else {},
             )
     return None
 

@@ -18,7 +18,7 @@ SELECT entry.* FROM unnest($1::text[]) AS asked (lot_id) CROSS JOIN LATERAL (
     SELECT {_COLUMNS} FROM journal
     WHERE journal.lot_id = asked.lot_id AND kind IN (
         'minted', 'split-off', 'split', 'used', 'owned', 'custody', 'committed', 'released', 'delivered',
-        'shipped', 'voided', 'arrived', 'destroyed', 'corrected', 'received', 'made'
+        'shipped', 'voided', 'arrived', 'destroyed', 'sold', 'corrected', 'received', 'made'
     )
     UNION ALL
     SELECT asked.lot_id, '', 'consumed', 0::smallint, min(at), max(recorded_at), '',

@@ -76,6 +76,7 @@ def _crops(topics: _Topics) -> None:
     listen("crop.held", crops.LotHeld, of.held)
     listen("crop.hold-released", crops.LotHoldReleased, of.hold_released)
     listen("crop.destroyed", crops.LotDestroyed, of.destroyed, journal.destroyed)
+    listen("crop.sold", crops.LotSold, of.sold, journal.sold)
     listen("crop.corrected", crops.LotCorrected, of.corrected, journal.corrected)
     listen("crop.quantity-committed", crops.LotQuantityCommitted, _no_fact, journal.committed)
     listen("crop.quantity-released", crops.LotQuantityReleased, _no_fact, journal.released)

@@ -40,6 +40,7 @@ class BalanceLine:
     committed: Decimal = _ZERO
     consumed: Decimal = _ZERO
     destroyed: Decimal = _ZERO
+    sold: Decimal = _ZERO
     corrected: Decimal = _ZERO
     by_ledger: Decimal | None = None
 
@@ -47,7 +48,7 @@ class BalanceLine:
     def by_movement(self) -> Decimal:
         """What should remain; negative when more left than came in."""
         gone = self.split_off + self.transformed + self.transferred + self.consumed + self.destroyed
-        return self.minted + self.received + self.corrected - gone
+        return self.minted + self.received + self.corrected - gone - self.sold
 
     @property
     def came_in(self) -> Decimal:
@@ -126,6 +127,8 @@ class _Balance:
                     line.lost += self._loss(entry, transformations.get(entry.reference, ()))
                 case EntryKind.DESTROYED:
                     line.destroyed += self._amount(entry)
+                case EntryKind.SOLD:
+                    line.sold += self._amount(entry)
                 case EntryKind.CORRECTED if entry.remaining:
                     # Against what the lot said before: what does not add up is not corrected by that.
                     line.corrected += (stated or _ZERO) - before

@@ -110,6 +110,10 @@ class Story:
         payload = crops.LotDestroyed(lot_id=lot, quantity=kg(amount), remaining=kg(remaining))
         self.tell("crop.destroyed", lot, payload)
 
+    def sell(self, lot: str, amount: int, remaining: int) -> None:
+        payload = crops.LotSold(lot_id=lot, quantity=kg(amount), remaining=kg(remaining))
+        self.tell("crop.sold", lot, payload)
+
     def correct(self, lot: str, amount: int) -> None:
         payload = crops.LotCorrected(lot_id=lot, event_id="wrong", reason="typo", quantity=kg(amount))
         self.tell("crop.corrected", lot, payload)
@@ -383,6 +387,7 @@ def travel(story: Story) -> None:
     story.destroy("e", 5, 15)
     story.correct("e", 16)
     story.destroy("e", 16, 0)
+    story.sell("d2", 2, 3)
     story.recall("mix", recall="r1")
     story.recall("mix", recall="r2")
     story.end_recall("mix", recall="r1")

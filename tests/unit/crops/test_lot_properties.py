@@ -36,6 +36,7 @@ from services.crops.domain.lot import Commitment, Lot, LotState, evolve, replay,
 from services.crops.domain.observation import observe
 from services.crops.domain.occasion import Occasion
 from services.crops.domain.recall import recall
+from services.crops.domain.sale import sell
 from services.crops.domain.shipment import receive, ship, void_shipment
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, cancel_transfer, complete_transfer
@@ -58,6 +59,7 @@ commands = st.lists(
                 "merge",
                 "cook",
                 "destroy",
+                "sell",
                 "hold",
                 "unhold",
                 "unrecall",
@@ -269,6 +271,10 @@ class World:
                 )
                 self.lost += gone.quantity.amount
                 self.record(gone)
+            case "sell":
+                sold = sell(lot, Quantity(*wanted[0]), actor=lot.owner_id, reference_document="", now=now)
+                self.lost += sold.quantity.amount
+                self.record(sold)
             case "hold" | "unhold":
                 change = hold if command == "hold" else release_hold
                 self.record(change(lot, actor=who, is_operator=which % 2 == 0, reason="r", now=now))

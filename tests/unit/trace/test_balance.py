@@ -177,7 +177,7 @@ def test_a_lot_of_which_nobody_told_the_origin_is_found_and_its_venues_counted()
     assert [(line.holder_id, line.received) for line in found.lines] == [("v", 10)]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["split", "use", "destroy", "own"]), st.integers(1, 30))))
+@given(st.lists(st.tuples(st.sampled_from(["split", "use", "destroy", "sell", "own"]), st.integers(1, 30))))
 def test_a_true_history_always_balances(steps: list[tuple[str, int]]) -> None:
     journal, left = Journal().mint(100), 100
     for step, wanted in steps:
@@ -191,6 +191,8 @@ def test_a_true_history_always_balances(steps: list[tuple[str, int]]) -> None:
                 journal.split(amount, left)
             case "use":
                 journal.add(EntryKind.USED, kg(amount), remaining=kg(left), reference="")
+            case "sell":
+                journal.add(EntryKind.SOLD, kg(amount), remaining=kg(left))
             case _:
                 journal.add(EntryKind.DESTROYED, kg(amount), remaining=kg(left))
     found = balance("l", journal.entries, {}, Decimal(0))

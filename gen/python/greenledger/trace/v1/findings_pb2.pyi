@@ -234,6 +234,7 @@ class MassBalanceLine(_message.Message):
     CORRECTED_FIELD_NUMBER: _builtins.int
     REMAINING_BY_MOVEMENT_FIELD_NUMBER: _builtins.int
     REMAINING_BY_LEDGER_FIELD_NUMBER: _builtins.int
+    SOLD_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     holder_id: _builtins.str
     """An owner or a venue."""
@@ -259,6 +260,8 @@ class MassBalanceLine(_message.Message):
     """What should remain by all this; negative when more left than came in."""
     remaining_by_ledger: _builtins.str
     """What the lot says it holds; empty for venues."""
+    sold: _builtins.str
+    """At retail, by its owner, to people who are not known here."""
     def __init__(
         self,
         *,
@@ -277,10 +280,11 @@ class MassBalanceLine(_message.Message):
         corrected: _builtins.str = ...,
         remaining_by_movement: _builtins.str = ...,
         remaining_by_ledger: _builtins.str = ...,
+        sold: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "consumed", b"consumed", "corrected", b"corrected", "destroyed", b"destroyed", "holder_id", b"holder_id", "lost", b"lost", "lot_id", b"lot_id", "minted", b"minted", "received", b"received", "remaining_by_ledger", b"remaining_by_ledger", "remaining_by_movement", b"remaining_by_movement", "split_off", b"split_off", "transferred", b"transferred", "transformed", b"transformed", "unit_code", b"unit_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "consumed", b"consumed", "corrected", b"corrected", "destroyed", b"destroyed", "holder_id", b"holder_id", "lost", b"lost", "lot_id", b"lot_id", "minted", b"minted", "received", b"received", "remaining_by_ledger", b"remaining_by_ledger", "remaining_by_movement", b"remaining_by_movement", "sold", b"sold", "split_off", b"split_off", "transferred", b"transferred", "transformed", b"transformed", "unit_code", b"unit_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
