@@ -1,5 +1,7 @@
 """Lot facts as domain events for other services."""
 
+from collections.abc import Sequence
+
 from google.protobuf.message import Message
 
 from chassis.outbox import Publication
@@ -28,6 +30,7 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
     LotSold,
     LotSplit,
     LotTransferred,
@@ -36,9 +39,32 @@ from services.crops.domain.events import (
 from services.crops.domain.physical import PhysicalEvent
 
 
+def publications(events: Sequence[LotEvent]) -> list[Publication]:
+    """What others are told of facts that are recorded together."""
+    told = [published for event in events if (published := publication(event))]
+    served: dict[str, list[LotServed]] = {}
+    for event in events:
+        if isinstance(event, LotServed):
+            served.setdefault(event.lot_id, []).append(event)
+    # Of many orders once: what each of them took, inventory has told.
+    return told + [_served(lot_id, facts) for lot_id, facts in served.items()]
+
+
+def _served(lot_id: str, facts: Sequence[LotServed]) -> Publication:
+    last = facts[-1]
+    quantity = sum((each.quantity for each in facts[1:]), start=facts[0].quantity)
+    payload = events_pb2.LotServed(
+        lot_id=lot_id,
+        quantity=quantity_to_proto(quantity),
+        remaining=quantity_to_proto(last.remaining),
+        servings=len(facts),
+    )
+    return Publication("crop.served", lot_id, payload, "lot", occurred_time=last.at)
+
+
 def publication(event: LotEvent) -> Publication | None:
     """What others are told of a fact; None for what concerns nobody else (transfers begun or cancelled, the
-    tombstones of commitments). What is in the histories of several lots is told once."""
+    tombstones of commitments), and for servings. What is in the histories of several lots is told once."""
     if isinstance(event, LotTransformed):
         return _transformed(event) if event.lot_id == event.inputs[0].lot_id else None
     if isinstance(event, PhysicalEvent):

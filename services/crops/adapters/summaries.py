@@ -16,6 +16,7 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
     LotSold,
     LotSplit,
     LotTransferBegun,
@@ -83,6 +84,8 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for
             return f"The hold was released: {event.reason}"
         case LotDestroyed():
             return f"{event.quantity} were destroyed, {event.remaining} remain: {event.reason}"
+        case LotServed():
+            return f"{event.quantity} were served at venue {event.venue_id}; {event.remaining} remain."
         case LotSold():
             document = f" with document {event.reference_document}" if event.reference_document else ""
             return f"{event.quantity} were sold at retail{document}; {event.remaining} remain."

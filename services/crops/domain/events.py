@@ -298,6 +298,36 @@ class LotSold:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How much was taken out of a commitment."""
+
+    commitment_id: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotServed:
+    """Goods that a venue had in stock were served to a guest.
+
+    Args:
+        serving_id: of order and lot, and the id of the recorded event.
+        quantity: as the venue's stock says.
+        taken: what it took out of commitments; less than `quantity` where they did not have so much.
+        remaining: what the lot still holds.
+        served_at: when the goods left the stock.
+    """
+
+    lot_id: str
+    serving_id: str
+    venue_id: str
+    quantity: Quantity
+    taken: tuple[Taken, ...]
+    remaining: Quantity
+    served_at: datetime
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecallReleased:
     """The lot may be used again, because the recall of `root_lot_id` was ended.
@@ -384,6 +414,7 @@ LotEvent = (
     | LotHoldReleased
     | LotDestroyed
     | LotSold
+    | LotServed
     | LotOffered
     | LotOfferEnded
     | LotCustodyChanged

@@ -24,6 +24,7 @@ from services.crops.domain.events import (
     LotQuantityCommitted,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
     LotSold,
     LotSplit,
     LotTransferred,
@@ -94,6 +95,15 @@ def visibility_event(  # noqa: PLR0911 - one for each kind of event
                 biz_step="destroying",
                 disposition="destroyed",
                 extensions=_reason(event.reason),
+            )
+        case LotServed():
+            # Not which order it was: that is between the guest and the venue.
+            return Telling(event_id, recorded_at, event.served_at).object(
+                "DELETE",
+                amount(event.lot_id, event.quantity),
+                biz_step="retail_selling",
+                disposition="retail_sold",
+                read_point=place(urn(event.venue_id)),
             )
         case LotSold():
             document = event.reference_document

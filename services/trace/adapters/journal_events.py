@@ -182,6 +182,17 @@ def sold(event: ReceivedEvent[crops.LotSold]) -> Entries:
     )
 
 
+def served(event: ReceivedEvent[crops.LotServed]) -> Entries:
+    payload = event.payload
+    yield _entry(
+        event,
+        EntryKind.SERVED,
+        payload.lot_id,
+        quantity=quantity_of(payload),
+        remaining=quantity_of(payload, "remaining"),
+    )
+
+
 def corrected(event: ReceivedEvent[crops.LotCorrected]) -> Entries:
     payload = event.payload
     yield _entry(

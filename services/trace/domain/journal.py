@@ -14,7 +14,7 @@ class EntryKind(StrEnum):
 
     SPLIT_OFF is an entry of the lot that was split, by the part's minting; USED and MADE are what went into a
     transformation and came out of it; RECEIVED and CONSUMED are a venue's stock; SOLD
-    is what the owner sold at retail.
+    is what the owner sold at retail, SERVED what left the lot by being consumed.
     """
 
     MINTED = "minted"
@@ -36,6 +36,7 @@ class EntryKind(StrEnum):
     UNPACKED = "unpacked"
     DESTROYED = "destroyed"
     SOLD = "sold"
+    SERVED = "served"
     CORRECTED = "corrected"
     RECEIVED = "received"
     CONSUMED = "consumed"

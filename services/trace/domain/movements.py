@@ -108,7 +108,7 @@ class LotDestroyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotSold:
-    """Goods of a lot were sold at retail."""
+    """Goods of a lot were sold at retail, or served."""
 
     lot_id: str
     remaining: Quantity

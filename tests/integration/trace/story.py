@@ -114,6 +114,10 @@ class Story:
         payload = crops.LotSold(lot_id=lot, quantity=kg(amount), remaining=kg(remaining))
         self.tell("crop.sold", lot, payload)
 
+    def serve(self, lot: str, amount: int, remaining: int) -> None:
+        payload = crops.LotServed(lot_id=lot, quantity=kg(amount), remaining=kg(remaining), servings=1)
+        self.tell("crop.served", lot, payload)
+
     def correct(self, lot: str, amount: int) -> None:
         payload = crops.LotCorrected(lot_id=lot, event_id="wrong", reason="typo", quantity=kg(amount))
         self.tell("crop.corrected", lot, payload)
@@ -370,6 +374,7 @@ def travel(story: Story) -> None:
     """How goods of B, C, D and E move, apart from A and whom it reached."""
     story.commit("b", "k1", 50, "v1")
     story.commit("b", "k2", 5, "v1")
+    story.serve("b", 1, 49)
     story.take_back("b", "k2", 5)
     story.take_custody("c", "carrier")
     story.ship("c", "to-v2", "owner-v2", 50)

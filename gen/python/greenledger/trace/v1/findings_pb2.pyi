@@ -250,9 +250,9 @@ class MassBalanceLine(_message.Message):
     transferred: _builtins.str
     """To the next owner."""
     committed: _builtins.str
-    """Set aside and not taken back; it is still part of what remains."""
+    """Set aside and neither taken back nor served; it is still part of what remains."""
     consumed: _builtins.str
-    """Served to guests, out of a venue's stock."""
+    """Served to guests: of a venue out of its stock, of an owner out of the lot that was in stock there."""
     destroyed: _builtins.str
     corrected: _builtins.str
     """By corrections; negative when they took away."""
