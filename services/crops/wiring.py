@@ -31,6 +31,7 @@ from services.crops.adapters.projection import LOTS
 from services.crops.adapters.recall_saga import EngineRecalls, recall_saga
 from services.crops.adapters.sagas import Announcements, EngineTransfers, transfer_saga
 from services.crops.adapters.snapshots import LOT
+from services.crops.adapters.stock_events import served_orders
 from services.crops.application.capture_document import CaptureDocument, ForgetJobs, ReadJobs, RecordDocument
 from services.crops.application.capture_events import CaptureEvent, Recorder
 from services.crops.application.capture_uploads import CaptureUploads
@@ -52,6 +53,8 @@ from services.crops.application.read_epcis import ReadEpcis
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
 from services.crops.application.recall_steps import RecallSteps
+from services.crops.application.sell_lot import SellLot
+from services.crops.application.serve_orders import ServeOrders
 from services.crops.application.ship_lot import ReceiveLot, RecordTransport, ShipLot, VoidShipment
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
@@ -94,6 +97,7 @@ def wire(runtime: Runtime) -> Service:
         HoldLot(database, lots, clock),
         ReleaseHold(database, lots, clock),
         DestroyLot(database, lots, clock),
+        SellLot(database, lots, clock),
         ReleaseRecall(database, lots, clock),
         OfferLot(database, lots, clock, ids),
         AcceptOffer(database, lots, clock, transfer),
@@ -138,6 +142,7 @@ def wire(runtime: Runtime) -> Service:
                 epcis,
             ),
         ],
+        subscriptions=[served_orders(ServeOrders(database, lots, clock))],
         sagas=engine,
         projections=[ProjectionRunner(database, store, LOTS)],
         # A head now and then even if nobody asks: what is signed can no longer be changed unnoticed.

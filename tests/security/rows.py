@@ -466,6 +466,26 @@ CROPS = {
             Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
         ],
     ),
+    "CropCommandService/SellLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{free_lot}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "referenceDocument": "a till",
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            **_QUANTITY,
+            "reference_document": ["x" * 101],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("grower", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
+            Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+        ],
+    ),
     "CropCommandService/OfferLot": Entry(
         {
             "requestId": "{request}",

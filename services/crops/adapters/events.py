@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from chassis.eventstore import NewEvent, RecordedEvent, Upcasters
 from services.crops.adapters.stored_json import read, to_json
-from services.crops.domain.events import LotEvent
+from services.crops.domain.events import LotEvent, LotServed
 
 SCHEMA_VERSIONS = {
     "LotMinted": 3,
@@ -58,7 +58,8 @@ def encode(event: LotEvent) -> NewEvent:
     """A fact as it is stored, without the lot's id, which the stream says."""
     data = {name: to_json(getattr(event, name)) for name in event.__dataclass_fields__ if name != "lot_id"}
     kind = type(event).__name__
-    return NewEvent(kind, SCHEMA_VERSIONS.get(kind, 1), data)
+    event_id = event.serving_id if isinstance(event, LotServed) else None
+    return NewEvent(kind, SCHEMA_VERSIONS.get(kind, 1), data, event_id=event_id)
 
 
 def decode(recorded: RecordedEvent) -> LotEvent:

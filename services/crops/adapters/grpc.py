@@ -39,6 +39,7 @@ from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
+from services.crops.application.sell_lot import SellLot
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transform_lots import MergeLots, TransformLots
@@ -62,6 +63,7 @@ class CommandServicer(PhysicalServicer):
         hold: HoldLot,
         release_hold: ReleaseHold,
         destroy: DestroyLot,
+        sell: SellLot,
         release_recall: ReleaseRecall,
         offer: OfferLot,
         accept: AcceptOffer,
@@ -82,6 +84,7 @@ class CommandServicer(PhysicalServicer):
         self._hold = hold
         self._release_hold = release_hold
         self._destroy = destroy
+        self._sell = sell
         self._release_recall = release_recall
         self._offer = offer
         self._accept = accept
@@ -166,6 +169,16 @@ class CommandServicer(PhysicalServicer):
         return lot_to_proto(
             await self._destroy(actor, id_from_proto(request.lot_id), quantity, request.reason)
         )
+
+    @timed("sell")
+    async def SellLot(self, request: pb.SellLotRequest, context: Context) -> pb.Lot:
+        lot = await self._sell(
+            caller(),
+            id_from_proto(request.lot_id),
+            quantity_from_proto(request.quantity),
+            request.reference_document,
+        )
+        return lot_to_proto(lot)
 
     @timed("offer")
     async def OfferLot(self, request: pb.OfferLotRequest, context: Context) -> pb.Lot:

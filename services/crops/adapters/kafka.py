@@ -1,5 +1,7 @@
 """Lot facts as domain events for other services."""
 
+from collections.abc import Sequence
+
 from google.protobuf.message import Message
 
 from chassis.outbox import Publication
@@ -28,6 +30,8 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferred,
     LotTransformed,
@@ -35,9 +39,34 @@ from services.crops.domain.events import (
 from services.crops.domain.physical import PhysicalEvent
 
 
+def servings(events: Sequence[LotEvent]) -> list[Publication]:
+    """What others are told of servings that are recorded together.
+
+    Of many orders it is told once for each lot: what each of them took, inventory has told.
+    """
+    served: dict[str, list[LotServed]] = {}
+    for event in events:
+        if isinstance(event, LotServed):
+            served.setdefault(event.lot_id, []).append(event)
+    return [_served(lot_id, facts) for lot_id, facts in served.items()]
+
+
+def _served(lot_id: str, facts: Sequence[LotServed]) -> Publication:
+    last = facts[-1]
+    quantity = sum((each.quantity for each in facts[1:]), start=facts[0].quantity)
+    payload = events_pb2.LotServed(
+        lot_id=lot_id,
+        quantity=quantity_to_proto(quantity),
+        remaining=quantity_to_proto(last.remaining),
+        servings=len(facts),
+    )
+    return Publication("crop.served", lot_id, payload, "lot", occurred_time=last.at)
+
+
 def publication(event: LotEvent) -> Publication | None:
     """What others are told of a fact; None for what concerns nobody else (transfers begun or cancelled, the
-    tombstones of commitments). What is in the histories of several lots is told once."""
+    tombstones of commitments), and for servings, see `servings`. What is in the histories of several lots is
+    told once."""
     if isinstance(event, LotTransformed):
         return _transformed(event) if event.lot_id == event.inputs[0].lot_id else None
     if isinstance(event, PhysicalEvent):
@@ -149,6 +178,14 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PL
                 quantity=quantity_to_proto(event.quantity),
                 remaining=quantity_to_proto(event.remaining),
                 reason=event.reason,
+            )
+        case LotSold():
+            return "crop.sold", events_pb2.LotSold(
+                lot_id=event.lot_id,
+                quantity=quantity_to_proto(event.quantity),
+                remaining=quantity_to_proto(event.remaining),
+                sold_by=event.sold_by,
+                reference_document=event.reference_document,
             )
     return None
 

@@ -1,6 +1,6 @@
 """Lots in the event store, with the codes and the descent that must be right at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import accumulate, chain, takewhile
@@ -51,6 +51,12 @@ DROP TABLE lot_parent;
 """
 _GUARD_RECALLS = "SELECT pg_advisory_xact_lock($1, 0)"
 _RECALL_LOCKS = 0x5243  # first half of the advisory lock's key, theirs alone
+_SERVING_LOCKS = 0x5345
+_GUARD_SERVINGS = """
+SELECT pg_advisory_xact_lock($1, lot)
+FROM (SELECT DISTINCT hashtext(id) AS lot FROM unnest($2::text[]) AS id ORDER BY lot) AS wanted
+"""
+_RECORDED = "SELECT event_id FROM log_leaf WHERE event_id = ANY($1::uuid[])"
 _PAGE = 100  # states read at a time by those who watch
 _DESCEND = "INSERT INTO lot_parent (parent_id, child_id) SELECT * FROM unnest($1::text[], $2::text[])"
 _REGISTER = """
@@ -129,6 +135,13 @@ class EventSourcedLots:
     async def guard_recalls(self) -> None:
         await self._database.execute(_GUARD_RECALLS, _RECALL_LOCKS)
 
+    async def guard_servings(self, lot_ids: Sequence[str]) -> None:
+        await self._database.execute(_GUARD_SERVINGS, _SERVING_LOCKS, lot_ids)
+
+    async def recorded(self, event_ids: Sequence[str]) -> Collection[str]:
+        rows = await self._database.fetch(_RECORDED, event_ids)
+        return {str(row["event_id"]) for row in rows}
+
     async def save(self, changes: Sequence[Change]) -> None:
         events = list(chain.from_iterable(change.events for change in changes))
         async with self._database.transaction() as tx:
@@ -204,14 +217,20 @@ async def _flag(
     Args:
         shared: what is doubtful about bills of lading, by lot and bill.
     """
-    doubts = [(change.lot_id, urn(change.lot_id), doubt) for change in changes for doubt in change.doubts]
-    doubts += [(lot_id, bill, doubt) for (lot_id, bill), doubt in shared.items()]
+    facts: dict[str, list[RecordedEvent]] = {}
+    for event in recorded:
+        facts.setdefault(event.stream_id, []).append(event)
+    doubts = [
+        (facts[stream_of(change.lot_id)][place], urn(change.lot_id), doubt)
+        for change in changes
+        for place, found in [(-1, change.doubts), *enumerate(change.doubts_of_each)]
+        for doubt in found
+    ]
+    doubts += [(facts[stream_of(lot_id)][-1], bill, doubt) for (lot_id, bill), doubt in shared.items()]
     if not doubts:
         return
-    last = {event.stream_id: event for event in recorded}
     rows = []
-    for lot_id, subject, doubt in doubts:
-        fact = last[stream_of(lot_id)]
+    for fact, subject, doubt in doubts:
         found = Finding(doubt.code, doubt.severity, urn(fact.event_id), subject, doubt.explanation)
         rows.append(finding_row(fact.position, found, fact.recorded_at))
     await tx.copy("epcis_finding", FINDING_COLUMNS, rows)

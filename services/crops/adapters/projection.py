@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -28,6 +29,8 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -68,6 +71,10 @@ UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5 WHE
 """
 _COMMIT_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, committed = committed + $4 WHERE lot_id = $1
+"""
+_SERVE_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, committed = committed - $5
+WHERE lot_id = $1
 """
 _RECALL_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, recalled = $4, recall_reason = $5 WHERE lot_id = $1
@@ -130,7 +137,7 @@ async def apply(events: Sequence[RecordedEvent], tables: Tables, tx: Transaction
             await tx.executemany(named, rows)
 
 
-def _writes(  # noqa: PLR0912 - one for each kind of event
+def _writes(  # noqa: PLR0912, PLR0915 - one for each kind of event
     recorded: RecordedEvent, event: LotEvent
 ) -> Iterator[tuple[str, _Row]]:
     at = (event.lot_id, recorded.version, event.at)
@@ -147,7 +154,7 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
             yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
             yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.custodian_id, event.at)
-        case LotSplit(remaining=remaining):
+        case LotSplit(remaining=remaining) | LotSold(remaining=remaining):
             yield _USE_LOT, (*at, remaining.amount, remaining.unit)
         case LotTransformed(own=own):
             yield _USE_LOT, (*at, own.remaining.amount, own.remaining.unit)
@@ -155,6 +162,9 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _COMMIT_LOT, (*at, event.quantity.amount)
         case LotQuantityReleased() | LotQuantityDelivered():
             yield _COMMIT_LOT, (*at, -event.quantity.amount)
+        case LotServed():
+            taken = sum((each.quantity.amount for each in event.taken), start=Decimal(0))
+            yield _SERVE_LOT, (*at, event.remaining.amount, taken)
         case LotRecalled():
             yield _RECALL_LOT, (*at, True, event.reason)
             yield _OFFER_LOT, (*at, None, None)
@@ -249,8 +259,12 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             quantity = event.remaining
         case LotTransformed():
             quantity, document = event.own.remaining, event.transformation_id
-        case LotQuantityCommitted() | LotQuantityReleased() | LotQuantityDelivered() | LotDestroyed():
+        case LotQuantityCommitted() | LotQuantityReleased() | LotQuantityDelivered():
             quantity = event.quantity
+        case LotDestroyed() | LotServed():
+            quantity = event.quantity
+        case LotSold():
+            quantity, document = event.quantity, event.reference_document
         case LotRecalled():
             owner_id = event.owner_id
         case LotCorrected():

@@ -16,6 +16,8 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -82,6 +84,11 @@ def summary_of(event: LotEvent) -> str:  # noqa: PLR0911, PLR0912 - one line for
             return f"The hold was released: {event.reason}"
         case LotDestroyed():
             return f"{event.quantity} were destroyed, {event.remaining} remain: {event.reason}"
+        case LotServed():
+            return f"{event.quantity} were served at venue {event.venue_id}; {event.remaining} remain."
+        case LotSold():
+            document = f" with document {event.reference_document}" if event.reference_document else ""
+            return f"{event.quantity} were sold at retail{document}; {event.remaining} remain."
         case LotRecallReleased():
             return f"The recall of lot {event.root_lot_id} was ended: {event.reason}"
         case LotRecalled():

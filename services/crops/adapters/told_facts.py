@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from chassis.outbox import Publication
 from greenledger.crops.v1 import events_pb2
-from services.crops.adapters.kafka import publication
+from services.crops.adapters.kafka import publication, servings
 from services.crops.domain.events import (
     LotEvent,
     LotMinted,
@@ -51,6 +51,8 @@ def publications(stored: Iterable[Stored]) -> Iterator[Publication]:
             continue
         _name(told, event, ids)
         yield replace(told, event_id=event_id)
+    # One message for many facts has an id of its own.
+    yield from servings([event for _, event in facts])
 
 
 def _name(told: Publication, event: LotEvent, ids: _Ids) -> None:

@@ -1,6 +1,6 @@
 """What the use cases need of the outside world."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,12 +21,14 @@ class Change:
         expected_version: the version that the decision was based on; 0 for a new lot.
         events: the decision.
         doubts: what does not fit about the last of them, recorded as findings.
+        doubts_of_each: what does not fit about each of them; default nothing.
     """
 
     lot_id: str
     expected_version: int
     events: tuple[LotEvent, ...]
     doubts: tuple[Doubt, ...] = ()
+    doubts_of_each: tuple[tuple[Doubt, ...], ...] = ()
 
 
 class Lots(Protocol):
@@ -78,6 +80,22 @@ class Lots(Protocol):
             AlreadyExists: LOT_CODE_TAKEN, a new lot's code is one of its grower's already.
             Aborted: CONCURRENT_CHANGE, a lot is not at the expected version.
         """
+        ...
+
+
+class ServedLots(Lots, Protocol):
+    """Lots of which many orders are served at once."""
+
+    async def guard_servings(self, lot_ids: Sequence[str]) -> None:
+        """Let nobody else serve of these lots until the running transaction ends.
+
+        Args:
+            lot_ids: sorted.
+        """
+        ...
+
+    async def recorded(self, event_ids: Sequence[str]) -> Collection[str]:
+        """Which of these events are recorded already."""
         ...
 
 

@@ -12,6 +12,7 @@ from services.crops.domain.events import (
     LotHoldReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
 )
 from services.crops.domain.hold import require_owner_or_operator
 from services.crops.domain.lot import Lot
@@ -100,7 +101,7 @@ def _teller(event: LotEvent) -> str:
 def _require_teller(lot: Lot, event_id: str, history: Mapping[str, LotEvent], actor: str) -> None:
     event = history[event_id]
     match event:
-        case LotRecalled() | LotRecallReleased() | LotCorrected() | LotHeld(official=True):
+        case LotRecalled() | LotRecallReleased() | LotCorrected() | LotServed() | LotHeld(official=True):
             refused = True
         case LotHoldReleased():
             refused = _released_official(event_id, history)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from services.crops.domain.epcis.findings import PARTIES_PER_BILL, FindingCode, Severity
-from services.crops.domain.events import LotEvent
+from services.crops.domain.events import LotEvent, LotServed
 from services.crops.domain.lot import Lot
 from services.crops.domain.physical import (
     LotArrived,
@@ -60,10 +60,23 @@ def _doubts(lot: Lot, event: LotEvent) -> Iterator[Doubt]:
             if event.occasion.time < lot.shipment.ship_time:
                 text = "it is said to have happened before the lot was shipped"
                 yield Doubt(FindingCode.MOVED_BEFORE_SHIPPED, Severity.WARNING, text)
+        case LotServed():
+            yield from _serving(lot, event)
         case LotObserved():
             if any(map(_impossible, event.readings)):
                 text = "a reading is below absolute zero, or no humidity from 0 to 100 percent"
                 yield Doubt(FindingCode.READING_IMPLAUSIBLE, Severity.ERROR, text)
+
+
+def _serving(lot: Lot, event: LotServed) -> Iterator[Doubt]:
+    taken = sum((each.quantity for each in event.taken), start=event.quantity - event.quantity)
+    if taken != event.quantity:
+        text = f"{event.quantity} were served where {taken} of the lot were in the venue's stock"
+        yield Doubt(FindingCode.QUANTITY_EXCEEDED, Severity.ERROR, text)
+    if lot.recalled or lot.hold:
+        block = "recalled" if lot.recalled else "held"
+        text = f"it was {block} when it became known that it had been served"
+        yield Doubt(FindingCode.SERVED_WHILE_BLOCKED, Severity.WARNING, text)
 
 
 def _arrival(lot: Lot, event: LotArrived) -> Iterator[Doubt]:

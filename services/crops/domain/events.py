@@ -287,6 +287,48 @@ class LotDestroyed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LotSold:
+    """Goods were sold at retail, to somebody who is not known here; `remaining` is what the lot holds."""
+
+    lot_id: str
+    quantity: Quantity
+    remaining: Quantity
+    sold_by: str
+    reference_document: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How much was taken out of a commitment."""
+
+    commitment_id: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotServed:
+    """Goods that a venue had in stock were served to a guest.
+
+    Args:
+        serving_id: of order and lot, and the id of the recorded event.
+        quantity: as the venue's stock says.
+        taken: what it took out of commitments; less than `quantity` where they did not have so much.
+        remaining: what the lot still holds.
+        served_at: when the goods left the stock.
+    """
+
+    lot_id: str
+    serving_id: str
+    venue_id: str
+    quantity: Quantity
+    taken: tuple[Taken, ...]
+    remaining: Quantity
+    served_at: datetime
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecallReleased:
     """The lot may be used again, because the recall of `root_lot_id` was ended.
 
@@ -371,6 +413,8 @@ LotEvent = (
     | LotHeld
     | LotHoldReleased
     | LotDestroyed
+    | LotSold
+    | LotServed
     | LotOffered
     | LotOfferEnded
     | LotCustodyChanged

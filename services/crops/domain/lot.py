@@ -23,6 +23,8 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -94,6 +96,7 @@ class Commitment:
 
     Args:
         made_by: subject of the service that made it; it alone delivers of it and takes it back.
+        delivered: what left by it: became a lot of someone else's, or was served.
     """
 
     quantity: Quantity
@@ -104,7 +107,7 @@ class Commitment:
 
     @property
     def left(self) -> Quantity:
-        """What was not delivered of it."""
+        """What has not left by it."""
         return self.quantity - self.delivered if self.delivered else self.quantity
 
 
@@ -250,7 +253,7 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             )
         case LotTransferCancelled():
             return replace(lot, pending=None)
-        case LotSplit():
+        case LotSplit() | LotSold():
             return replace(lot, quantity=event.remaining)
         case LotTransformed():
             return replace(lot, quantity=event.own.remaining)
@@ -259,6 +262,8 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
         case LotQuantityDelivered():
             return _delivered(lot, event)
+        case LotServed():
+            return _served(lot, event)
         case LotDeliveryRefused():
             refused = {**lot.refused_deliveries, event.delivery_id: event.reason}
             return replace(lot, refused_deliveries=refused)
@@ -345,16 +350,26 @@ def _moved(lot: Lot, event: PhysicalEvent) -> Lot:  # noqa: PLR0911 - one for ea
 
 
 def _delivered(lot: Lot, event: LotQuantityDelivered) -> Lot:
-    made = lot.commitments[event.commitment_id]
-    if made is None:
-        raise ValueError(f"commitment {event.commitment_id} of lot {lot.lot_id} was taken back before")
-    so_far = made.delivered + event.quantity if made.delivered else event.quantity
     delivery = Delivered(event.commitment_id, event.delivered_lot_id, event.quantity, event.new_owner_id)
     return replace(
         lot,
-        commitments={**lot.commitments, event.commitment_id: replace(made, delivered=so_far)},
+        commitments=_without(lot, event.commitment_id, event.quantity),
         deliveries={**lot.deliveries, event.delivery_id: delivery},
     )
+
+
+def _served(lot: Lot, event: LotServed) -> Lot:
+    for each in event.taken:
+        lot = replace(lot, commitments=_without(lot, each.commitment_id, each.quantity))
+    return replace(lot, quantity=event.remaining)
+
+
+def _without(lot: Lot, commitment_id: str, quantity: Quantity) -> Mapping[str, Commitment | None]:
+    made = lot.commitments[commitment_id]
+    if made is None:
+        raise ValueError(f"commitment {commitment_id} of lot {lot.lot_id} was taken back before")
+    so_far = made.delivered + quantity if made.delivered else quantity
+    return {**lot.commitments, commitment_id: replace(made, delivered=so_far)}
 
 
 def _without_offer(lot: Lot, outcome: OfferOutcome) -> Lot:

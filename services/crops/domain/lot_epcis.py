@@ -24,6 +24,8 @@ from services.crops.domain.events import (
     LotQuantityCommitted,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferred,
     LotTransformed,
@@ -93,6 +95,24 @@ def visibility_event(  # noqa: PLR0911 - one for each kind of event
                 biz_step="destroying",
                 disposition="destroyed",
                 extensions=_reason(event.reason),
+            )
+        case LotServed():
+            # Not which order it was: that is between the guest and the venue.
+            return Telling(event_id, recorded_at, event.served_at).object(
+                "DELETE",
+                amount(event.lot_id, event.quantity),
+                biz_step="retail_selling",
+                disposition="retail_sold",
+                read_point=place(urn(event.venue_id)),
+            )
+        case LotSold():
+            document = event.reference_document
+            return telling.object(
+                "DELETE",
+                amount(event.lot_id, event.quantity),
+                biz_step="retail_selling",
+                disposition="retail_sold",
+                extensions={"greenledger:referenceDocument": document} if document else {},
             )
     return None
 

@@ -101,6 +101,11 @@ def destroyed(event: ReceivedEvent[crops.LotDestroyed]) -> m.LotDestroyed:
     return m.LotDestroyed(lot_id=event.payload.lot_id, remaining=remaining, recorded=event.recorded_time)
 
 
+def sold(event: ReceivedEvent[crops.LotSold] | ReceivedEvent[crops.LotServed]) -> m.LotSold:
+    remaining = quantity_from_proto(event.payload.remaining)
+    return m.LotSold(lot_id=event.payload.lot_id, remaining=remaining, recorded=event.recorded_time)
+
+
 def corrected(event: ReceivedEvent[crops.LotCorrected]) -> m.LotCorrected:
     return m.LotCorrected(
         lot_id=event.payload.lot_id, quantity=quantity_of(event.payload), recorded=event.recorded_time

@@ -53,6 +53,7 @@ def line_to_proto(line: BalanceLine) -> pb.MassBalanceLine:
         committed=_moved(line.committed),
         consumed=_moved(line.consumed),
         destroyed=_moved(line.destroyed),
+        sold=_moved(line.sold),
         corrected=_moved(line.corrected),
         remaining_by_movement=_digits(line.by_movement),
         remaining_by_ledger="" if line.by_ledger is None else _digits(line.by_ledger),

@@ -179,6 +179,31 @@ def destroyed(event: ReceivedEvent[crops.LotDestroyed]) -> Entries:
     )
 
 
+def sold(event: ReceivedEvent[crops.LotSold]) -> Entries:
+    payload = event.payload
+    document = payload.reference_document
+    yield _entry(
+        event,
+        EntryKind.SOLD,
+        payload.lot_id,
+        quantity=quantity_of(payload),
+        remaining=quantity_of(payload, "remaining"),
+        party_id=payload.sold_by,
+        documents=(("", document),) if document else (),
+    )
+
+
+def served(event: ReceivedEvent[crops.LotServed]) -> Entries:
+    payload = event.payload
+    yield _entry(
+        event,
+        EntryKind.SERVED,
+        payload.lot_id,
+        quantity=quantity_of(payload),
+        remaining=quantity_of(payload, "remaining"),
+    )
+
+
 def corrected(event: ReceivedEvent[crops.LotCorrected]) -> Entries:
     payload = event.payload
     yield _entry(

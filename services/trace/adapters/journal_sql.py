@@ -17,18 +17,30 @@ lot_id, event_id, kind, number, at, recorded_at, utc_offset, amount, unit, remai
 party_id, other_id, reference, read_point, biz_location, documents, detail
 """
 # Goods of one lot may be served to ten thousand guests: that is one sum for each venue and unit.
+# Of the lot it is one for each time between changes of its owner and corrections, which are worked out by it.
 HISTORY = f"""
 SELECT entry.* FROM unnest($1::text[]) AS asked (lot_id) CROSS JOIN LATERAL (
     SELECT {_COLUMNS}, {entry_wrong("journal", NOW)} AS declared_wrong FROM journal
     WHERE journal.lot_id = asked.lot_id AND kind IN (
         'minted', 'split-off', 'split', 'used', 'owned', 'custody', 'committed', 'released', 'delivered',
-        'shipped', 'voided', 'arrived', 'destroyed', 'corrected', 'received', 'made'
+        'shipped', 'voided', 'arrived', 'destroyed', 'sold', 'corrected', 'received', 'made'
     )
     UNION ALL
     SELECT asked.lot_id, '', 'consumed', 0::smallint, min(at), max(recorded_at), '',
            least(sum(amount), 999999999999999), unit, NULL, NULL, party_id, '', '', '', '', '[]', '{{}}',
            false
     FROM journal WHERE journal.lot_id = asked.lot_id AND kind = 'consumed' GROUP BY party_id, unit
+    UNION ALL
+    SELECT asked.lot_id, '', 'served', 0::smallint, min(at), max(recorded_at), '',
+           least(sum(amount), 999999999999999), unit,
+           (array_agg(remaining_amount ORDER BY recorded_at DESC, remaining_amount))[1], remaining_unit,
+           '', '', '', '', '', '[]', '{{}}'
+    FROM (
+        SELECT journal.*, count(*) FILTER (WHERE kind <> 'served') OVER (
+            ORDER BY recorded_at, remaining_amount DESC NULLS FIRST
+        ) AS period
+        FROM journal WHERE journal.lot_id = asked.lot_id AND kind IN ('served', 'owned', 'corrected')
+    ) AS part WHERE kind = 'served' GROUP BY period, unit, remaining_unit
     OFFSET 0
 ) AS entry
 ORDER BY entry.lot_id, entry.recorded_at, entry.remaining_amount DESC NULLS FIRST, entry.event_id,

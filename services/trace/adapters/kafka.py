@@ -78,6 +78,9 @@ def _crops(topics: _Topics) -> None:
     listen("crop.held", crops.LotHeld, of.held)
     listen("crop.hold-released", crops.LotHoldReleased, of.hold_released)
     listen("crop.destroyed", crops.LotDestroyed, of.destroyed, journal.destroyed)
+    listen("crop.sold", crops.LotSold, of.sold, journal.sold)
+    # What was served is told twice: inventory says which order and venue, crops what it left of the lot.
+    listen("crop.served", crops.LotServed, of.sold, journal.served)
     listen("crop.corrected", crops.LotCorrected, of.corrected, journal.corrected)
     listen("crop.quantity-committed", crops.LotQuantityCommitted, _no_fact, journal.committed)
     listen("crop.quantity-released", crops.LotQuantityReleased, _no_fact, journal.released)

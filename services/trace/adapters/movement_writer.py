@@ -115,8 +115,8 @@ def _steps(fact: m.GoodsTransformed) -> Iterable[Row]:
     yield from ((middle, good, fact.at) for good in fact.outputs)
 
 
-def _remaining(fact: m.LotDestroyed | m.LotCorrected) -> Iterable[Row]:
-    left = fact.remaining if isinstance(fact, m.LotDestroyed) else fact.quantity
+def _remaining(fact: m.LotDestroyed | m.LotSold | m.LotCorrected) -> Iterable[Row]:
+    left = fact.quantity if isinstance(fact, m.LotCorrected) else fact.remaining
     return [(fact.lot_id, left.amount, left.unit, fact.recorded)] if left else []
 
 
@@ -150,5 +150,6 @@ MOVEMENT_WRITES: dict[type[Any], Sequence[Write]] = {
         (REMAINING, _remaining),
         (_DESTROYED, lambda fact: [(fact.lot_id, fact.recorded)] if fact.remaining.is_zero else []),
     ],
+    m.LotSold: [(REMAINING, _remaining)],
     m.LotCorrected: [(MENTION_LOT, _lot), (REMAINING, _remaining)],
 }

@@ -23,7 +23,8 @@ class BalanceLine:
         holder_id: an owner or a venue; empty when nobody said who owned it.
         received: from the owner before, or into a venue's stock.
         lost: the stated loss of transformations, by the lot's share in them; it is part of `transformed`.
-        committed: set aside and neither taken back nor delivered; it is still part of what remains.
+        committed: set aside and neither taken back, delivered nor served; it is still part of what remains.
+        consumed: served to guests; told by inventory of a venue, by crops of the owner of what is there.
         corrected: what corrections added; negative when they took away.
         by_ledger: what the lot holds as its own events say; None of a venue, which does not say.
     """
@@ -40,6 +41,7 @@ class BalanceLine:
     committed: Decimal = _ZERO
     consumed: Decimal = _ZERO
     destroyed: Decimal = _ZERO
+    sold: Decimal = _ZERO
     corrected: Decimal = _ZERO
     by_ledger: Decimal | None = None
 
@@ -47,7 +49,7 @@ class BalanceLine:
     def by_movement(self) -> Decimal:
         """What should remain; negative when more left than came in."""
         gone = self.split_off + self.transformed + self.transferred + self.consumed + self.destroyed
-        return self.minted + self.received + self.corrected - gone
+        return self.minted + self.received + self.corrected - gone - self.sold
 
     @property
     def came_in(self) -> Decimal:
@@ -92,13 +94,14 @@ class _Balance:
         self.tolerance = tolerance
         self.findings: list[Finding] = []
         self.unit = ""
+        self.set_aside = _ZERO
 
     def of(self, entries: Sequence[Entry], transformations: Mapping[str, Sequence[Entry]]) -> MassBalance:
         self.unit = _unit(entries)
         owners = self._owners(entries, transformations)
         venues = self._venues(entries)
         self._check_owner(owners[-1], entries)
-        self._check_venues(venues, owners, entries)
+        self._check_venues(venues, entries)
         for name in sorted(transformations):
             self._check_transformation(name, transformations[name])
         lines = [line for line in owners if line.holder_id or len(owners) > 1 or line.came_in]
@@ -109,6 +112,7 @@ class _Balance:
     ) -> list[BalanceLine]:
         lines = [BalanceLine(lot_id=self.lot_id, holder_id="", unit=self.unit)]
         stated: Decimal | None = None
+        served = _ZERO
         for entry in entries:
             line = lines[-1]
             before = stated or _ZERO
@@ -126,6 +130,11 @@ class _Balance:
                     line.lost += self._loss(entry, transformations.get(entry.reference, ()))
                 case EntryKind.DESTROYED:
                     line.destroyed += self._amount(entry)
+                case EntryKind.SERVED:
+                    line.consumed += self._amount(entry)
+                    served += self._amount(entry)
+                case EntryKind.SOLD:
+                    line.sold += self._amount(entry)
                 case EntryKind.CORRECTED if entry.remaining:
                     # Against what the lot said before: what does not add up is not corrected by that.
                     line.corrected += (stated or _ZERO) - before
@@ -141,7 +150,8 @@ class _Balance:
                 case _:
                     pass
         lines[-1].by_ledger = stated
-        lines[-1].committed = sum(self._commitments(entries).values(), _ZERO)
+        self.set_aside = sum(self._commitments(entries).values(), _ZERO)
+        lines[-1].committed = max(self.set_aside - served, _ZERO)
         return lines
 
     def _commitments(self, entries: Iterable[Entry]) -> dict[str, Decimal]:
@@ -185,9 +195,7 @@ class _Balance:
             message = "More is set aside than the lot holds."
             self._find(FindingCode.COMMITTED_BEYOND_HELD, line.holder_id, message, excess)
 
-    def _check_venues(
-        self, venues: Iterable[BalanceLine], owners: Sequence[BalanceLine], entries: Sequence[Entry]
-    ) -> None:
+    def _check_venues(self, venues: Iterable[BalanceLine], entries: Sequence[Entry]) -> None:
         received = _ZERO
         for line in venues:
             received += line.received
@@ -195,7 +203,7 @@ class _Balance:
             if excess > line.received * self.tolerance:
                 message = "More was taken out of the venue's stock than came into it."
                 self._find(FindingCode.CONSUMED_BEYOND_RECEIVED, line.holder_id, message, excess)
-        committed = owners[-1].committed
+        committed = self.set_aside  # also what was served of it since
         known = any(entry.kind is EntryKind.COMMITTED for entry in entries)
         if known and received - committed > committed * self.tolerance:
             message = "Venues received more than was set aside for them."

@@ -19,7 +19,8 @@ class EntryKind(StrEnum):
     """What happened.
 
     SPLIT_OFF is an entry of the lot that was split, by the part's minting; USED and MADE are what went into a
-    transformation and came out of it; RECEIVED and CONSUMED are a venue's stock.
+    transformation and came out of it; RECEIVED and CONSUMED are a venue's stock; SOLD
+    is what the owner sold at retail, SERVED what left the lot by being consumed.
     """
 
     MINTED = "minted"
@@ -40,6 +41,8 @@ class EntryKind(StrEnum):
     PACKED = "packed"
     UNPACKED = "unpacked"
     DESTROYED = "destroyed"
+    SOLD = "sold"
+    SERVED = "served"
     CORRECTED = "corrected"
     RECEIVED = "received"
     CONSUMED = "consumed"

@@ -1,4 +1,5 @@
-"""What happened to lots on their way: custody, shipments, logistic units, holds, destruction, corrections."""
+"""What happened to lots on their way: custody, shipments, logistic units, holds, destruction, sales,
+corrections."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,6 +107,15 @@ class LotDestroyed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LotSold:
+    """Goods of a lot were sold at retail, or served."""
+
+    lot_id: str
+    remaining: Quantity
+    recorded: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotCorrected:
     """An event of a lot was wrong; `quantity` is what it holds by the correction, None when that stays."""
 
@@ -139,5 +149,6 @@ Movement = (
     | HoldChanged
     | LotRecallReleased
     | LotDestroyed
+    | LotSold
     | LotCorrected
 )

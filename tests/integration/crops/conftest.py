@@ -47,6 +47,7 @@ from services.crops.application.observe_lot import ObserveLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
 from services.crops.application.recall_steps import RecallSteps
+from services.crops.application.sell_lot import SellLot
 from services.crops.application.ship_lot import ReceiveLot, RecordTransport, ShipLot, VoidShipment
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
@@ -113,6 +114,7 @@ class Crops:
         self.hold = HoldLot(database, self.lots, clock)
         self.release_hold = ReleaseHold(database, self.lots, clock)
         self.destroy = DestroyLot(database, self.lots, clock)
+        self.sell = SellLot(database, self.lots, clock)
         self.release_recall = ReleaseRecall(database, self.lots, clock)
         self.offer = OfferLot(database, self.lots, clock, ids)
         self.accept = AcceptOffer(database, self.lots, clock, self.transfer)

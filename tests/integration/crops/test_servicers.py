@@ -44,6 +44,7 @@ def command_servicer(crops: Crops) -> CommandServicer:
         crops.hold,
         crops.release_hold,
         crops.destroy,
+        crops.sell,
         crops.release_recall,
         crops.offer,
         crops.accept,

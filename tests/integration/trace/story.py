@@ -111,6 +111,14 @@ class Story:
         payload = crops.LotDestroyed(lot_id=lot, quantity=kg(amount), remaining=kg(remaining))
         self.tell("crop.destroyed", lot, payload)
 
+    def sell(self, lot: str, amount: int, remaining: int) -> None:
+        payload = crops.LotSold(lot_id=lot, quantity=kg(amount), remaining=kg(remaining))
+        self.tell("crop.sold", lot, payload)
+
+    def serve(self, lot: str, amount: int, remaining: int) -> None:
+        payload = crops.LotServed(lot_id=lot, quantity=kg(amount), remaining=kg(remaining), servings=1)
+        self.tell("crop.served", lot, payload)
+
     def correct(
         self, lot: str, amount: int | None = None, event: str = "wrong", right: Sequence[str] = ()
     ) -> None:
@@ -397,6 +405,7 @@ def travel(story: Story) -> None:
     """How goods of B, C, D and E move, apart from A and whom it reached."""
     story.commit("b", "k1", 50, "v1")
     story.commit("b", "k2", 5, "v1")
+    story.serve("b", 1, 49)
     story.take_back("b", "k2", 5)
     story.take_custody("c", "carrier")
     story.ship("c", "to-v2", "owner-v2", 50)
@@ -414,6 +423,7 @@ def travel(story: Story) -> None:
     story.destroy("e", 5, 15)
     story.correct("e", 16)
     story.destroy("e", 16, 0)
+    story.sell("d2", 2, 3)
     story.recall("mix", recall="r1")
     story.recall("mix", recall="r2")
     story.end_recall("mix", recall="r1")

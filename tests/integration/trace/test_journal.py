@@ -9,6 +9,7 @@ import pytest
 
 from chassis.clock import FixedClock
 from chassis.errors import InvalidArgument, NotFound
+from chassis.quantity import Quantity
 from services.trace.adapters import journal_reader
 from services.trace.adapters.journal_reader import PostgresJournal
 from services.trace.application.cold_chain import ColdChain
@@ -20,7 +21,7 @@ from services.trace.domain.findings import FindingCode
 from services.trace.domain.records import Row
 from tests.integration.trace.conftest import Trace
 from tests.integration.trace.story import START, Story, celsius, season
-from tests.integration.trace.test_answers import OPERATOR
+from tests.integration.trace.test_answers import AUDITOR, OPERATOR
 from tests.integration.trace.test_order_of_arrival import shuffled
 
 
@@ -49,6 +50,43 @@ async def test_a_season_balances_in_whatever_order_it_was_heard(trace: Trace) ->
     assert (line.minted, line.destroyed, line.corrected, line.by_movement) == (50, 21, 1, 30)
     # Its part in the mix was told without a quantity.
     assert [finding.code for finding in e.findings] == [FindingCode.REMAINDER_DIFFERS]
+
+
+async def test_what_was_sold_at_retail_is_gone_from_the_balance_and_from_the_lot(trace: Trace) -> None:
+    story = Story()
+    story.mint("x", 10)
+    story.sell("x", 4, 6)
+    story.sell("x", 6, 0)
+    await trace.hear(reversed(story.events))
+    found = await balances(trace).of_lot("x", None)
+    assert [(line.sold, line.by_movement, line.by_ledger) for line in found.lines] == [(10, 0, 0)]
+    assert found.findings == ()
+    scope = await trace.scopes.summary(AUDITOR, "x")
+    assert [(lot.quantity, lot.destroyed) for lot in scope.lots] == [(Quantity.of(0, "KGM"), False)]
+
+
+async def test_servings_before_and_after_a_correction_and_a_change_of_owner_count_once(trace: Trace) -> None:
+    story = Story()
+    story.mint("x", 100)
+    story.commit("x", "k", 30, "v1")
+    story.receive("s", "v1", "x", 30)
+    story.serve("x", 10, 90)
+    story.serve("x", 5, 85)
+    story.correct("x", 80)
+    story.serve("x", 15, 65)
+    story.transfer("x", 1, "next")
+    story.commit("x", "k2", 20, "v1")
+    story.serve("x", 20, 45)
+    story.split("x", 40, y=5)
+    await trace.hear(shuffled(story.events, random.Random(7)))
+    found = await balances(trace).of_lot("x", Decimal(0))
+    lines = {line.holder_id: line for line in found.lines}
+    farm, owner = lines["farm"], lines["next"]
+    assert (farm.consumed, farm.corrected, farm.transferred) == (30, -5, 65)
+    assert (owner.received, owner.consumed, owner.by_movement, owner.by_ledger) == (65, 20, 40, 40)
+    assert (owner.committed, lines["v1"].received) == (0, 30)
+    [lot] = [lot for lot in (await trace.scopes.summary(AUDITOR, "x")).lots if lot.lot_id == "x"]
+    assert lot.quantity == Quantity.of(40, "KGM")
 
 
 async def test_a_holder_is_told_lot_by_lot(trace: Trace) -> None:

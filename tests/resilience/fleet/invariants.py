@@ -1,6 +1,7 @@
 """What must hold in a fleet at rest, whatever has died on the way; read from the databases themselves."""
 
 from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,8 @@ from greenledger.orders.v1.events_pb2 import OrderFailed
 from greenledger.payments.v1.events_pb2 import PaymentRefunded
 from services.auth.adapters.kafka import user_deleted
 from services.catalog.adapters.kafka import quarantine_subscriptions
+from services.crops.adapters.stock_events import served_orders
+from services.crops.domain.serving import Serving
 from services.inventory.adapters.kafka import holds, recalls, released_recalls
 from services.market.adapters.kafka import lot_subscriptions
 from services.notifications.adapters.kafka import RECALL_REFUND, Subscriptions
@@ -37,6 +40,7 @@ _CONSUMERS: dict[str, list[Subscription[Any]]] = {
     "trace": with_recalls(trace_subscriptions(_NOBODY), _NOBODY),
     "inventory": [recalls(_NOBODY), released_recalls(_NOBODY), *holds(_NOBODY)],
     "orders": [affected_orders(_NOBODY)],
+    "crops": [served_orders(_NOBODY)],
     "market": lot_subscriptions(_NOBODY),
 }
 CONSUMED = {name: {entry.topic for entry in entries} for name, entries in _CONSUMERS.items()}
@@ -71,6 +75,7 @@ async def check(live: LiveFleet) -> None:
     await _money(live, orders)
     await recalls_seen_to(live, orders)
     await _stock(live, orders)
+    await eventually(lambda: _served(live), 40, interval_s=0.1)
     await _goods(live)
     await _people(live)
     await _lots(live)
@@ -191,9 +196,38 @@ async def _for_sale(live: LiveFleet) -> dict[str, Decimal]:
     return {row["lot_id"]: row["remaining"] or Decimal(0) for row in rows}
 
 
+async def _served(live: LiveFleet) -> bool:
+    """What orders took out of stock has left its lots and what was committed of them, each once."""
+    rows = await live.fetch(
+        "inventory",
+        """
+        SELECT order_id::text, lot_id::text, sum(amount) AS amount FROM allocation
+        JOIN reservation USING (order_id) WHERE state = 'CONSUMED' GROUP BY order_id, lot_id
+        """,
+    )
+    gone = {
+        Serving(row["lot_id"], row["order_id"], "", (), datetime.now(UTC)).serving_id: row["amount"]
+        for row in rows
+    }
+    recorded = await live.fetch(
+        "crops",
+        """
+        SELECT event_id::text, (data->'quantity'->>'amount')::numeric AS amount, (
+            SELECT sum((part->'quantity'->>'amount')::numeric)
+            FROM jsonb_array_elements(data->'taken') AS part
+        ) AS taken
+        FROM event WHERE type = 'LotServed'
+        """,
+    )
+    assert len(recorded) == len(gone), (len(recorded), len(gone))
+    assert {row["event_id"]: row["amount"] for row in recorded} == gone
+    assert {row["event_id"]: row["taken"] for row in recorded} == gone
+    return True
+
+
 async def _goods(live: LiveFleet) -> None:
-    """What is committed of a lot is what its receipts brought into stock and what is left of its
-    listings and behind balances, and never more than there is."""
+    """What is committed of a lot is what its receipts brought into stock and nobody has eaten, and what is
+    left of its listings and behind balances, and never more than there is."""
     received: dict[str, Decimal] = defaultdict(Decimal, await _for_sale(live))
     for lot_id, amount in (await exchange.vault(live)).items():
         received[lot_id] += amount
@@ -202,13 +236,20 @@ async def _goods(live: LiveFleet) -> None:
     assert amounts.keys() == {row["stock_item_id"] for row in rows}
     for row in rows:
         received[row["lot_id"]] += amounts[row["stock_item_id"]]
+    for row in await live.fetch(
+        "inventory",
+        "SELECT lot_id::text, amount FROM allocation JOIN reservation USING (order_id)"
+        " WHERE state = 'CONSUMED'",
+    ):
+        received[row["lot_id"]] -= row["amount"]
     lots = await live.fetch(
         "crops",
         """
         SELECT substr(stream_id, 5) AS lot_id,
                sum((data->'quantity'->>'amount')::numeric * CASE type
                    WHEN 'LotQuantityCommitted' THEN 1
-                   WHEN 'LotQuantityReleased' THEN -1 WHEN 'LotQuantityDelivered' THEN -1 ELSE 0
+                   WHEN 'LotQuantityReleased' THEN -1 WHEN 'LotQuantityDelivered' THEN -1
+                   WHEN 'LotServed' THEN -1 ELSE 0
                END) AS committed,
                min((data->'quantity'->>'amount')::numeric) FILTER (WHERE type = 'LotMinted') AS minted
         FROM event WHERE stream_id LIKE 'lot-%' GROUP BY stream_id

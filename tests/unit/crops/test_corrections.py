@@ -21,6 +21,7 @@ from services.crops.domain.hold import destroy
 from services.crops.domain.lot import Lot, LotState, evolve
 from services.crops.domain.observation import observe
 from services.crops.domain.occasion import Occasion
+from services.crops.domain.sale import sell
 from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, NOW, STRANGER, harvest, lot
 from tests.unit.crops.test_shipments import (
     LATER,
@@ -75,6 +76,12 @@ def test_a_lot_that_was_destroyed_by_mistake_is_there_again() -> None:
     again = evolve(lot(gone), corrected(lot(gone), "40 KGM", event_id="second"))
     assert (again.state, again.quantity.text) == (LotState.ACTIVE, "40")
     assert evolve(again, corrected(again, "0 KGM", event_id="third")).state is LotState.EMPTY
+
+
+def test_what_was_not_sold_after_all_is_there_again() -> None:
+    gone = sell(lot(), Quantity.of(100, "KGM"), actor=GROWER, reference_document="", now=NOW)
+    again = evolve(lot(gone), corrected(lot(gone), "100 KGM", event_id="second"))
+    assert (again.state, again.quantity.text) == (LotState.ACTIVE, "100")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from services.crops.domain.events import (
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
     OfferKind,
     Purpose,
     RecallClass,
@@ -36,6 +37,8 @@ from services.crops.domain.lot import Commitment, Lot, LotState, evolve, replay,
 from services.crops.domain.observation import observe
 from services.crops.domain.occasion import Occasion
 from services.crops.domain.recall import recall
+from services.crops.domain.sale import sell
+from services.crops.domain.serving import Serving, serve
 from services.crops.domain.shipment import receive, ship, void_shipment
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, cancel_transfer, complete_transfer
@@ -58,6 +61,9 @@ commands = st.lists(
                 "merge",
                 "cook",
                 "destroy",
+                "sell",
+                "serve",
+                "serve",
                 "hold",
                 "unhold",
                 "unrecall",
@@ -106,6 +112,12 @@ class World:
                 self.standing[event.lot_id, event.commitment_id] -= event.quantity.amount
             case LotQuantityReleased():
                 assert self.standing.pop((event.lot_id, event.commitment_id), 0) == event.quantity.amount
+            case LotServed():
+                for each in event.taken:
+                    self.standing[event.lot_id, each.commitment_id] -= each.quantity.amount
+                self.lost += self.lots[event.lot_id].quantity.amount - event.remaining.amount
+                taken = sum(each.quantity.amount for each in event.taken)
+                assert taken <= self.lots[event.lot_id].quantity.amount - event.remaining.amount
             case LotRecalled():
                 self.blocks.add((event.lot_id, event.recall_id))
             case LotRecallReleased():
@@ -269,6 +281,13 @@ class World:
                 )
                 self.lost += gone.quantity.amount
                 self.record(gone)
+            case "sell":
+                sold = sell(lot, Quantity(*wanted[0]), actor=lot.owner_id, reference_document="", now=now)
+                self.lost += sold.quantity.amount
+                self.record(sold)
+            case "serve":
+                parts = tuple((f"c{len(wanted)}", Quantity(*each)) for each in wanted)
+                self.record(serve(lot, Serving(lot.lot_id, f"o{which}", "venue", parts, now), now=now))
             case "hold" | "unhold":
                 change = hold if command == "hold" else release_hold
                 self.record(change(lot, actor=who, is_operator=which % 2 == 0, reason="r", now=now))

@@ -136,6 +136,19 @@ def test_a_venue_cannot_serve_more_than_it_received() -> None:
     assert codes(journal) == [FindingCode.CONSUMED_BEYOND_RECEIVED]
 
 
+def test_what_was_served_leaves_the_lot_and_the_venue_and_is_not_set_aside_any_more() -> None:
+    journal = Journal().mint(100)
+    journal.add(EntryKind.COMMITTED, kg(40), reference="k", party_id="v")
+    journal.add(EntryKind.RECEIVED, kg(40), party_id="v")
+    journal.add(EntryKind.CONSUMED, kg(15), party_id="v")
+    journal.add(EntryKind.SERVED, kg(15), remaining=kg(85))
+    found = balance("l", journal.entries, {}, Decimal(0))
+    assert found.findings == ()
+    farm, venue = found.lines
+    assert (farm.consumed, farm.committed, farm.by_movement, farm.by_ledger) == (15, 25, 85, 85)
+    assert (venue.consumed, venue.by_movement) == (15, 25)
+
+
 def test_what_venues_receive_was_set_aside_for_them() -> None:
     journal = Journal().mint(100)
     journal.add(EntryKind.COMMITTED, kg(10), reference="k", party_id="v")
@@ -177,7 +190,11 @@ def test_a_lot_of_which_nobody_told_the_origin_is_found_and_its_venues_counted()
     assert [(line.holder_id, line.received) for line in found.lines] == [("v", 10)]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["split", "use", "destroy", "own"]), st.integers(1, 30))))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["split", "use", "destroy", "sell", "serve", "own"]), st.integers(1, 30))
+    )
+)
 def test_a_true_history_always_balances(steps: list[tuple[str, int]]) -> None:
     journal, left = Journal().mint(100), 100
     for step, wanted in steps:
@@ -191,6 +208,10 @@ def test_a_true_history_always_balances(steps: list[tuple[str, int]]) -> None:
                 journal.split(amount, left)
             case "use":
                 journal.add(EntryKind.USED, kg(amount), remaining=kg(left), reference="")
+            case "serve":
+                journal.add(EntryKind.SERVED, kg(amount), remaining=kg(left))
+            case "sell":
+                journal.add(EntryKind.SOLD, kg(amount), remaining=kg(left))
             case _:
                 journal.add(EntryKind.DESTROYED, kg(amount), remaining=kg(left))
     found = balance("l", journal.entries, {}, Decimal(0))

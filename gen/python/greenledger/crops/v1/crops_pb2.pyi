@@ -1390,6 +1390,36 @@ class DestroyLotRequest(_message.Message):
 Global___DestroyLotRequest: _TypeAlias = DestroyLotRequest  # noqa: Y015
 
 @_typing.final
+class SellLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reference_document: _builtins.str
+    """Number of the receipt."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reference_document", b"reference_document", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SellLotRequest: _TypeAlias = SellLotRequest  # noqa: Y015
+
+@_typing.final
 class Offer(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

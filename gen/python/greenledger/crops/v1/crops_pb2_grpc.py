@@ -85,6 +85,11 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
                 _registered_method=True)
+        self.SellLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/SellLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SellLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
         self.OfferLot = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/OfferLot',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.SerializeToString,
@@ -244,6 +249,14 @@ class CropCommandServiceServicer:
 
     def DestroyLot(self, request, context):
         """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SellLot(self, request, context):
+        """Records that goods were sold at retail, in a farm shop or at a market stall, to somebody who is not known
+        here: of what is not committed. The owner may, who must have the goods.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -431,6 +444,11 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
             'DestroyLot': grpc.unary_unary_rpc_method_handler(
                     servicer.DestroyLot,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'SellLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.SellLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SellLotRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
             'OfferLot': grpc.unary_unary_rpc_method_handler(
@@ -789,6 +807,33 @@ class CropCommandService:
             target,
             '/greenledger.crops.v1.CropCommandService/DestroyLot',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SellLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/SellLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.SellLotRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
             options,
             channel_credentials,

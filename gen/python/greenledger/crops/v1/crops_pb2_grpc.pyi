@@ -42,6 +42,10 @@ class CropCommandServiceStub:
     """Ends a hold. Its owner or an operator may; what an operator holds, operators release."""
     DestroyLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.DestroyLotRequest, _crops_pb2.Lot]
     """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
+    SellLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.SellLotRequest, _crops_pb2.Lot]
+    """Records that goods were sold at retail, in a farm shop or at a market stall, to somebody who is not known
+    here: of what is not committed. The owner may, who must have the goods.
+    """
     OfferLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.OfferLotRequest, _crops_pb2.Lot]
     """Offers a lot to someone: its owner the ownership, its custodian the custody, who is both may offer both.
     Until the offer ends nothing else is done with the lot.
@@ -187,6 +191,16 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.DestroyLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
         """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
+
+    @_abc_1.abstractmethod
+    def SellLot(
+        self,
+        request: _crops_pb2.SellLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.SellLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Records that goods were sold at retail, in a farm shop or at a market stall, to somebody who is not known
+        here: of what is not committed. The owner may, who must have the goods.
+        """
 
     @_abc_1.abstractmethod
     def OfferLot(

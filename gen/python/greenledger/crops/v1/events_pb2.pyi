@@ -476,6 +476,81 @@ class LotDestroyed(_message.Message):
 Global___LotDestroyed: _TypeAlias = LotDestroyed  # noqa: Y015
 
 @_typing.final
+class LotSold(_message.Message):
+    """Goods of a lot were sold at retail, to somebody who is not known here. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    SOLD_BY_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    sold_by: _builtins.str
+    reference_document: _builtins.str
+    """Number of the receipt; may be empty."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def remaining(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        remaining: _quantity_pb2.Quantity | None = ...,
+        sold_by: _builtins.str = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reference_document", b"reference_document", "remaining", b"remaining", "sold_by", b"sold_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotSold: _TypeAlias = LotSold  # noqa: Y015
+
+@_typing.final
+class LotServed(_message.Message):
+    """Goods of a lot were served to guests out of the stock of venues; one event for all orders that were recorded
+    together. What each order took is told by `inventory.consumed`. Key: lot id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    SERVINGS_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    servings: _builtins.int
+    """How many orders."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """To all these orders."""
+
+    @_builtins.property
+    def remaining(self) -> _quantity_pb2.Quantity:
+        """What the lot holds after the last of them."""
+
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        remaining: _quantity_pb2.Quantity | None = ...,
+        servings: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "remaining", b"remaining", "servings", b"servings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotServed: _TypeAlias = LotServed  # noqa: Y015
+
+@_typing.final
 class LotOffered(_message.Message):
     """A lot was offered to someone. Key: lot id."""
 

@@ -238,6 +238,7 @@ class MassBalanceLine(_message.Message):
     CORRECTED_FIELD_NUMBER: _builtins.int
     REMAINING_BY_MOVEMENT_FIELD_NUMBER: _builtins.int
     REMAINING_BY_LEDGER_FIELD_NUMBER: _builtins.int
+    SOLD_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     holder_id: _builtins.str
     """An owner or a venue."""
@@ -253,9 +254,9 @@ class MassBalanceLine(_message.Message):
     transferred: _builtins.str
     """To the next owner."""
     committed: _builtins.str
-    """Set aside and not taken back; it is still part of what remains."""
+    """Set aside and neither taken back nor served; it is still part of what remains."""
     consumed: _builtins.str
-    """Served to guests, out of a venue's stock."""
+    """Served to guests: of a venue out of its stock, of an owner out of the lot that was in stock there."""
     destroyed: _builtins.str
     corrected: _builtins.str
     """By corrections; negative when they took away."""
@@ -263,6 +264,8 @@ class MassBalanceLine(_message.Message):
     """What should remain by all this; negative when more left than came in."""
     remaining_by_ledger: _builtins.str
     """What the lot says it holds; empty for venues."""
+    sold: _builtins.str
+    """At retail, by its owner, to people who are not known here."""
     def __init__(
         self,
         *,
@@ -281,10 +284,11 @@ class MassBalanceLine(_message.Message):
         corrected: _builtins.str = ...,
         remaining_by_movement: _builtins.str = ...,
         remaining_by_ledger: _builtins.str = ...,
+        sold: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "consumed", b"consumed", "corrected", b"corrected", "destroyed", b"destroyed", "holder_id", b"holder_id", "lost", b"lost", "lot_id", b"lot_id", "minted", b"minted", "received", b"received", "remaining_by_ledger", b"remaining_by_ledger", "remaining_by_movement", b"remaining_by_movement", "split_off", b"split_off", "transferred", b"transferred", "transformed", b"transformed", "unit_code", b"unit_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "consumed", b"consumed", "corrected", b"corrected", "destroyed", b"destroyed", "holder_id", b"holder_id", "lost", b"lost", "lot_id", b"lot_id", "minted", b"minted", "received", b"received", "remaining_by_ledger", b"remaining_by_ledger", "remaining_by_movement", b"remaining_by_movement", "sold", b"sold", "split_off", b"split_off", "transferred", b"transferred", "transformed", b"transformed", "unit_code", b"unit_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
