@@ -34,7 +34,7 @@ SELECT entry.* FROM unnest($1::text[]) AS asked (lot_id) CROSS JOIN LATERAL (
     SELECT asked.lot_id, '', 'served', 0::smallint, min(at), max(recorded_at), '',
            least(sum(amount), 999999999999999), unit,
            (array_agg(remaining_amount ORDER BY recorded_at DESC, remaining_amount))[1], remaining_unit,
-           '', '', '', '', '', '[]', '{{}}'
+           '', '', '', '', '', '[]', '{{}}', false
     FROM (
         SELECT journal.*, count(*) FILTER (WHERE kind <> 'served') OVER (
             ORDER BY recorded_at, remaining_amount DESC NULLS FIRST
