@@ -157,7 +157,8 @@ def test_a_grpc_caller_keeps_its_own_deadline(edge: Edge) -> None:
         call(b"", metadata=tuple(edge.bearer().items()), timeout=5)
     remaining_s = edge.services.last("GetCart").time_remaining_s
     assert remaining_s is not None
-    assert 0 < remaining_s <= 5
+    # grpc-timeout is written with few digits, rounded up: a little more than 5 s may arrive.
+    assert 0 < remaining_s < 5.5
 
 
 @pytest.mark.parametrize(
