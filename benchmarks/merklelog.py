@@ -26,7 +26,7 @@ from chassis.merklelog.ledger import Ledger
 from chassis.merklelog.note import SigningKey
 from chassis.merklelog.store import MerkleLog
 from chassis.merklelog.tree import Frontier, fold, inclusion_path, leaf_hash, verify_inclusion
-from chassis.schema import EVENT_STORE_V1, MERKLE_LOG_V1
+from chassis.schema import EVENT_STORE_V1, MERKLE_LOG_V1, MERKLE_LOG_V2
 from chassis.testing import PostgresServer
 
 EVENT = NewEvent("Made", 1, DATA)
@@ -131,6 +131,7 @@ async def measure(server: PostgresServer, arguments: argparse.Namespace) -> dict
         databases[name] = await Database.connect(await server.create_database())
         await databases[name].execute(EVENT_STORE_V1)
     await databases["log"].execute(MERKLE_LOG_V1)
+    await databases["log"].execute(MERKLE_LOG_V2)
     for _ in range(arguments.rounds):
         measured = {**await one_round(databases, arguments), **hashes_alone(50_000)}
         for name, value in measured.items():

@@ -10,7 +10,9 @@ from chassis.idempotency import CREATE_V1 as IDEMPOTENCY_V1
 from chassis.idempotency import DROP_V1 as IDEMPOTENCY_V1_DROP
 from chassis.inbox.schema import INBOX_V1, INBOX_V1_DROP
 from chassis.merklelog.schema import CREATE_V1 as MERKLE_LOG_V1
+from chassis.merklelog.schema import CREATE_V2 as MERKLE_LOG_V2
 from chassis.merklelog.schema import DROP_V1 as MERKLE_LOG_V1_DROP
+from chassis.merklelog.schema import DROP_V2 as MERKLE_LOG_V2_DROP
 from chassis.outbox.schema import OUTBOX_V1, OUTBOX_V1_DROP
 from chassis.projection.schema import CREATE_V1 as PROJECTION_V1
 from chassis.projection.schema import DROP_V1 as PROJECTION_V1_DROP
@@ -30,6 +32,8 @@ __all__ = [
     "INBOX_V1_DROP",
     "MERKLE_LOG_V1",
     "MERKLE_LOG_V1_DROP",
+    "MERKLE_LOG_V2",
+    "MERKLE_LOG_V2_DROP",
     "OUTBOX_V1",
     "OUTBOX_V1_DROP",
     "PROJECTION_V1",

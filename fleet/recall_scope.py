@@ -73,4 +73,5 @@ _LISTS = {
     trace_pb2.RECALL_SCOPE_KIND_MENU_ITEM: "menu_items",
     trace_pb2.RECALL_SCOPE_KIND_ORDER: "orders",
     trace_pb2.RECALL_SCOPE_KIND_GUEST: "guest_ids",
+    trace_pb2.RECALL_SCOPE_KIND_SHIPMENT: "shipments",
 }

@@ -1,7 +1,7 @@
 """The services of the fleet as data, and the environment each process is started with."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fleet.component import Component
@@ -43,13 +43,14 @@ SERVICES = numbered(
     [
         ServiceSpec("auth"),
         ServiceSpec("users", depends_on=("auth", "notifications")),
-        ServiceSpec("crops", depends_on=("auth", "users", "notifications")),
+        ServiceSpec("crops", depends_on=("auth", "users", "notifications", "inventory")),
         ServiceSpec("catalog", depends_on=("auth", "inventory")),
         ServiceSpec("inventory", depends_on=("auth", "crops")),
         ServiceSpec("orders", depends_on=("auth", "catalog", "inventory", "payments", "notifications")),
         ServiceSpec("payments", depends_on=("auth",)),
         ServiceSpec("notifications", depends_on=("auth",)),
         ServiceSpec("trace", depends_on=("auth",)),
+        ServiceSpec("market", depends_on=("auth", "crops", "payments", "notifications")),
     ]
 )
 
@@ -162,13 +163,30 @@ class ServiceProcess(Component):
 
 
 def stop_waves(specs: Sequence[ServiceSpec]) -> list[list[str]]:
-    """Names grouped so that each service stops before those it calls; a cycle stops together."""
+    """Names grouped so that each service stops before those it calls; a circle of calls stops together."""
     remaining = {spec.name: set(spec.depends_on) for spec in specs}
     waves: list[list[str]] = []
     while remaining:
-        called = set().union(*remaining.values())
-        wave = [name for name in remaining if name not in called] or list(remaining)
+        reached = {name: _reached(name, remaining) for name in remaining}
+        # Whoever calls one of the wave is called by it in turn.
+        wave = [
+            name
+            for name in remaining
+            if all(caller in reached[name] for caller in remaining if name in reached[caller])
+        ]
         waves.append(wave)
         for name in wave:
             del remaining[name]
     return waves
+
+
+def _reached(name: str, calls: Mapping[str, set[str]]) -> set[str]:
+    """All that a service calls, and what those call."""
+    found: set[str] = set()
+    left = set(calls[name])
+    while left:
+        callee = left.pop()
+        if callee in calls and callee not in found:
+            found.add(callee)
+            left |= calls[callee]
+    return found

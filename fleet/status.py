@@ -66,7 +66,7 @@ async def _status_of(entry: ComponentRecord, facts: FactsSource | None) -> Compo
     health = await health_of(entry.address) if entry.kind == "service" else _state_of(entry)
     own = await facts(entry) if facts and entry.kind == "service" and health == "SERVING" else None
     process = entry.process()
-    # Reading PSS walks the process's page tables; nine of them in turn would be felt.
+    # Reading PSS walks the process's page tables; ten of them in turn would be felt.
     memory = await asyncio.to_thread(proportional_bytes, process.pid) if process else None
     return ComponentStatus(entry, health, memory, own)
 

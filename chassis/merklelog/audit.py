@@ -3,11 +3,13 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from chassis.database import Database
 from chassis.merklelog.checkpoint import Checkpoint, open_checkpoint
 from chassis.merklelog.leaf import CanonicalFormError, event_leaf
 from chassis.merklelog.note import NoteError, VerifierKey
+from chassis.merklelog.snapshots import SnapshotAudit
 from chassis.merklelog.store import DamagedLogError, LoggedEvent, MerkleLog
 from chassis.merklelog.tree import Node, ProofError, fold, leaf_hash, node_hash, verify_inclusion
 
@@ -20,10 +22,13 @@ CROSS JOIN LATERAL (
     WHERE log_node.level = part.level AND node_index >= begin AND node_index < until OFFSET 0
 ) AS log_node
 """
-_CHECKPOINTS = "SELECT size, root, note FROM log_checkpoint WHERE size > $1 AND size <= $2 ORDER BY size"
+_SIGNED = (
+    "(SELECT size, root, note FROM log_checkpoint UNION ALL SELECT size, root, note FROM log_handover) AS s"
+)
+_CHECKPOINTS = f"SELECT size, root, note FROM {_SIGNED} WHERE size > $1 AND size <= $2 ORDER BY size"
 _NEWEST = "SELECT note FROM log_checkpoint WHERE size > $1 ORDER BY size DESC LIMIT 1"
 # Compared with the size that the same statement sees: the log grows while it is audited.
-_BEYOND = f"SELECT max(size) FROM log_checkpoint WHERE size > coalesce({_SIZE}, 0)"
+_BEYOND = f"SELECT max(size) FROM {_SIGNED} WHERE size > coalesce({_SIZE}, 0)"
 _SURPLUS = f"""
 SELECT surplus.level, surplus.node_index FROM generate_series(1, 62) AS height
 CROSS JOIN LATERAL (
@@ -42,6 +47,7 @@ class Kind(StrEnum):
     MISSING = "missing"
     EXTRA = "extra"
     CHECKPOINT = "checkpoint"
+    SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,7 @@ class Audit:
         database: the log's.
         log: its leaves and nodes.
         keys: whose signatures under kept checkpoints count.
+        snapshots: compares snapshots with events; default nobody does.
         batch: leaves in one read; default 256, a few milliseconds of computing.
         most_findings: where it stops to list; default 100.
     """
@@ -112,12 +119,14 @@ class Audit:
         database: Database,
         log: MerkleLog,
         keys: Sequence[VerifierKey],
+        snapshots: SnapshotAudit[Any, Any] | None = None,
         batch: int = 256,
         most_findings: int = 100,
     ) -> None:
         self._database = database
         self._log = log
         self._keys = keys
+        self._snapshots = snapshots
         self._batch = batch
         self._most = most_findings
         self._report = AuditReport()
@@ -140,6 +149,7 @@ class Audit:
         async for events in self._log.unlogged(self._batch * 8):
             for event in events:
                 self._find(Kind.EXTRA, total, total, event.event_id, "an event that was never logged")
+        await self._derived()
         self._report.findings.sort(key=lambda finding: finding.index)
         yield AuditProgress(self._report.size, total, self._report)
 
@@ -156,7 +166,7 @@ class Audit:
             digest = await self._leaf(index, rows.get(index))
             self._grow(index, digest, nodes)
             self._report.size = index + 1
-            if kept is not None and kept["size"] == index + 1:
+            while kept is not None and kept["size"] == index + 1:
                 self._compare(kept["size"], kept["root"], kept["note"])
                 kept = next(checkpoints, None)
         return True
@@ -273,6 +283,16 @@ class Audit:
             level, node = row["level"], row["node_index"]
             detail = f"a node of level {level}, index {node} is beyond the log"
             self._find(Kind.EXTRA, node << level, node + 1 << level, "", detail)
+
+    async def _derived(self) -> None:
+        """Snapshots, which commands believe though no leaf vouches for them; at their last event's leaf."""
+        if self._snapshots is None:
+            return
+        async for forged in self._snapshots.run():
+            logged = await self._log.find(forged.event_id) if forged.event_id else None
+            index = logged.index if logged is not None else self._report.size
+            until = index if logged is None else index + 1
+            self._find(Kind.SNAPSHOT, index, until, forged.event_id, forged.detail)
 
     def _find(self, kind: Kind, index: int, until: int, event_id: str, detail: str) -> None:
         if len(self._report.findings) < self._most:

@@ -73,7 +73,8 @@ def open_checkpoint(note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
 
     Args:
         note: the signed note; signatures of others, such as witnesses, are passed over.
-        keys: of logs that are trusted; the one with the checkpoint's origin as its name counts.
+        keys: of logs that are trusted; those with the checkpoint's origin as their name count, a former one
+            for logs up to its size.
 
     Raises:
         NoteError: it is malformed, the signature is missing or does not hold.
@@ -83,5 +84,8 @@ def open_checkpoint(note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
     signers = [key for key in keys if key.name == checkpoint.origin]
     if not signers:
         raise NoteError(f"the checkpoint is of {checkpoint.origin}, for which no key is given")
-    parsed.verify(signers)
+    signed = parsed.verify(signers)
+    if not any(key.until is None or checkpoint.size <= key.until for key in signed):
+        limits = ", ".join(f"{key.key_id.hex()} until {key.until}" for key in signed)
+        raise NoteError(f"a log of {checkpoint.size} leaves is signed by a former key only ({limits})")
     return checkpoint

@@ -5,28 +5,33 @@ Each is JSON with `format` naming its shape and version, in the form that the JS
 checked as it came. Reading a file checks its shape only; `verify` methods check what it claims.
 """
 
-import base64
-import binascii
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chassis.merklelog.checkpoint import Checkpoint, open_checkpoint
-from chassis.merklelog.leaf import load_json, parse_leaf
-from chassis.merklelog.note import VerifierKey
+from chassis.merklelog.fields import (
+    DocumentError,
+    Json,
+    bytes_of,
+    check_origin,
+    hashes_of,
+    in_base64,
+    number_of,
+    origin_of,
+    parse_json,
+    part_of,
+    text_of,
+    texts_of,
+)
+from chassis.merklelog.handover import key_ring, open_handover
+from chassis.merklelog.leaf import parse_leaf
+from chassis.merklelog.note import NoteError, VerifierKey
 from chassis.merklelog.tree import Frontier, ProofError, leaf_hash, verify_consistency, verify_inclusion
 
 RECEIPT_FORMAT = "greenledger-receipt-v1"
 CONSISTENCY_FORMAT = "greenledger-consistency-v1"
 EXPORT_FORMAT = "greenledger-log-v1"
-
-Json = dict[str, Any]
-_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
-
-
-class DocumentError(ValueError):
-    """A file that is not what it should be; the message names the field."""
+KEYS_FORMAT = "greenledger-keys-v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,12 @@ class Receipt:
         """As JSON."""
         return {
             "format": RECEIPT_FORMAT,
-            "origin": _origin(self.key),
+            "origin": origin_of(self.key),
             "key": self.key,
             "leaf": self.leaf.decode(),
             "leafIndex": str(self.index),
             "treeSize": str(self.size),
-            "inclusionProof": _texts(self.proof),
+            "inclusionProof": in_base64(self.proof),
             "checkpoint": self.checkpoint,
         }
 
@@ -68,14 +73,14 @@ class Receipt:
         Raises:
             DocumentError: a field is missing or malformed.
         """
-        _check_origin(value)
+        check_origin(value)
         return cls(
-            key=_text(value, "key"),
-            leaf=_bytes(value, "leaf"),
-            index=_number(value, "leafIndex"),
-            size=_number(value, "treeSize"),
-            proof=_hashes(value, "inclusionProof"),
-            checkpoint=_text(value, "checkpoint"),
+            key=text_of(value, "key"),
+            leaf=bytes_of(value, "leaf"),
+            index=number_of(value, "leafIndex"),
+            size=number_of(value, "treeSize"),
+            proof=hashes_of(value, "inclusionProof"),
+            checkpoint=text_of(value, "checkpoint"),
         )
 
     def verify(self, keys: Sequence[VerifierKey]) -> tuple[Json, Checkpoint]:
@@ -98,25 +103,28 @@ class Consistency:
     """Shows that the log of one checkpoint is the beginning of that of another.
 
     Args:
-        key: as in `Receipt`.
+        key: as in `Receipt`, of the second.
         first, second: the signed tree heads.
         proof: hashes of RFC 9162, 2.1.4.
+        earlier_keys: those of the first, when another key has taken over since; default none.
     """
 
     key: str
     first: str
     second: str
     proof: tuple[bytes, ...]
+    earlier_keys: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
         """As JSON."""
         return {
             "format": CONSISTENCY_FORMAT,
-            "origin": _origin(self.key),
+            "origin": origin_of(self.key),
             "key": self.key,
             "first": self.first,
             "second": self.second,
-            "proof": _texts(self.proof),
+            "proof": in_base64(self.proof),
+            "earlierKeys": list(self.earlier_keys),
         }
 
     @classmethod
@@ -126,9 +134,13 @@ class Consistency:
         Raises:
             DocumentError: a field is missing or malformed.
         """
-        _check_origin(value)
+        check_origin(value)
         return cls(
-            _text(value, "key"), _text(value, "first"), _text(value, "second"), _hashes(value, "proof")
+            text_of(value, "key"),
+            text_of(value, "first"),
+            text_of(value, "second"),
+            hashes_of(value, "proof"),
+            texts_of(value, "earlierKeys"),
         )
 
     def verify(self, keys: Sequence[VerifierKey]) -> tuple[Checkpoint, Checkpoint]:
@@ -145,9 +157,64 @@ class Consistency:
         return first, second
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Shows how the keys of a log took over from one another.
+
+    Args:
+        key: that which signs now.
+        handovers: notes, the oldest first; none where the log has had one key only.
+    """
+
+    key: str
+    handovers: tuple[str, ...]
+
+    def to_json(self) -> Json:
+        """As JSON."""
+        named = {"origin": origin_of(self.key), "key": self.key, "handovers": list(self.handovers)}
+        return {"format": KEYS_FORMAT, **named}
+
+    @classmethod
+    def from_json(cls, value: Json) -> "Keys":
+        """Read it.
+
+        Raises:
+            DocumentError: a field is missing or malformed.
+        """
+        check_origin(value)
+        return cls(text_of(value, "key"), texts_of(value, "handovers"))
+
+    def verify(self, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
+        """All keys, the oldest first, when all given ones of this log are among them, and one is.
+
+        One alone would not do: who stole a former key can hand over from it to a key of his own, and only the
+        key that took over in truth, or the size until which the former one counts, shows that.
+
+        Args:
+            keys: trusted; one with `until` must hand over at just that size.
+
+        Raises:
+            NoteError: a handover is not signed by both keys, they do not fit together, or not with the keys.
+        """
+        named = VerifierKey.parse(self.key)
+        ring = key_ring([open_handover(note) for note in self.handovers]) if self.handovers else [named]
+        if ring[-1] != named:
+            raise NoteError("the handovers lead to another key than the one that is named")
+        known = [key for key in keys if key.name == named.name]
+        if not known:
+            raise NoteError("none of the keys of the log is one that is trusted")
+        limits = {str(key): key.until for key in ring}
+        for key in known:
+            if str(key) not in limits:
+                raise NoteError(f"the trusted key {key} is none of the keys of the log")
+            if key.until not in (None, limits[str(key)]):
+                raise NoteError(f"the trusted key {key} handed over at another size than {key.until}")
+        return ring
+
+
 def export_header(key: str, checkpoint: str) -> Json:
     """The first line of an export; then come those of `export_leaf`, and one of `export_end`."""
-    header = {"format": EXPORT_FORMAT, "origin": _origin(key), "key": key, "checkpoint": checkpoint}
+    header = {"format": EXPORT_FORMAT, "origin": origin_of(key), "key": key, "checkpoint": checkpoint}
     return {"header": header}
 
 
@@ -163,8 +230,8 @@ def export_end(leaves: int) -> Json:
 
 def export_key(header: Json) -> str:
     """The verifier key that an export names."""
-    _check_origin(header)
-    return _text(header, "key")
+    check_origin(header)
+    return text_of(header, "key")
 
 
 def verify_export(header: Json, lines: Iterable[str | bytes], keys: Sequence[VerifierKey]) -> Checkpoint:
@@ -179,7 +246,7 @@ def verify_export(header: Json, lines: Iterable[str | bytes], keys: Sequence[Ver
         NoteError, ProofError, CanonicalFormError: as `Receipt.verify`.
         DocumentError: a line is malformed.
     """
-    checkpoint = open_checkpoint(_text(header, "checkpoint"), keys)
+    checkpoint = open_checkpoint(text_of(header, "checkpoint"), keys)
     tree = Frontier()
     ended = False
     for number, line in enumerate(lines, 2):
@@ -187,10 +254,10 @@ def verify_export(header: Json, lines: Iterable[str | bytes], keys: Sequence[Ver
         if ended:
             raise DocumentError(f"line {number} is behind the end")
         if "end" in content:
-            ended = _number(_part(content, "end"), "leaves") == tree.size
+            ended = number_of(part_of(content, "end"), "leaves") == tree.size
             continue
-        entry = _part(content, "leaf")
-        index, leaf = _number(entry, "leafIndex"), _bytes(entry, "leaf")
+        entry = part_of(content, "leaf")
+        index, leaf = number_of(entry, "leafIndex"), bytes_of(entry, "leaf")
         if index != tree.size:
             raise ProofError(f"line {number} has leaf {index} where leaf {tree.size} should be")
         parse_leaf(leaf)
@@ -202,78 +269,3 @@ def verify_export(header: Json, lines: Iterable[str | bytes], keys: Sequence[Ver
     if tree.root() != checkpoint.root:
         raise ProofError("the leaves have another root than the checkpoint: at least one was altered")
     return checkpoint
-
-
-def parse_json(text: str | bytes, what: str) -> Json:
-    """A JSON object in which no name occurs twice.
-
-    Raises:
-        DocumentError: it is something else.
-    """
-    try:
-        value = load_json(text, object_pairs_hook=_without_repeats)
-    except ValueError as error:
-        raise DocumentError(f"{what} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise DocumentError(f"{what} is not a JSON object")
-    return value
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> Json:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise DocumentError("a name occurs twice in one object")
-    return value
-
-
-def _origin(key: str) -> str:
-    return key.split("+", 1)[0]
-
-
-def _check_origin(value: Json) -> None:
-    if _text(value, "origin") != _origin(_text(value, "key")):
-        raise DocumentError("origin is not the name of the key")
-
-
-def _text(value: Json, name: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str) or not found:
-        raise DocumentError(f"{name} is missing or not text")
-    return found
-
-
-def _part(value: Json, name: str) -> Json:
-    found = value.get(name)
-    if not isinstance(found, dict):
-        raise DocumentError(f"{name} is missing or not an object")
-    return found
-
-
-def _bytes(value: Json, name: str) -> bytes:
-    try:
-        return _text(value, name).encode()
-    except UnicodeEncodeError:
-        raise DocumentError(f"{name} is not valid text") from None
-
-
-def _number(value: Json, name: str) -> int:
-    found = value.get(name)
-    if isinstance(found, str) and _DIGITS.fullmatch(found):
-        return int(found)
-    if type(found) is int and 0 <= found < 10**19:
-        return found
-    raise DocumentError(f"{name} is missing or not a whole number")
-
-
-def _texts(hashes: Sequence[bytes]) -> list[str]:
-    return [base64.b64encode(entry).decode() for entry in hashes]
-
-
-def _hashes(value: Json, name: str) -> tuple[bytes, ...]:
-    found = value.get(name)
-    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
-        raise DocumentError(f"{name} is missing or not a list of text")
-    try:
-        return tuple(base64.b64decode(entry, validate=True) for entry in found)
-    except (binascii.Error, ValueError):
-        raise DocumentError(f"{name} is not base64") from None

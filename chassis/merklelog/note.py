@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 _ED25519 = b"\x01"
 _DASH = "\N{EM DASH} "
 _SEPARATOR = "\n\n"
+_UNTIL = " until "
 _KEY_ID_BYTES = 4
 _PUBLIC_KEY_BYTES = 32
 MOST_BYTES = 1_000_000
@@ -32,11 +33,18 @@ class NoteError(ValueError):
 class VerifierKey:
     """The public half of a key, under the name of its owner.
 
-    Written `<name>+<key id in hex>+<base64 of 0x01 and the public key>`.
+    Written `<name>+<key id in hex>+<base64 of 0x01 and the public key>`, in files of keys with
+    ` until <size>` behind it when it is the former key of a log.
+
+    Args:
+        name: of the owner.
+        public_key: 32 bytes.
+        until: the largest log whose checkpoints count under this key; default any.
     """
 
     name: str
     public_key: bytes
+    until: int | None = None
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -50,15 +58,18 @@ class VerifierKey:
         Raises:
             NoteError: it is malformed, of another algorithm, or its id is not that of the key.
         """
+        written, limited, until = text.strip().partition(_UNTIL)
+        if limited and not (until.isascii() and until.isdigit()):
+            raise NoteError("the size until which a key counts is a number")
         # From the left: a name has no plus sign, base64 may.
-        parts = text.strip().split("+", 2)
+        parts = written.split("+", 2)
         if len(parts) != 3:
             raise NoteError("a key is written <name>+<id>+<base64>")
         name, key_id, encoded = parts
         key = _decode(encoded, "the key")
         if key[:1] != _ED25519:
             raise NoteError("the key is not an Ed25519 key")
-        parsed = cls(name, key[1:])
+        parsed = cls(name, key[1:], int(until) if limited else None)
         if parsed.key_id.hex() != key_id:
             raise NoteError("the key's id does not belong to its name and value")
         return parsed
@@ -77,6 +88,11 @@ class VerifierKey:
         except (InvalidSignature, ValueError):
             return False
         return True
+
+    @property
+    def line(self) -> str:
+        """As files of keys have it."""
+        return f"{self}" if self.until is None else f"{self}{_UNTIL}{self.until}"
 
     def __str__(self) -> str:
         key = base64.b64encode(_ED25519 + self.public_key).decode()

@@ -1,7 +1,9 @@
-"""DDL of the tamper-evident log, version 1."""
+"""DDL of the tamper-evident log."""
 
 APPEND_LOCK = 3 << 48
 """Advisory key that appends hold, for the length of their commit; see `chassis.watermark` for 1 and 2."""
+HANDOVER_LOCK = APPEND_LOCK + 1
+"""Advisory key that an exchange of the signing key holds, and in shared mode whoever signs."""
 
 CREATE_V1 = f"""
 CREATE TABLE log_leaf (
@@ -93,3 +95,16 @@ DROP TABLE log_checkpoint;
 DROP TABLE log_node;
 DROP TABLE log_leaf;
 """
+
+CREATE_V2 = """
+CREATE TABLE log_handover (
+    number integer PRIMARY KEY CHECK (number > 0),
+    size bigint NOT NULL CHECK (size >= 0),
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE log_handover IS 'checkpoints at which another key took over, signed by both';
+"""
+
+DROP_V2 = "DROP TABLE log_handover;"

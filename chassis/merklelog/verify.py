@@ -18,15 +18,8 @@ from typing import BinaryIO
 
 from chassis.merklelog import documents
 from chassis.merklelog.checkpoint import Checkpoint, open_checkpoint
-from chassis.merklelog.documents import (
-    Consistency,
-    DocumentError,
-    Json,
-    Receipt,
-    export_key,
-    parse_json,
-    verify_export,
-)
+from chassis.merklelog.documents import Consistency, Keys, Receipt, export_key, verify_export
+from chassis.merklelog.fields import DocumentError, Json, parse_json
 from chassis.merklelog.leaf import CanonicalFormError
 from chassis.merklelog.note import Note, NoteError, VerifierKey
 from chassis.merklelog.tree import ProofError
@@ -47,7 +40,7 @@ def verify_file(path: Path, keys: Sequence[str] = ()) -> Verdict:
     """Check a file.
 
     Args:
-        path: of a receipt, consistency bundle, export (NDJSON) or checkpoint (signed note).
+        path: of a receipt, consistency bundle, export (NDJSON), history of keys or checkpoint (signed note).
         keys: trusted verifier keys, each written out or the path of a file with one a line; default none.
     """
     try:
@@ -103,8 +96,15 @@ def _verify(file: BinaryIO, trusted: list[VerifierKey]) -> Verdict:
             return _consistency(document, trusted)
         case documents.EXPORT_FORMAT:
             return _export(document, file, trusted)
-    known = ", ".join((documents.RECEIPT_FORMAT, documents.CONSISTENCY_FORMAT, documents.EXPORT_FORMAT))
-    raise DocumentError(f"the format is {document.get('format')!r}; known are {known}")
+        case documents.KEYS_FORMAT:
+            return _keys(document, trusted)
+    known = (
+        documents.RECEIPT_FORMAT,
+        documents.CONSISTENCY_FORMAT,
+        documents.EXPORT_FORMAT,
+        documents.KEYS_FORMAT,
+    )
+    raise DocumentError(f"the format is {document.get('format')!r}; known are {', '.join(known)}")
 
 
 def _receipt(document: Json, trusted: list[VerifierKey]) -> Verdict:
@@ -113,7 +113,7 @@ def _receipt(document: Json, trusted: list[VerifierKey]) -> Verdict:
     actor = event["meta"].get("actor", "nobody named") if isinstance(event.get("meta"), dict) else "?"
     return _verdict(
         trusted,
-        checkpoint,
+        checkpoint.origin,
         f"Event {event.get('event_id')} ({event.get('type')}, {event.get('stream_id')} version "
         f"{event.get('version')}), recorded {event.get('recorded_at')} by {actor}, is leaf {receipt.index} "
         f"of {checkpoint.size} in the log {checkpoint.origin}.",
@@ -122,10 +122,10 @@ def _receipt(document: Json, trusted: list[VerifierKey]) -> Verdict:
 
 def _consistency(document: Json, trusted: list[VerifierKey]) -> Verdict:
     bundle = Consistency.from_json(document)
-    first, second = bundle.verify(trusted or _own(bundle.key))
+    first, second = bundle.verify(trusted or _own(bundle.key, *bundle.earlier_keys))
     return _verdict(
         trusted,
-        second,
+        second.origin,
         f"The log {second.origin} with {first.size} leaves is the beginning of that with {second.size}: "
         "nothing was changed or removed between the two checkpoints.",
     )
@@ -135,7 +135,7 @@ def _export(document: Json, file: BinaryIO, trusted: list[VerifierKey]) -> Verdi
     checkpoint = verify_export(document, file, trusted or _own(export_key(document)))
     return _verdict(
         trusted,
-        checkpoint,
+        checkpoint.origin,
         f"All {checkpoint.size} leaves of the log {checkpoint.origin} are those that it has signed.",
     )
 
@@ -143,24 +143,32 @@ def _export(document: Json, file: BinaryIO, trusted: list[VerifierKey]) -> Verdi
 def _checkpoint(note: str, trusted: list[VerifierKey]) -> Verdict:
     parsed = Checkpoint.parse(Note.parse(note).text)
     sentence = f"The log {parsed.origin} had {parsed.size} leaves with root {parsed.root.hex()}."
+    if parsed.extensions and trusted:
+        sentence += f" The key was exchanged there: {'; '.join(parsed.extensions)}."
     if not trusted:
         # A note does not carry its key, so nothing at all can be checked.
         return Verdict(UNREADABLE, (f"A checkpoint alone needs --key. {sentence}",))
-    return _verdict(trusted, open_checkpoint(note, trusted), sentence)
+    return _verdict(trusted, open_checkpoint(note, trusted).origin, sentence)
 
 
-def _own(key: str) -> list[VerifierKey]:
+def _keys(document: Json, trusted: list[VerifierKey]) -> Verdict:
+    keys = Keys.from_json(document)
+    ring = keys.verify(trusted or _own(keys.key))
+    history = [f"{key} signed up to {key.until} leaves" for key in ring[:-1]]
+    sentence = "; ".join([*history, f"{ring[-1]} signs now"])
+    return _verdict(trusted, ring[-1].name, f"{sentence}. Each has named the next.")
+
+
+def _own(*keys: str) -> list[VerifierKey]:
     try:
-        return [VerifierKey.parse(key)]
+        return [VerifierKey.parse(key) for key in keys]
     except NoteError as error:
         raise DocumentError(f"key cannot be read: {error}") from None
 
 
-def _verdict(trusted: list[VerifierKey], checkpoint: Checkpoint, sentence: str) -> Verdict:
+def _verdict(trusted: list[VerifierKey], origin: str, sentence: str) -> Verdict:
     if trusted:
-        return Verdict(
-            HOLDS, (f"HOLDS: {sentence}", f"Signed by {checkpoint.origin} with a key that you named.")
-        )
+        return Verdict(HOLDS, (f"HOLDS: {sentence}", f"Signed by {origin} with a key that you named."))
     return Verdict(
         UNCONFIRMED,
         (
@@ -178,7 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, help="a receipt, consistency bundle, export or checkpoint")
+    parser.add_argument(
+        "file", type=Path, help="a receipt, consistency bundle, export, history of keys or checkpoint"
+    )
     parser.add_argument(
         "--key",
         action="append",

@@ -38,6 +38,8 @@ class Publication:
         aggregate_type: what the key identifies, e.g. "order".
         schema_version: of the payload's meaning; default 1.
         occurred_time: when it happened; default now.
+        event_id: UUIDv7 of the stored fact that it tells, so that both are known by one id; of no other
+            publication. Default a new one.
     """
 
     topic: str
@@ -46,6 +48,7 @@ class Publication:
     aggregate_type: str
     schema_version: int = 1
     occurred_time: datetime | None = None
+    event_id: str | None = None
 
 
 class Outbox:
@@ -112,7 +115,7 @@ class Outbox:
         if not publication.topic or not publication.key:
             raise ValueError("an event needs a topic and a key")
         now, cause = self._clock.now(), context.current()
-        event_id = self._ids.uuid7()
+        event_id = publication.event_id or self._ids.uuid7()
         event = Event(
             event_id=event_id,
             type=publication.topic,

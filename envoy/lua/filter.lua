@@ -127,6 +127,10 @@ function envoy_on_response(handle)
     if handle:streamInfo():dynamicMetadata():get(LINES) then
       headers:replace("content-type", "application/x-ndjson")
     end
+    -- Who is told where the work goes on has an answer that is accepted, not done.
+    if status == "200" and headers:get("location") then
+      headers:replace(":status", "202")
+    end
     return
   end
   local done, failure = pcall(complete, handle)

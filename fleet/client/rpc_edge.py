@@ -14,12 +14,18 @@ from fleet.client.session import Session
 from greenledger.auth.v1.auth_pb2_grpc import AuthServiceStub
 from greenledger.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from greenledger.crops.v1.crops_pb2_grpc import CropCommandServiceStub, CropQueryServiceStub
+from greenledger.crops.v1.epcis_pb2_grpc import EpcisServiceStub
 from greenledger.crops.v1.ledger_pb2_grpc import LedgerServiceStub
 from greenledger.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from greenledger.market.v1.campaigns_pb2_grpc import CampaignServiceStub
+from greenledger.market.v1.launches_pb2_grpc import LaunchServiceStub
+from greenledger.market.v1.market_pb2_grpc import MarketServiceStub
+from greenledger.market.v1.pools_pb2_grpc import PoolServiceStub
 from greenledger.notifications.v1.notifications_pb2_grpc import MailboxServiceStub, NotificationServiceStub
 from greenledger.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from greenledger.orders.v1.orders_pb2_grpc import OrderServiceStub
 from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
+from greenledger.trace.v1.recall_pb2_grpc import RecallServiceStub
 from greenledger.trace.v1.trace_pb2_grpc import TraceServiceStub
 from greenledger.users.v1.users_pb2_grpc import UserServiceStub
 
@@ -54,6 +60,7 @@ class RpcEdge:
         self.crops = CropCommandServiceStub(self.channel)
         self.lots = CropQueryServiceStub(self.channel)
         self.ledger = LedgerServiceStub(self.channel)
+        self.epcis = EpcisServiceStub(self.channel)
         self.catalog = CatalogServiceStub(self.channel)
         self.inventory = InventoryServiceStub(self.channel)
         self.orders = OrderServiceStub(self.channel)
@@ -61,6 +68,11 @@ class RpcEdge:
         self.notifications = NotificationServiceStub(self.channel)
         self.mailbox = MailboxServiceStub(self.channel)
         self.trace = TraceServiceStub(self.channel)
+        self.recalls = RecallServiceStub(self.channel)
+        self.market = MarketServiceStub(self.channel)
+        self.pools = PoolServiceStub(self.channel)
+        self.campaigns = CampaignServiceStub(self.channel)
+        self.launches = LaunchServiceStub(self.channel)
         self.operations = OperationsServiceStub(self.channel)
 
     async def __aenter__(self) -> Self:

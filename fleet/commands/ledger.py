@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 import typer
 
@@ -15,6 +16,7 @@ from fleet.commands.remote import EdgeUrl, Email, PasswordFile
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from chassis.merklelog.note import VerifierKey
     from fleet.client import RpcEdge, Session
     from greenledger.crops.v1 import ledger_pb2
 
@@ -34,7 +36,7 @@ Size = Annotated[
 @app.command("checkpoint")
 def checkpoint(
     size: Size = 0,
-    key: Annotated[bool, typer.Option("--key", help="Print the log's public key instead.")] = False,
+    key: Annotated[bool, typer.Option("--key", help="Print the log's public keys instead.")] = False,
     output: Output = None,
     edge_url: EdgeUrl = None,
     email: Email = None,
@@ -46,9 +48,53 @@ def checkpoint(
     async def ask(edge: "RpcEdge", session: "Session") -> None:
         from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
 
+        if key:
+            keys = await edge.call(edge.ledger.GetLogKeys, ledger_pb2.GetLogKeysRequest(), session)
+            _write(output, "".join(f"{each.line}\n" for each in ring_of(keys)))
+            return
         request = ledger_pb2.GetCheckpointRequest(size=size)
         signed = await edge.call(edge.ledger.GetCheckpoint, request, session)
-        _write(output, f"{signed.key}\n" if key else signed.note)
+        _write(output, signed.note)
+
+    _run(ask, edge_url, email, password_file, state_dir)
+
+
+@app.command("keys")
+def keys(
+    output: Output = None,
+    edge_url: EdgeUrl = None,
+    email: Email = None,
+    password_file: PasswordFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Print how the log's keys took over from one another: who trusts one of them can check the others."""
+
+    async def ask(edge: "RpcEdge", session: "Session") -> None:
+        from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
+
+        found = await edge.call(edge.ledger.GetLogKeys, ledger_pb2.GetLogKeysRequest(), session)
+        _write(output, _line(found))
+
+    _run(ask, edge_url, email, password_file, state_dir)
+
+
+@app.command("rotate-key")
+def rotate_key(
+    why: Annotated[str, typer.Option("--why", help="For the audit of operators' actions.")],
+    output: Output = None,
+    edge_url: EdgeUrl = None,
+    email: Email = None,
+    password_file: PasswordFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Let a new key sign the log from now on. Prints the handover for those who know the old one."""
+
+    async def ask(edge: "RpcEdge", session: "Session") -> None:
+        from greenledger.crops.v1 import ledger_pb2  # noqa: PLC0415
+
+        request = ledger_pb2.RotateLogKeyRequest(request_id=str(uuid4()), why=why)
+        keys = await edge.call(edge.ledger.RotateLogKey, request, session)
+        _write(output, keys.handovers[-1])
 
     _run(ask, edge_url, email, password_file, state_dir)
 
@@ -143,6 +189,14 @@ def audit(
 
     _run(ask, edge_url, email, password_file, state_dir)
     raise typer.Exit(1 if altered else 0)
+
+
+def ring_of(keys: "ledger_pb2.LogKeys") -> "list[VerifierKey]":
+    """The public keys of a log, the oldest first, each with the size that it speaks for."""
+    from chassis.merklelog.documents import Keys  # noqa: PLC0415
+    from chassis.merklelog.note import VerifierKey  # noqa: PLC0415
+
+    return Keys(keys.key, tuple(keys.handovers)).verify([VerifierKey.parse(keys.key)])
 
 
 def _show(report: "ledger_pb2.AuditReport") -> bool:

@@ -11,7 +11,9 @@ from chassis.merklelog.verify import FAILS, UNREADABLE, verify_file
 def verify(
     file: Annotated[
         Path,
-        typer.Argument(help="A receipt, consistency bundle, export (NDJSON) or checkpoint (signed note)."),
+        typer.Argument(
+            help="A receipt, bundle, export, history of keys or checkpoint, as `ledger` printed it."
+        ),
     ],
     key: Annotated[
         list[str] | None,

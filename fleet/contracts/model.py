@@ -47,11 +47,13 @@ class Binding:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call a method, and how a repeated request_id is treated ("", "STORED" or "OWN")."""
+    """Who may call a method, how a repeated request_id is treated ("", "STORED" or "OWN"), and whether the
+    answer says only that the work was accepted."""
 
     kind: str  # "public", "authenticated" or "permission"
     permission: str
     idempotency: str
+    accepted: bool
 
 
 class Contracts:
@@ -138,7 +140,8 @@ class Contracts:
             return None
         number = policy.idempotency
         name = policy.DESCRIPTOR.fields_by_name["idempotency"].enum_type.values_by_number[number].name
-        return Access(kind, policy.permission, name.removeprefix("IDEMPOTENCY_") if number else "")
+        idempotency = name.removeprefix("IDEMPOTENCY_") if number else ""
+        return Access(kind, policy.permission, idempotency, policy.accepted)
 
     def topic(self, message: Descriptor) -> str:
         """The topic on which the message is an event, "" if it is none."""

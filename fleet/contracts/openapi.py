@@ -29,6 +29,8 @@ _IDEMPOTENCY = {
     "STORED": "Repeating it with the same `requestId` gives the stored reply.",
     "OWN": "Repeating it with the same `requestId` joins the work already begun and gives its outcome.",
 }
+# Sent as it is, under a content type of its own.
+_FILE = "google.api.HttpBody"
 _STREAM = (
     "The reply is a stream: one JSON object per line, each sent as it happens, until the last one. "
     "An error after the first line ends the stream, since the status has been sent by then."
@@ -87,7 +89,7 @@ def _operation(
     operation["summary"] = (
         re.split(r"(?<=[.:;]) ", comment)[0].rstrip(".:;") if comment else _words(method.name)
     )
-    stream = _STREAM if method.server_streaming else ""
+    stream = _STREAM if method.server_streaming and method.output_type.full_name != _FILE else ""
     notes = [comment, _IDEMPOTENCY.get(access.idempotency, ""), stream, _access_note(access)]
     operation["description"] = "\n\n".join(note for note in notes if note)
     parameters = bindings.parameters(contracts, schemas, method, binding)
@@ -96,7 +98,8 @@ def _operation(
     if binding.body:
         schema = bindings.body_schema(schemas, method, binding)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    operation["responses"] = {"200": _success(schemas, method)} | errors.references(
+    done = {"202": _accepted(schemas, method)} if access.accepted else {"200": _success(schemas, method)}
+    operation["responses"] = done | errors.references(
         secured=access.kind != "public", found="{" in binding.path, writing=binding.verb != "get"
     )
     operation["security"] = _security(access)
@@ -106,7 +109,7 @@ def _operation(
 
 
 def _success(schemas: Schemas, method: MethodDescriptor) -> Schema:
-    if method.output_type.full_name == "google.api.HttpBody":
+    if method.output_type.full_name == _FILE:
         return {
             "description": "The file.",
             "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
@@ -118,6 +121,18 @@ def _success(schemas: Schemas, method: MethodDescriptor) -> Schema:
             "content": {"application/x-ndjson": media},
         }
     return {"description": "Done.", "content": {"application/json": media}}
+
+
+def _accepted(schemas: Schemas, method: MethodDescriptor) -> Schema:
+    where = {
+        "description": "Where to ask how far it is.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+    return {
+        **_success(schemas, method),
+        "description": "Accepted; the work goes on.",
+        "headers": {"location": where},
+    }
 
 
 def _security(access: Access) -> list[dict[str, list[str]]]:

@@ -7,7 +7,7 @@ from fleet.client import RpcEdge, Session
 from fleet.client.json_edge import JsonEdge
 from fleet.demo.people import Person
 from greenledger.crops.v1 import crops_pb2
-from greenledger.trace.v1 import trace_pb2
+from greenledger.trace.v1 import recall_pb2, trace_pb2
 
 
 @dataclass(slots=True)
@@ -27,6 +27,9 @@ class World:
         menu: menu item ids by the dish's name.
         orders: order ids by what became of them.
         failures: reasons of the orders that came to nothing, in order.
+        drill: what the recall would have to reach.
+        recall_id: of the recall.
+        recalls: the recall each time that it had come further.
     """
 
     json: JsonEdge
@@ -43,6 +46,9 @@ class World:
     failures: list[str] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
     quarantined: int = 0
+    drill: recall_pb2.Recall | None = None
+    recall_id: str = ""
+    recalls: list[recall_pb2.Recall] = field(default_factory=list)
     scope: trace_pb2.RecallScope | None = None
     origins: trace_pb2.OrderTrace | None = None
 

@@ -20,7 +20,7 @@ from fleet.servers.wheel import wheel_program
 from fleet.settings import LOOPBACK, FleetSettings
 
 OWNER = "greenledger"
-# Two cores, nine services with eight connections each: little memory, no more helpers than needed.
+# Two cores, ten services with eight connections each: little memory, no more helpers than needed.
 SERVER_SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "128MB",

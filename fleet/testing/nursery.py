@@ -22,7 +22,10 @@ from types import ModuleType
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
-_NAMES = ("auth", "users", "crops", "catalog", "inventory", "orders", "payments", "notifications", "trace")
+_NAMES = (
+    *("auth", "users", "crops", "catalog", "inventory", "orders", "payments", "notifications", "trace"),
+    "market",
+)
 
 
 def main() -> None:

@@ -5,11 +5,12 @@ from chassis.runtime import Runtime
 from chassis.service import Service, Servicer
 from greenledger.inventory.v1 import inventory_pb2_grpc
 from services.inventory.adapters.clients import CatalogClient, CropsClient
-from services.inventory.adapters.db import PostgresReservations, PostgresStock
+from services.inventory.adapters.db import PostgresStock
 from services.inventory.adapters.grpc import InventoryServicer
-from services.inventory.adapters.kafka import InventoryEvents, recalls
+from services.inventory.adapters.kafka import InventoryEvents, holds, recalls, released_recalls
+from services.inventory.adapters.reservations import PostgresReservations
 from services.inventory.adapters.sagas import EngineReceipts
-from services.inventory.application.quarantine import QuarantineLot
+from services.inventory.application.quarantine import HoldStock, LiftQuarantine, QuarantineLots
 from services.inventory.application.queries import StockQueries
 from services.inventory.application.receipt_saga import ReceiptSteps
 from services.inventory.application.receive import ReceiveStock
@@ -25,10 +26,13 @@ def wire(runtime: Runtime) -> Service:
     crops = CropsClient(runtime.channels.get("crops"))
     engine = runtime.saga_engine([ReceiptSteps(stock, crops, events, clock).saga()])
     receipts = EngineReceipts(database, engine)
-    reservations = ReservationCommands(database, stock, PostgresReservations(database), events, clock)
+    reserved = PostgresReservations(database)
+    reservations = ReservationCommands(database, stock, reserved, events, clock)
+    quarantine = QuarantineLots(database, stock, reserved, events)
     servicer = InventoryServicer(
         ReceiveStock(receipts, stock, catalog, clock, runtime.ids),
         reservations,
+        quarantine,
         StockQueries(stock, catalog),
         runtime.page_tokens,
         clock,
@@ -42,6 +46,10 @@ def wire(runtime: Runtime) -> Service:
             )
         ],
         sagas=engine,
-        subscriptions=[recalls(QuarantineLot(database, stock, events))],
+        subscriptions=[
+            recalls(quarantine),
+            released_recalls(LiftQuarantine(database, stock, events)),
+            *holds(HoldStock(database, stock)),
+        ],
         background=[Every("inventory.expiry", reservations.expire, runtime.settings.recovery_interval)],
     )

@@ -9,14 +9,16 @@ from chassis.settings import SettingsError
 from chassis.wakeup import Wakeup
 from greenledger.notifications.v1 import notifications_pb2_grpc
 from services.notifications.adapters.clients import UsersClient
-from services.notifications.adapters.db import PostgresNotifications
+from services.notifications.adapters.db import PostgresNotifications, PostgresVenueOwners
 from services.notifications.adapters.grpc import MailboxServicer, NotificationServicer
 from services.notifications.adapters.kafka import NotificationEvents, Subscriptions
 from services.notifications.adapters.mailbox import Maildir
+from services.notifications.adapters.recalls import recall_subscriptions
 from services.notifications.adapters.smtp import SmtpMail
 from services.notifications.application.deliver import DeliverNotifications
 from services.notifications.application.queries import MailboxQueries, NotificationQueries
 from services.notifications.application.schedule import ScheduleNotification
+from services.notifications.application.tell_of_recall import TellOfRecall
 
 _POLL = timedelta(milliseconds=500)
 
@@ -32,9 +34,12 @@ def wire(runtime: Runtime) -> Service:
         raise SettingsError("GREENLEDGER_SMTP_URL is not set; notifications cannot send without it")
     notifications = PostgresNotifications(database)
     wakeup = Wakeup()
-    schedule = ScheduleNotification(
-        notifications, clock, runtime.ids, lambda: database.after_commit(wakeup.notify)
-    )
+
+    def wake() -> None:
+        database.after_commit(wakeup.notify)
+
+    schedule = ScheduleNotification(notifications, clock, runtime.ids, wake)
+    tell = TellOfRecall(notifications, PostgresVenueOwners(database), schedule, clock, runtime.ids, wake)
     deliver = DeliverNotifications(
         database,
         notifications,
@@ -57,6 +62,6 @@ def wire(runtime: Runtime) -> Service:
                 MailboxServicer(mailbox, runtime.page_tokens),
             ),
         ],
-        subscriptions=Subscriptions(notifications, schedule).all(),
+        subscriptions=[*Subscriptions(notifications, schedule).all(), *recall_subscriptions(tell)],
         background=[Every("notifications.delivery", deliver, _POLL, wakeup)],
     )

@@ -7,12 +7,13 @@ from greenledger.orders.v1 import orders_pb2_grpc
 from services.orders.adapters.clients import CatalogClient, InventoryClient, PaymentsClient
 from services.orders.adapters.db import PostgresCarts, PostgresOrders
 from services.orders.adapters.grpc import OrderServicer
-from services.orders.adapters.kafka import OrderEvents
-from services.orders.adapters.sagas import EngineCheckouts
+from services.orders.adapters.kafka import OrderEvents, affected_orders
+from services.orders.adapters.sagas import EngineCheckouts, EngineRecalls
 from services.orders.application.carts import CartCommands
 from services.orders.application.checkout import Checkout
 from services.orders.application.checkout_saga import CheckoutSteps
 from services.orders.application.queries import OrderQueries
+from services.orders.application.recalled_order import RecalledOrderSteps, SeeToAffectedOrder
 
 
 def wire(runtime: Runtime) -> Service:
@@ -25,7 +26,12 @@ def wire(runtime: Runtime) -> Service:
     catalog = CatalogClient(runtime.channels.get("catalog"))
     inventory = InventoryClient(runtime.channels.get("inventory"))
     payments = PaymentsClient(runtime.channels.get("payments"))
-    engine = runtime.saga_engine([CheckoutSteps(orders, carts, inventory, payments, events, clock).saga()])
+    engine = runtime.saga_engine(
+        [
+            CheckoutSteps(orders, carts, inventory, payments, events, clock).saga(),
+            RecalledOrderSteps(orders, payments, events, clock).saga(),
+        ]
+    )
     sagas = EngineCheckouts(database, engine)
     servicer = OrderServicer(
         CartCommands(database, carts, catalog, clock),
@@ -42,4 +48,5 @@ def wire(runtime: Runtime) -> Service:
             )
         ],
         sagas=engine,
+        subscriptions=[affected_orders(SeeToAffectedOrder(orders, EngineRecalls(database, engine)))],
     )

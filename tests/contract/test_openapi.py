@@ -160,7 +160,8 @@ def test_what_callers_send_is_closed_and_what_they_receive_is_open(sample: dict[
 def test_every_operation_documents_errors_in_the_one_shape(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
-            assert {"200", "400", "401", "default"} <= set(operation["responses"])
+            assert {"400", "401", "default"} <= set(operation["responses"])
+            assert len({"200", "202"} & set(operation["responses"])) == 1
     for response in document["components"]["responses"].values():
         schema = response["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/Error"}
@@ -169,6 +170,18 @@ def test_every_operation_documents_errors_in_the_one_shape(document: dict[str, A
 def test_a_stream_says_that_it_is_one_object_per_line(sample: dict[str, Any]) -> None:
     operation = sample["paths"]["/api/boxes/{boxId}:watch"]["get"]
     assert "one JSON object per line" in operation["description"]
+
+
+def test_what_goes_on_after_the_answer_is_accepted_and_says_where_to_ask(document: dict[str, Any]) -> None:
+    responses = document["paths"]["/api/epcis/capture"]["post"]["responses"]
+    assert "200" not in responses
+    assert "location" in responses["202"]["headers"]
+
+
+def test_a_file_that_comes_in_pieces_is_a_file(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/api/trace/records:export"]["get"]
+    assert "JSON object" not in operation["description"]
+    assert operation["responses"]["200"]["content"]["*/*"]["schema"]["format"] == "binary"
 
 
 def test_a_method_without_a_policy_gets_no_document(image: bytes) -> None:

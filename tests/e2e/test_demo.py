@@ -14,8 +14,10 @@ from fleet.demo.large.checkpoint import CheckpointFile
 from fleet.demo.stage import Stage
 from fleet.demo.story import play
 from fleet.demo.world import World
+from fleet.services import SERVICES
 from fleet.settings import process_environment
 from fleet.testing.running import RunningFleet
+from greenledger.trace.v1 import recall_pb2
 
 _TIMEOUT_S = 120
 
@@ -56,6 +58,17 @@ def test_the_recall_scope_names_exactly_what_the_lot_reached(world: World) -> No
     assert set(scope.guest_ids) == {world.people[name].user_id for name in ("Ada", "Ben", "Chi")}
 
 
+def test_the_recall_reached_what_the_drill_had_said(world: World) -> None:
+    assert world.drill is not None
+    recall = world.recalls[-1]
+    assert recall.state == recall_pb2.RECALL_STATE_COMPLETE
+    assert [each.outstanding for each in recall.progress] == [0] * 8
+    expected = {each.kind: each.expected for each in recall.progress}
+    assert expected == {each.kind: each.expected for each in world.drill.progress}
+    assert expected[recall_pb2.RECALL_ENTRY_KIND_REFUND] == 3
+    assert expected[recall_pb2.RECALL_ENTRY_KIND_GUEST] == 3
+
+
 def test_an_order_is_traced_back_to_every_harvest_it_was_served_from(world: World) -> None:
     assert world.origins is not None
     names = ("cucumber", "kitchen", "romaine-lettuce", "tomato")
@@ -70,7 +83,7 @@ def test_a_watched_order_is_seen_in_every_later_state_and_ends_fulfilled(world: 
 
 
 def test_refused_orders_say_why(world: World) -> None:
-    assert world.failures == ["PAYMENT_DECLINED", "OUT_OF_STOCK", "OUT_OF_STOCK"]
+    assert world.failures == ["PAYMENT_DECLINED", "OUT_OF_STOCK", "MENU_ITEM_UNAVAILABLE"]
 
 
 def test_the_command_plays_the_story_again_on_a_fleet_that_has_seen_it(fleet: RunningFleet) -> None:
@@ -128,6 +141,10 @@ def test_trace_of_an_unknown_lot_is_one_sentence(fleet: RunningFleet) -> None:
 
 def test_recall_asks_first_and_then_shows_whom_the_lot_reached(fleet: RunningFleet, world: World) -> None:
     lot = world.lots["tomato"]
+    drill = _command(fleet, "recall", lot.lot_code, "--drill")
+    assert drill.returncode == 0, drill.stderr
+    assert "The recall is a drill: nothing is changed and nobody is told." in drill.stdout
+    assert _command(fleet, "recall", lot.lot_code).returncode == 2, "a recall needs a reason"
     declined = _command(fleet, "recall", lot.lot_code, "--reason", "x", stdin="n\n")
     assert declined.returncode == 1
     assert "The lot is not recalled" in _command(fleet, "trace", lot.lot_code).stdout
@@ -142,7 +159,7 @@ def test_status_shows_versions_and_what_waits(fleet: RunningFleet) -> None:
     shown = _command(fleet, "status", "--json")
     assert shown.returncode == 0, shown.stdout
     services = [part for part in json.loads(shown.stdout)["parts"] if part["kind"] == "service"]
-    assert len(services) == 9
+    assert len(services) == len(SERVICES)
     for part in services:
         assert part["health"] == "SERVING"
         assert part["version"]

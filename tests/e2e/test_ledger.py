@@ -62,3 +62,30 @@ async def test_an_outsider_holds_the_log_to_what_it_gave(fleet: RunningFleet, tm
         assert verify(written(tmp_path, given)) == UNCONFIRMED
     altered = written(tmp_path, receipt.replace(b"L-1", b"L-2"))
     assert verify(altered, "--key", first["key"]) == FAILS
+
+
+async def test_an_operator_exchanges_the_logs_key_and_outsiders_follow(
+    fleet: RunningFleet, tmp_path: Path
+) -> None:
+    async with JsonEdge(fleet.edge_url) as edge:
+        before = await edge.get("/api/ledger/checkpoint")
+        old = written(tmp_path, before["note"].encode())
+        handover, history = tmp_path / "handover", tmp_path / "keys.json"
+        ledger(fleet, "rotate-key", "--why", "a drill", "-o", str(handover))
+        ledger(fleet, "keys", "-o", str(history))
+        public = tmp_path / "ledger.pub"
+        ledger(fleet, "checkpoint", "--key", "-o", str(public))
+        after = await edge.get("/api/ledger/keys")
+        assert after["key"] != before["key"]
+        for path in (old, handover, history):
+            assert verify(path, "--key", before["key"]) == HOLDS
+            assert verify(path, "--key", str(public)) == HOLDS
+        ledger(fleet, "audit")
+
+
+def ledger(fleet: RunningFleet, *arguments: str) -> None:
+    """A command of `greenledger ledger`, which has to succeed."""
+    state = ["--state-dir", str(fleet.settings.state_dir)]
+    command = [sys.executable, "-m", "fleet.cli", "ledger", *arguments, *state]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=120, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -67,6 +67,15 @@ _SAGA = {"sagaId": "{nobody}", "why": "a test"}
 _PARKED = {"consumer": "nobody", "topic": "crop.minted", "key": "k", "why": "a test"}
 _PROJECTION = {"projection": "nobody", "why": "a test"}
 _WHY = ["", ABSENT, "x" * 501]
+_OCCASION = {
+    "occasion.utc_offset": ["-7:00", "+15:00", "Z", LONG],
+    "occasion.read_point": [LONG],
+    "occasion.documents": [[{"type": 1, "documentId": "d"}] * 21],
+    "occasion.documents[0].type": [ABSENT, 0, 99],
+    "occasion.documents[0].document_id": ["", LONG],
+}
+_SSCC = "https://id.gs1.org/00/106141412345678908"
+_HAPPENED = {"utcOffset": "-07:00", "documents": [{"type": 5, "documentId": "BOL-7"}]}
 _WALLET = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 _CHALLENGE = Entry(
     {"address": _WALLET},
@@ -260,8 +269,10 @@ CROPS = {
             "harvest_time": [ABSENT],
             "expire_time": [ABSENT],
             "harvest_utc_offset": ["7", "+7:00", "+15:00", "Z"],
+            "grower_id": IDS,
         },
         [
+            Refused("grower", "PERMISSION_DENIED", "NOT_OWNER", {"grower_id": "{other_grower_id}"}),
             Refused("grower", "INVALID_ARGUMENT", "TIMES_INVALID", {"expire_time": "2025-01-01T00:00:00Z"}),
             Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
             Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
@@ -445,12 +456,34 @@ CROPS = {
             "lot_id": ["", *IDS],
             "reason": ["", ABSENT, "x" * 501],
             "quantity.amount": AMOUNTS,
+            "owner_id": IDS,
         },
         [
             Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER", {"owner_id": "{manager_id}"}),
             Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
             Refused("manager", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
             Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+        ],
+    ),
+    "CropCommandService/SellLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{free_lot}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "referenceDocument": "a till",
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            **_QUANTITY,
+            "reference_document": ["x" * 101],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("grower", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
+            Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
         ],
     ),
     "CropCommandService/OfferLot": Entry(
@@ -510,6 +543,201 @@ CROPS = {
             Refused("manager", "NOT_FOUND", "OFFER_NOT_FOUND"),
         ],
     ),
+    "CropCommandService/ShipLot": Entry(
+        {"requestId": "{request}", "lotId": "{lot}", "toId": "{manager_id}", "occasion": _HAPPENED},
+        {"request_id": REQUEST_IDS, "lot_id": ["", *IDS], "to_id": ["", ABSENT, *IDS], **_OCCASION},
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_CUSTODIAN"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused(
+                "grower",
+                "INVALID_ARGUMENT",
+                "TIMES_INVALID",
+                {"lot_id": "{free_lot}", "occasion.event_time": "9000-01-01T00:00:00Z"},
+            ),
+            Refused(
+                "grower",
+                "INVALID_ARGUMENT",
+                "IDENTIFIER_INVALID",
+                {"lot_id": "{free_lot}", "occasion.read_point": "0614141000006"},
+            ),
+        ],
+    ),
+    "CropCommandService/VoidShipment": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "shipmentId": "{nobody}",
+            "reason": "a test",
+            "occasion": _HAPPENED,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "shipment_id": ["", ABSENT, *IDS],
+            "reason": _WHY,
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "SHIPMENT_NOT_UNDER_WAY"),
+        ],
+    ),
+    "CropCommandService/ReceiveLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "shipmentId": "{nobody}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "occasion": _HAPPENED,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "shipment_id": IDS,
+            "quantity.amount": AMOUNTS,
+            "quantity.unit_code": ["", "kg"],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "SHIPMENT_NOT_UNDER_WAY"),
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER", {"shipment_id": ABSENT}),
+        ],
+    ),
+    "CropCommandService/RecordTransport": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "shipmentId": "{nobody}",
+            "stage": 2,
+            "occasion": _HAPPENED,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "shipment_id": ["", ABSENT, *IDS],
+            "stage": [ABSENT, 0, 99],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "SHIPMENT_NOT_UNDER_WAY"),
+        ],
+    ),
+    "CropCommandService/ObserveLot": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "readings": [{"type": 1, "unitCode": "CEL", "time": "2026-01-01T00:00:00Z", "value": "3.5"}],
+            "occasion": _HAPPENED,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "readings[0].type": [ABSENT, 0, 99],
+            "readings[0].unit_code": ["", ABSENT, "CELSIUS"],
+            "readings[0].value": ["NaN", "1e3", "0.1234567", "1" * 11, "--1"],
+            "readings[0].device_id": [LONG],
+            **_OCCASION,
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_CUSTODIAN"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "INVALID_ARGUMENT", "SENSOR_READING_INVALID", {"readings[0].unit_code": "P1"}),
+            Refused("manager", "INVALID_ARGUMENT", "SENSOR_READING_INVALID", {"readings": []}),
+        ],
+    ),
+    "CropCommandService/PackUnit": Entry(
+        {"requestId": "{request}", "unitId": _SSCC, "lotIds": ["{lot}"], "occasion": _HAPPENED},
+        {
+            "request_id": REQUEST_IDS,
+            "unit_id": ["", ABSENT, LONG],
+            "lot_ids": [[], ABSENT, ["00000000-0000-7000-8000-000000000001"] * 2],
+            "lot_ids[0]": ["", *IDS],
+            **_OCCASION,
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_CUSTODIAN"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_ids": ["{nobody}"]}),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": "pallet 7"}),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": _SSCC[:-1] + "7"}),
+        ],
+    ),
+    "CropCommandService/UnpackUnit": Entry(
+        {"requestId": "{request}", "unitId": _SSCC, "lotIds": ["{lot}"], "occasion": _HAPPENED},
+        {
+            "request_id": REQUEST_IDS,
+            "unit_id": ["", ABSENT, LONG],
+            "lot_ids": [["00000000-0000-7000-8000-000000000001"] * 2],
+            "lot_ids[0]": ["", *IDS],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "FAILED_PRECONDITION", "UNIT_EMPTY"),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": "pallet 7"}),
+        ],
+    ),
+    "CropCommandService/ShipUnit": Entry(
+        {"requestId": "{request}", "unitId": _SSCC, "toId": "{manager_id}", "occasion": _HAPPENED},
+        {
+            "request_id": REQUEST_IDS,
+            "unit_id": ["", ABSENT, LONG],
+            "to_id": ["", ABSENT, *IDS],
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "FAILED_PRECONDITION", "UNIT_EMPTY"),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": "pallet 7"}),
+        ],
+    ),
+    "CropCommandService/ReceiveUnit": Entry(
+        {
+            "requestId": "{request}",
+            "unitId": _SSCC,
+            "shipmentId": "{nobody}",
+            "counts": [{"lotId": "{lot}", "quantity": {"amount": "1", "unitCode": "GRM"}}],
+            "occasion": _HAPPENED,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "unit_id": ["", ABSENT, LONG],
+            "shipment_id": ["", ABSENT, *IDS],
+            "counts[0].lot_id": ["", ABSENT, *IDS],
+            "counts[0].quantity": [ABSENT],
+            "counts[0].quantity.amount": AMOUNTS,
+            **_OCCASION,
+        },
+        [
+            Refused("manager", "FAILED_PRECONDITION", "UNIT_EMPTY"),
+            Refused("manager", "INVALID_ARGUMENT", "IDENTIFIER_INVALID", {"unit_id": "pallet 7"}),
+        ],
+    ),
+    "CropCommandService/CorrectLotEvent": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{lot}",
+            "eventId": "{nobody}",
+            "reason": "a test",
+            "correctiveEventIds": ["{nobody}"],
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", *IDS],
+            "event_id": ["", ABSENT, *IDS],
+            "reason": _WHY,
+            "corrective_event_ids": [["00000000-0000-7000-8000-000000000001"] * 2],
+            "corrective_event_ids[0]": ["", *IDS],
+            "quantity.amount": AMOUNTS,
+            "etag": ["x" * 65],
+        },
+        [
+            Refused("other_manager", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("manager", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("manager", "NOT_FOUND", "LOT_EVENT_NOT_FOUND"),
+        ],
+    ),
     "CropCommandService/CommitLotQuantity": Entry(
         {
             "requestId": "{request}",
@@ -525,6 +753,7 @@ CROPS = {
             "lot_id": ["", ABSENT, *IDS],
             "owner_id": ["", ABSENT, *IDS],
             "purpose": [ABSENT, 0, 99],
+            # Of a receipt, as the sound request is, it is needed.
             "venue_id": ["", ABSENT, *IDS],
         },
         [
@@ -532,6 +761,31 @@ CROPS = {
             Refused("anyone", "PERMISSION_DENIED", "NOT_OWNER", {"owner_id": "{nobody}"}),
             Refused("anyone", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED"),
             Refused("anyone", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("anyone", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("anyone", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+            Refused("anyone", "INVALID_ARGUMENT", "VALIDATION_FAILED", {"purpose": 2}),
+        ],
+    ),
+    "CropCommandService/DeliverCommitted": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{free_lot}",
+            "commitmentId": "{nobody}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "newOwnerId": "{manager_id}",
+            "lotCode": "PART-1",
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", ABSENT, *IDS],
+            "commitment_id": ["", ABSENT, *IDS],
+            "new_owner_id": ["", ABSENT, *IDS],
+            "lot_code": ["", ABSENT, "x" * 81],
+        },
+        [
+            Refused("anyone", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("anyone", "NOT_FOUND", "COMMITMENT_NOT_FOUND"),
             Refused("anyone", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
             Refused("anyone", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
         ],
@@ -564,6 +818,7 @@ CROPS = {
             "grower_id": IDS,
             "product_code": ["x" * 81],
             "lot_code": ["x" * 81],
+            "unit_id": ["x" * 201],
             "state": [99],
         },
     ),
@@ -571,6 +826,19 @@ CROPS = {
         {"lotId": "{lot}"},
         {**PAGE, "lot_id": ["", *IDS]},
         [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+    ),
+    "CropQueryService/ListCustody": Entry(
+        {"lotId": "{lot}"},
+        {**PAGE, "lot_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"})],
+    ),
+    "CropQueryService/WatchLot": Entry(
+        {"lotId": "{lot}"},
+        {"lot_id": ["", *IDS], "resume_token": ["x" * 201]},
+        [
+            Refused("guest", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("guest", "INVALID_ARGUMENT", "RESUME_TOKEN_INVALID", {"resume_token": "made up"}),
+        ],
     ),
     "CropQueryService/ListOwnership": Entry(
         {"lotId": "{lot}"},
@@ -589,6 +857,19 @@ CROPS = {
     "EpcisService/CaptureDocument": Entry(
         {"requestId": "{request}", "chunk": "aGVsbG8="},
         {"request_id": REQUEST_IDS, "chunk": ["A" * 1_500_000]},
+    ),
+    "EpcisService/CreateCaptureJob": Entry(
+        {"requestId": "{request}", "document": "[]"}, {"request_id": REQUEST_IDS}
+    ),
+    "EpcisService/AddCapturePart": Entry(
+        {"jobId": "{nobody}", "index": 0, "chunk": "aGVsbG8="},
+        {"job_id": ["", *IDS], "index": [-1, 4096], "chunk": ["", ABSENT]},
+        [Refused("grower", "NOT_FOUND", "CAPTURE_JOB_NOT_FOUND")],
+    ),
+    "EpcisService/FinishCaptureJob": Entry(
+        {"jobId": "{nobody}", "parts": 1},
+        {"job_id": ["", *IDS], "parts": [0, -1, ABSENT, 4097]},
+        [Refused("grower", "NOT_FOUND", "CAPTURE_JOB_NOT_FOUND")],
     ),
     "EpcisService/GetCaptureJob": Entry(
         {"jobId": "{nobody}"},
@@ -612,6 +893,11 @@ CROPS = {
         {},
         {"size": [-1]},
         [Refused("none", "NOT_FOUND", "LEDGER_CHECKPOINT_NOT_FOUND", {"size": "9000000000000"})],
+    ),
+    "LedgerService/GetLogKeys": Entry(),
+    "LedgerService/RotateLogKey": Entry(
+        {"requestId": "{request}", "why": "drill"},
+        {"request_id": REQUEST_IDS, "why": ["", ABSENT, "x" * 501]},
     ),
     "LedgerService/GetInclusionProof": Entry(
         {"leafIndex": "0"},
@@ -787,6 +1073,16 @@ INVENTORY = {
         _RESERVATION,
         {"request_id": REQUEST_IDS, "order_id": ["", *IDS]},
         [Refused("anyone", "NOT_FOUND", "RESERVATION_NOT_FOUND")],
+    ),
+    "InventoryService/QuarantineLots": Entry(
+        {"requestId": "{request}", "recallId": "{nobody}", "lotIds": ["{nobody}"], "reason": "a test"},
+        {
+            "request_id": REQUEST_IDS,
+            "recall_id": ["", ABSENT, *IDS],
+            "lot_ids": [[], ABSENT],
+            "lot_ids[0]": IDS,
+            "reason": ["", ABSENT, "x" * 501],
+        },
     ),
     "InventoryService/GetReservation": Entry(
         {"orderId": "{nobody}"},
@@ -975,6 +1271,73 @@ TRACE = {
     "TraceService/TraceLot": Entry(
         {"lotId": "{nobody}"}, {"lot_id": ["", *IDS]}, [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")]
     ),
+    "RecallService/GetRecall": Entry(
+        {"recallId": "{nobody}"},
+        {"recall_id": ["", *IDS]},
+        [Refused("operator", "NOT_FOUND", "RECALL_NOT_FOUND")],
+    ),
+    "RecallService/ListRecalls": Entry(
+        {},
+        {**PAGE, "root_lot_id": IDS},
+        [Refused("operator", "INVALID_ARGUMENT", "PAGE_TOKEN_INVALID", {"page_token": "made up"})],
+    ),
+    "RecallService/ListRecallEntries": Entry(
+        {"recallId": "{nobody}"},
+        {**PAGE, "recall_id": ["", *IDS], "kind": [99]},
+        [
+            Refused("operator", "NOT_FOUND", "RECALL_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "PAGE_TOKEN_INVALID", {"page_token": "made up"}),
+        ],
+    ),
+    "RecallService/WatchRecall": Entry(
+        {"recallId": "{nobody}"},
+        {"recall_id": ["", *IDS], "resume_token": [LONG]},
+        [
+            Refused("operator", "NOT_FOUND", "RECALL_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "RESUME_TOKEN_INVALID", {"resume_token": "made up"}),
+        ],
+    ),
+    "RecallService/DrillRecall": Entry(
+        {"lotId": "{nobody}"}, {"lot_id": ["", *IDS]}, [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")]
+    ),
+    "TraceService/GetMassBalance": Entry(
+        {"lotId": "{nobody}"},
+        {**PAGE, "lot_id": IDS, "holder_id": IDS, "tolerance_percent": [-1, 101]},
+        [
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "SUBJECT_INVALID", {"holder_id": "{nobody}"}),
+        ],
+    ),
+    "TraceService/ListColdChainBreaches": Entry(
+        {"lotId": "{nobody}"},
+        {
+            **PAGE,
+            "lot_id": ["", *IDS],
+            "max_celsius": [-274, 1001],
+            "min_duration": ["-1s"],
+            "hysteresis_kelvin": [-1, 101],
+        },
+        [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")],
+    ),
+    "TraceService/ListGaps": Entry(
+        {"lotId": "{nobody}"},
+        {**PAGE, "lot_id": ["", *IDS], "unreceived_after": ["-1s"]},
+        [Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND")],
+    ),
+    "TraceService/ExportTraceability": Entry(
+        {"lotIds": ["{nobody}"]},
+        {"lot_ids[0]": ["", *IDS], "format": [99]},
+        [
+            Refused("operator", "NOT_FOUND", "LOT_NOT_FOUND"),
+            Refused("operator", "INVALID_ARGUMENT", "RANGE_INVALID", {"lot_ids": ABSENT}),
+            Refused(
+                "operator",
+                "INVALID_ARGUMENT",
+                "RANGE_INVALID",
+                {"start_time": "2026-06-02T00:00:00Z", "end_time": "2026-06-01T00:00:00Z"},
+            ),
+        ],
+    ),
 }
 OPERATIONS = {
     "OperationsService/GetStatus": Entry(),
@@ -1090,6 +1453,363 @@ OPERATIONS = {
     "OperationsService/ListOperatorActions": Entry({}, {**PAGE, "subject": ["x" * 701]}),
 }
 
+MARKET = {
+    "MarketService/CreateCollection": Entry(
+        {"requestId": "{request}", "name": "Autumn", "lotIds": ["{sale_lot}"]},
+        {
+            "request_id": REQUEST_IDS,
+            "name": ["", ABSENT, "x" * 201],
+            "description": ["x" * 2001],
+            "lot_ids": [["{lot}", "{lot}"]],
+            "lot_ids[0]": IDS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_ids[0]": "{nobody}"}),
+        ],
+    ),
+    "MarketService/AddLots": Entry(
+        {"collectionId": "{collection}", "lotIds": ["{sale_lot}"]},
+        {
+            "collection_id": ["", ABSENT, *IDS],
+            "lot_ids": [ABSENT, [], ["{lot}", "{lot}"]],
+            "lot_ids[0]": IDS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "COLLECTION_NOT_FOUND", {"collection_id": "{nobody}"}),
+            Refused("grower", "PERMISSION_DENIED", "NOT_OWNER", {"lot_ids[0]": "{lot}"}),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_ids[0]": "{nobody}"}),
+        ],
+    ),
+    "MarketService/RemoveLots": Entry(
+        {"collectionId": "{collection}", "lotIds": ["{nobody}"]},
+        {
+            "collection_id": ["", ABSENT, *IDS],
+            "lot_ids": [ABSENT, [], ["{lot}", "{lot}"]],
+            "lot_ids[0]": IDS,
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "COLLECTION_NOT_FOUND", {"collection_id": "{nobody}"}),
+        ],
+    ),
+    "MarketService/GetCollection": Entry(
+        {"collectionId": "{collection}"},
+        {"collection_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "COLLECTION_NOT_FOUND", {"collection_id": "{nobody}"})],
+    ),
+    "MarketService/ListCollections": Entry({}, {**PAGE, "owner_id": IDS}),
+    "MarketService/CreateListing": Entry(
+        {
+            "requestId": "{request}",
+            "lotId": "{sale_lot}",
+            "quantity": {"amount": "1", "unitCode": "GRM"},
+            "unitPrice": _PRICE,
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "lot_id": ["", ABSENT, *IDS],
+            "unit_price": [ABSENT, *_NO_MONEY],
+        },
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("grower", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
+            Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+            Refused("grower", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"unit_price.nanos": 1}),
+        ],
+    ),
+    "MarketService/CancelListing": Entry(
+        {"requestId": "{request}", "listingId": "{listing}"},
+        {"request_id": REQUEST_IDS, "listing_id": ["", ABSENT, *IDS]},
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LISTING_NOT_FOUND", {"listing_id": "{nobody}"}),
+        ],
+    ),
+    "MarketService/GetListing": Entry(
+        {"listingId": "{listing}"},
+        {"listing_id": ["", *IDS]},
+        [Refused("guest", "NOT_FOUND", "LISTING_NOT_FOUND", {"listing_id": "{nobody}"})],
+    ),
+    "MarketService/ListListings": Entry(
+        {},
+        {
+            **PAGE,
+            "product_code": ["x" * 81],
+            "lot_id": IDS,
+            "seller_id": IDS,
+            "collection_id": IDS,
+            "state": [99],
+        },
+    ),
+    "MarketService/BuyFromListing": Entry(
+        {
+            "requestId": "{request}",
+            "listingId": "{listing}",
+            "quantity": {"amount": "1", "unitCode": "KGM"},
+            "paymentMethod": "pm_card",
+        },
+        {
+            **_QUANTITY,
+            "request_id": REQUEST_IDS,
+            "listing_id": ["", ABSENT, *IDS],
+            "payment_method": ["", ABSENT, "x" * 101],
+        },
+        [
+            Refused("grower", "FAILED_PRECONDITION", "BUYER_IS_SELLER"),
+            Refused("manager", "NOT_FOUND", "LISTING_NOT_FOUND", {"listing_id": "{nobody}"}),
+            Refused("manager", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "99999999"}),
+            Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"quantity.amount": "0.000001"}),
+            Refused("manager", "FAILED_PRECONDITION", "PAYMENT_DECLINED", {"payment_method": "pm_declined"}),
+            Refused("manager", "INVALID_ARGUMENT", "PAYMENT_METHOD_INVALID", {"payment_method": "cash"}),
+        ],
+    ),
+    "MarketService/GetPurchase": Entry(
+        {"purchaseId": "{purchase}"},
+        {"purchase_id": ["", *IDS]},
+        [
+            Refused("manager", "NOT_FOUND", "PURCHASE_NOT_FOUND", {"purchase_id": "{nobody}"}),
+            Refused("stranger", "NOT_FOUND", "PURCHASE_NOT_FOUND"),
+        ],
+    ),
+    "MarketService/ListPurchases": Entry({}, {**PAGE, "role": [99], "listing_id": IDS}),
+    "MarketService/ListPrices": Entry(
+        {"productCode": "cucumber"}, {**PAGE, "product_code": ["", ABSENT, "x" * 81]}
+    ),
+}
+
+_POOL = {"poolId": "{pool}"}
+_NO_POOL = Refused("anyone", "NOT_FOUND", "POOL_NOT_FOUND", {"pool_id": "{nobody}"})
+_POUNDS = {"amount": "1", "unitCode": "LBR"}
+_GOODS: Mapping[str, Sequence[Any]] = {
+    "goods.amount": AMOUNTS,
+    "goods.unit_code": ["", "kg", "TOOLONG"],
+}
+_HUGE = "999999999999999"
+
+POOLS = {
+    "PoolService/CreatePool": Entry(
+        {
+            "requestId": "{request}",
+            "productCode": "cucumber",
+            "unitCode": "LBR",
+            "currencyCode": "USD",
+            "feeBasisPoints": 30,
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "product_code": ["", ABSENT, "Two Words", "x" * 81],
+            "unit_code": ["", ABSENT, "kg", "LONG"],
+            "currency_code": ["", ABSENT, "usd", "DOLLARS"],
+            "fee_basis_points": [-1, 1001],
+        },
+        [
+            Refused("grower", "ALREADY_EXISTS", "POOL_EXISTS"),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"unit_code": "ZZZ"}),
+        ],
+    ),
+    "PoolService/GetPool": Entry(_POOL, {"pool_id": ["", *IDS]}, [_NO_POOL]),
+    "PoolService/ListPools": Entry({}, {**PAGE, "product_code": ["x" * 81]}),
+    "PoolService/ListSwaps": Entry(_POOL, {**PAGE, "pool_id": ["", *IDS]}, [_NO_POOL]),
+    "PoolService/QuoteSwap": Entry(
+        {**_POOL, "side": "SWAP_SIDE_BUY", "goods": _POUNDS},
+        {"pool_id": ["", *IDS], "side": [ABSENT, 0, 99], **_GOODS},
+        [
+            _NO_POOL,
+            Refused("guest", "FAILED_PRECONDITION", "LIQUIDITY_EXCEEDED", {"goods.amount": "1000000"}),
+            Refused("guest", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"goods.amount": "0"}),
+            Refused("guest", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"goods.amount": _HUGE}),
+            Refused("guest", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"goods.unit_code": "KGM"}),
+        ],
+    ),
+    "PoolService/SwapGoods": Entry(
+        {
+            "requestId": "{request}",
+            **_POOL,
+            "side": "SWAP_SIDE_BUY",
+            "goods": _POUNDS,
+            "limitMoney": {**_PRICE, "units": "1000"},
+        },
+        {"request_id": REQUEST_IDS, "pool_id": ["", *IDS], "side": [ABSENT, 0, 99], **_GOODS},
+        [
+            _NO_POOL,
+            Refused("manager", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("manager", "FAILED_PRECONDITION", "SLIPPAGE_EXCEEDED", {"limit_money.units": "1"}),
+            Refused("manager", "FAILED_PRECONDITION", "LIQUIDITY_EXCEEDED", {"goods.amount": "1000000"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"goods.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"goods.amount": _HUGE}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"limit_money.units": "-1"}),
+            Refused("manager", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"goods.unit_code": "KGM"}),
+            Refused("manager", "INVALID_ARGUMENT", "CURRENCY_MISMATCH", {"limit_money.currencyCode": "EUR"}),
+        ],
+    ),
+    "PoolService/AddLiquidity": Entry(
+        {"requestId": "{request}", **_POOL, "maxGoods": _POUNDS, "maxMoney": _PRICE},
+        {
+            "request_id": REQUEST_IDS,
+            "pool_id": ["", *IDS],
+            "max_goods": [ABSENT],
+            "max_goods.amount": AMOUNTS,
+            "max_money": [ABSENT],
+            "min_shares": [-1],
+        },
+        [
+            _NO_POOL,
+            Refused("manager", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"max_goods.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"max_money.units": "0"}),
+        ],
+    ),
+    "PoolService/RemoveLiquidity": Entry(
+        {"requestId": "{request}", **_POOL, "shares": "1000"},
+        {"request_id": REQUEST_IDS, "pool_id": ["", *IDS], "shares": [ABSENT, 0, -1]},
+        [
+            _NO_POOL,
+            Refused("manager", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("grower", "FAILED_PRECONDITION", "SHARES_EXCEEDED", {"shares": "9223372036854775807"}),
+        ],
+    ),
+    "PoolService/GetBalances": Entry(),
+    "PoolService/DepositGoods": Entry(
+        {"requestId": "{request}", "lotId": "{sale_lot}", "quantity": _POUNDS},
+        {**_QUANTITY, "request_id": REQUEST_IDS, "lot_id": ["", ABSENT, *IDS]},
+        [
+            Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+            Refused("grower", "NOT_FOUND", "LOT_NOT_FOUND", {"lot_id": "{nobody}"}),
+            Refused("grower", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"quantity.amount": "999999999"}),
+            Refused("grower", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"quantity.unit_code": "LTR"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_UNKNOWN", {"quantity.unit_code": "ZZZ"}),
+        ],
+    ),
+    "PoolService/WithdrawGoods": Entry(
+        {"requestId": "{request}", "productCode": "cucumber", "quantity": _POUNDS},
+        {**_QUANTITY, "request_id": REQUEST_IDS, "product_code": ["", ABSENT, "x" * 81]},
+        [
+            Refused("manager", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("manager", "INVALID_ARGUMENT", "QUANTITY_ZERO", {"quantity.amount": "0"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"quantity.amount": _HUGE}),
+        ],
+    ),
+    "PoolService/DepositMoney": Entry(
+        {"requestId": "{request}", "amount": _PRICE, "paymentMethod": "pm_card"},
+        {
+            "request_id": REQUEST_IDS,
+            "amount": [ABSENT, *_NO_MONEY],
+            "payment_method": ["", ABSENT, "x" * 101],
+        },
+        [
+            Refused("manager", "FAILED_PRECONDITION", "PAYMENT_DECLINED", {"payment_method": "pm_declined"}),
+            Refused("manager", "INVALID_ARGUMENT", "PAYMENT_METHOD_INVALID", {"payment_method": "cash"}),
+            Refused("manager", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"amount.nanos": 1}),
+        ],
+    ),
+    "PoolService/WithdrawMoney": Entry(
+        {"requestId": "{request}", "depositId": "{deposit}", "amount": _PRICE},
+        {
+            "request_id": REQUEST_IDS,
+            "deposit_id": ["", ABSENT, *IDS],
+            "amount": [ABSENT, *_NO_MONEY],
+        },
+        [
+            Refused("other_grower", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("grower", "NOT_FOUND", "DEPOSIT_NOT_FOUND", {"deposit_id": "{nobody}"}),
+            Refused("grower", "FAILED_PRECONDITION", "BALANCE_EXCEEDED", {"amount.units": "1000000"}),
+        ],
+    ),
+}
+
+_TITLES = ["", ABSENT, "x" * 121]
+_MESSAGES = ["", ABSENT, "x" * 2001]
+_TOPICS: Mapping[str, Sequence[Any]] = {"product_code": ["", "Two Words", "x" * 81], "grower_id": IDS}
+_CAMPAIGN = Entry(
+    {"campaignId": "{campaign}"},
+    {"campaign_id": ["", *IDS]},
+    [
+        Refused("other_grower", "PERMISSION_DENIED", "NOT_OWNER"),
+        Refused("grower", "NOT_FOUND", "CAMPAIGN_NOT_FOUND", {"campaign_id": "{nobody}"}),
+    ],
+)
+
+CAMPAIGNS = {
+    # Who grows is not asked: one may wait for somebody who is not there yet.
+    "CampaignService/Subscribe": Entry(
+        {"productCode": "cucumber"},
+        _TOPICS,
+        [Refused("guest", "INVALID_ARGUMENT", "VALIDATION_FAILED", {"grower_id": "{nobody}"})],
+    ),
+    "CampaignService/Unsubscribe": Entry(
+        {"productCode": "kale"},
+        _TOPICS,
+        [Refused("guest", "INVALID_ARGUMENT", "VALIDATION_FAILED", {"grower_id": "{nobody}"})],
+    ),
+    "CampaignService/ListSubscriptions": Entry({}, PAGE),
+    "CampaignService/CreateCampaign": Entry(
+        {"requestId": "{request}", "productCode": "cucumber", "title": "New", "message": "Come."},
+        {
+            "request_id": REQUEST_IDS,
+            "product_code": ["", ABSENT, "Two Words", "x" * 81],
+            "title": _TITLES,
+            "message": _MESSAGES,
+        },
+        [Refused("grower", "PERMISSION_DENIED", "NOT_OWNER", {"product_code": "caviar"})],
+    ),
+    "CampaignService/ActivateCampaign": _CAMPAIGN,
+    "CampaignService/DeactivateCampaign": _CAMPAIGN,
+    "CampaignService/GetCampaign": _CAMPAIGN,
+    "CampaignService/ListCampaigns": Entry({}, PAGE),
+    "LaunchService/LaunchProduct": Entry(
+        {
+            "requestId": "{request}",
+            "lot": {
+                "lotCode": "L-{code}",
+                "productCode": "chicory",
+                "quantity": {"amount": "10", "unitCode": "LBR"},
+                "farmName": "Farm",
+                "countryCode": "US",
+                "harvestTime": "2026-01-01T00:00:00Z",
+                "expireTime": "2036-01-01T00:00:00Z",
+            },
+            "liquidity": {"goods": _POUNDS, "money": {**_PRICE, "units": "1000000"}},
+            "campaign": {"title": "New", "message": "Come."},
+        },
+        {
+            "request_id": REQUEST_IDS,
+            "lot": [ABSENT],
+            "lot.lot_code": ["", ABSENT, "x" * 81],
+            "lot.product_code": ["", ABSENT, "Two Words"],
+            "lot.quantity": [ABSENT],
+            "lot.quantity.amount": AMOUNTS,
+            "lot.farm_name": ["", ABSENT, "x" * 201],
+            "lot.country_code": ["", ABSENT, "usa"],
+            "lot.harvest_time": [ABSENT],
+            "lot.expire_time": [ABSENT],
+            "liquidity": [ABSENT],
+            "liquidity.goods": [ABSENT],
+            "liquidity.money": [ABSENT, *_NO_MONEY],
+            "liquidity.fee_basis_points": [-1, 1001],
+            "campaign": [ABSENT],
+            "campaign.title": _TITLES,
+            "campaign.message": _MESSAGES,
+        },
+        [
+            Refused("grower", "FAILED_PRECONDITION", "BALANCE_EXCEEDED"),
+            Refused("grower", "ALREADY_EXISTS", "POOL_EXISTS", {"lot.product_code": "cucumber"}),
+            Refused("grower", "FAILED_PRECONDITION", "QUANTITY_EXCEEDED", {"liquidity.goods.amount": "11"}),
+            Refused("grower", "INVALID_ARGUMENT", "AMOUNT_INVALID", {"liquidity.goods.amount": "0"}),
+            Refused("grower", "INVALID_ARGUMENT", "UNIT_MISMATCH", {"liquidity.goods.unit_code": "KGM"}),
+        ],
+    ),
+}
+
 ROWS: Mapping[str, Entry] = {
     **AUTH,
     **USERS,
@@ -1100,5 +1820,8 @@ ROWS: Mapping[str, Entry] = {
     **PAYMENTS,
     **NOTIFICATIONS,
     **TRACE,
+    **MARKET,
+    **POOLS,
+    **CAMPAIGNS,
     **OPERATIONS,
 }

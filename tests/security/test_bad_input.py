@@ -53,8 +53,12 @@ def _text_field(method: MethodDescriptor) -> FieldDescriptor | None:
     return next((field for field in fields if not field.is_repeated), None)
 
 
-# These undo what may not have happened yet, so a thing that is not there is no error.
-IDEMPOTENT_ON_NOTHING = {"AuthService/RevokeCredentials", "InventoryService/ReleaseReservation"}
+# These undo or forbid what may not have happened yet, so a thing that is not there is no error.
+IDEMPOTENT_ON_NOTHING = {
+    "AuthService/RevokeCredentials",
+    "InventoryService/QuarantineLots",
+    "InventoryService/ReleaseReservation",
+}
 
 
 @pytest.fixture

@@ -7,12 +7,15 @@ from chassis.errors import FailedPrecondition, InvalidArgument
 
 OPERATOR = "operator"
 
-_GUEST = frozenset({"orders.cart", "orders.checkout", "crops.lots.read"})
+_GUEST = frozenset({"orders.cart", "orders.checkout", "crops.lots.read", "market.read"})
 _GROWER = frozenset(
     {
         "crops.epcis.capture",
         "crops.epcis.read",
         "crops.lots.mint",
+        "market.listings.write",
+        "market.purchases.write",
+        "market.read",
         "crops.lots.transfer",
         "crops.lots.recall",
         "crops.lots.read",
@@ -25,6 +28,9 @@ _VENUE = frozenset(
         "catalog.venues.write",
         "catalog.menu.write",
         "inventory.stock.write",
+        "market.listings.write",
+        "market.purchases.write",
+        "market.read",
         "inventory.stock.read",
         "crops.epcis.capture",
         "crops.epcis.read",
@@ -46,6 +52,8 @@ _AUDITOR = frozenset(
         "users.read",
         "operations.read",
         "inventory.read",
+        "market.purchases.read",
+        "market.read",
         "inventory.stock.read",
     }
 )
@@ -56,8 +64,10 @@ _OPERATORS_ONLY = frozenset(
         "auth.keys.rotate",
         "auth.roles.write",
         "crops.lots.commit",
+        "crops.lots.deliver",
         "crops.recall",
         "inventory.reservations.write",
+        "inventory.stock.quarantine",
         "notifications.mailbox.read",
         "notifications.read",
         "notifications.send",
@@ -100,9 +110,21 @@ ROLES: Mapping[str, Role] = {
 
 SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
     "users": frozenset({"auth.credentials.write", "notifications.send"}),
-    "crops": frozenset({"users.read", "notifications.send"}),
+    "crops": frozenset({"inventory.stock.quarantine", "notifications.send", "users.read"}),
     "inventory": frozenset({"crops.lots.commit"}),
     "orders": frozenset({"inventory.reservations.write", "payments.process", "payments.refund"}),
+    "market": frozenset(
+        {
+            "crops.lots.commit",
+            "crops.lots.deliver",
+            "crops.lots.mint",
+            "crops.lots.read",
+            "crops.lots.recall",
+            "notifications.send",
+            "payments.process",
+            "payments.refund",
+        }
+    ),
     "notifications": frozenset({"users.read"}),
 }
 """Permissions of service accounts; a service that is not listed has none."""

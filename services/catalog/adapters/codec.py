@@ -83,6 +83,7 @@ def item_to_proto(item: MenuItem) -> pb.MenuItem:
         create_time=timestamp_to_proto(item.created_at),
         update_time=timestamp_to_proto(item.updated_at),
         etag=str(item.revision),
+        recall_ids=item.recall_ids,
     )
 
 
@@ -101,7 +102,7 @@ def price_to_proto(change: PriceChange) -> pb.Price:
     return pb.Price(price=money_to_proto(change.price), from_time=timestamp_to_proto(change.since))
 
 
-_PASSED_OVER = frozenset({"menu_item_id", "etag", "create_time", "update_time"})
+_PASSED_OVER = frozenset({"menu_item_id", "etag", "create_time", "update_time", "recall_ids"})
 
 
 def price_from_proto(proto: MoneyProto) -> Money:

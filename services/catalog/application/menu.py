@@ -8,9 +8,31 @@ from chassis.errors import Aborted, InvalidArgument, NotFound, Violation
 from chassis.ids import IdSource
 from chassis.money import Money
 from chassis.transactions import Transactions
-from services.catalog.application.ports import Events, MenuItems
+from services.catalog.application.ports import Events, MenuItems, Quarantines, Venues
 from services.catalog.application.venues import VenueQueries
 from services.catalog.domain.menu_item import CHANGEABLE, Ingredient, MenuItem, PriceChange
+from services.catalog.domain.recall import ensure_may_be_offered
+
+
+class Offers:
+    """What guests may be offered while recalls go on."""
+
+    def __init__(self, venues: Venues, quarantines: Quarantines) -> None:
+        self._venues = venues
+        self._quarantines = quarantines
+
+    async def begin(self, venue_id: str) -> None:
+        """Keep quarantines from the venue's menu until the running transaction ends."""
+        await self._venues.lock(venue_id, shared=True)
+
+    async def ensure(self, item: MenuItem) -> None:
+        """Refuse an item that guests must not be offered; after `begin`.
+
+        Raises:
+            FailedPrecondition: LOT_RECALLED.
+        """
+        if item.available:
+            ensure_may_be_offered(item, await self._quarantines.of_venue(item.venue_id))
 
 
 class CreateMenuItem:
@@ -21,6 +43,7 @@ class CreateMenuItem:
         transactions: Transactions,
         venues: VenueQueries,
         items: MenuItems,
+        offers: Offers,
         events: Events,
         clock: Clock,
         ids: IdSource,
@@ -28,6 +51,7 @@ class CreateMenuItem:
         self._transactions = transactions
         self._venues = venues
         self._items = items
+        self._offers = offers
         self._events = events
         self._clock = clock
         self._ids = ids
@@ -47,11 +71,14 @@ class CreateMenuItem:
             NotFound: VENUE_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
             InvalidArgument: PRICE_INVALID, QUANTITY_ZERO.
+            FailedPrecondition: LOT_RECALLED.
         """
         (await self._venues.get(venue_id)).ensure_owner(actor)
         now = self._clock.now()
         item = MenuItem(self._ids.uuid7(), venue_id, name, description, price, tuple(ingredients), now, now)
         async with self._transactions.transaction():
+            await self._offers.begin(venue_id)
+            await self._offers.ensure(item)
             await self._items.add(item)
             await self._events.menu_item_changed(item)
         return item
@@ -65,12 +92,14 @@ class UpdateMenuItem:
         transactions: Transactions,
         venues: VenueQueries,
         items: MenuItems,
+        offers: Offers,
         events: Events,
         clock: Clock,
     ) -> None:
         self._transactions = transactions
         self._venues = venues
         self._items = items
+        self._offers = offers
         self._events = events
         self._clock = clock
 
@@ -86,6 +115,7 @@ class UpdateMenuItem:
             NotFound: MENU_ITEM_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
             InvalidArgument: UPDATE_MASK_INVALID, PRICE_INVALID, QUANTITY_ZERO, VALIDATION_FAILED.
+            FailedPrecondition: LOT_RECALLED.
             Aborted: ETAG_MISMATCH.
         """
         if unknown := sorted(changes.keys() - CHANGEABLE):
@@ -95,17 +125,27 @@ class UpdateMenuItem:
                 violations=[Violation("update_mask", f"{name} cannot be changed") for name in unknown],
             )
         async with self._transactions.transaction():
-            item = await self._items.get(menu_item_id, lock=True)
+            item = await self._items.get(menu_item_id)
             if item is None:
                 raise _not_found(menu_item_id)
             (await self._venues.get(item.venue_id)).ensure_owner(actor)
+            item = await self._locked(item)
             if etag and etag != str(item.revision):
                 raise Aborted("ETAG_MISMATCH", "the item has changed since it was read; read it again")
             changed = item.changed(changes, self._clock.now())
             if changed is not item:
+                await self._offers.ensure(changed)
                 await self._items.save(changed)
                 await self._events.menu_item_changed(changed)
         return changed
+
+    async def _locked(self, item: MenuItem) -> MenuItem:
+        # The venue before its items, as everyone who locks both.
+        await self._offers.begin(item.venue_id)
+        locked = await self._items.get(item.menu_item_id, lock=True)
+        if locked is None:
+            raise _not_found(item.menu_item_id)
+        return locked
 
 
 class MenuQueries:

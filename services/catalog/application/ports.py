@@ -1,9 +1,11 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from services.catalog.domain.menu_item import MenuItem, PriceChange
+from services.catalog.domain.recall import QuarantinedStock
 from services.catalog.domain.venue import Venue
 
 
@@ -16,6 +18,10 @@ class Venues(Protocol):
 
     async def page(self, owner_id: str | None, after: str | None, limit: int) -> Sequence[Venue]:
         """Venues with ids above `after`, oldest first."""
+        ...
+
+    async def lock(self, venue_id: str, *, shared: bool = False) -> None:
+        """Until the transaction ends let nobody take in a quarantine; unless `shared`, nor write its menu."""
         ...
 
 
@@ -40,8 +46,28 @@ class MenuItems(Protocol):
         """Items with ids above `after`, oldest first."""
         ...
 
+    async def of_venue(self, venue_id: str) -> Sequence[MenuItem]:
+        """The whole menu, locked, in the order of ids."""
+        ...
+
     async def prices(self, menu_item_id: str, before: int | None, limit: int) -> Sequence[PriceChange]:
         """Prices that began before the item's revision `before`, newest first."""
+        ...
+
+
+class Quarantines(Protocol):
+    """What is in quarantine where; the later of begin and end holds, in whichever order they come."""
+
+    async def begin(self, stock: QuarantinedStock, at: datetime) -> bool:
+        """Whether it is in quarantine now."""
+        ...
+
+    async def lift(self, stock_item_id: str, venue_id: str, at: datetime) -> None: ...
+
+    async def of_venue(self, venue_id: str) -> Sequence[QuarantinedStock]: ...
+
+    async def taken_off(self, recall_id: str, menu_item_id: str) -> bool:
+        """Remember that a recall took an item off; False when it had before."""
         ...
 
 
@@ -51,3 +77,5 @@ class Events(Protocol):
     async def venue_created(self, venue: Venue) -> None: ...
 
     async def menu_item_changed(self, item: MenuItem) -> None: ...
+
+    async def menu_item_delisted(self, item: MenuItem, recall_id: str, lot_id: str) -> None: ...

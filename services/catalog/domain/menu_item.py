@@ -31,6 +31,8 @@ class MenuItem:
 
     Args:
         revision: 1 when created, one more with each change; the etag.
+        recall_ids: recalls that took it off the menu and are why it is not available.
+        put_back_later: whether it was available before them, and the venue has not decided otherwise since.
 
     Raises:
         InvalidArgument: PRICE_INVALID, QUANTITY_ZERO, or VALIDATION_FAILED without name or ingredients.
@@ -46,6 +48,8 @@ class MenuItem:
     updated_at: datetime
     available: bool = True
     revision: int = 1
+    recall_ids: tuple[str, ...] = ()
+    put_back_later: bool = False
 
     def __post_init__(self) -> None:
         if self.price.minor <= 0:
@@ -61,10 +65,35 @@ class MenuItem:
     def changed(self, changes: dict[str, Any], at: datetime) -> "MenuItem":
         """The item with new values of some of `CHANGEABLE`; unchanged when they are the old ones.
 
+        Who sets `available` decides it, whatever a recall had done.
+
         Raises:
             InvalidArgument: as the constructor.
         """
         candidate = replace(self, **changes)
+        if "available" in changes:
+            recalls = () if candidate.available else self.recall_ids
+            candidate = replace(candidate, recall_ids=recalls, put_back_later=False)
+        return self._next(candidate, at)
+
+    def taken_off(self, recall_id: str, at: datetime) -> "MenuItem":
+        """The item while a recall keeps it off the menu."""
+        return self._next(
+            replace(
+                self,
+                available=False,
+                recall_ids=tuple(sorted({*self.recall_ids, recall_id})),
+                put_back_later=self.put_back_later or self.available,
+            ),
+            at,
+        )
+
+    def put_back(self, at: datetime) -> "MenuItem":
+        """The item when no recall keeps it off any more: as the venue wants it."""
+        back = replace(self, available=self.put_back_later, recall_ids=(), put_back_later=False)
+        return self._next(back, at)
+
+    def _next(self, candidate: "MenuItem", at: datetime) -> "MenuItem":
         if candidate == self:
             return self
         return replace(candidate, updated_at=at, revision=self.revision + 1)

@@ -1,12 +1,18 @@
-"""The services that a transfer needs, over their stubs."""
+"""The services that transfers and recalls need, over their stubs."""
+
+from collections.abc import Sequence
 
 import grpc.aio
 
 from chassis.errors import NotFound
+from greenledger.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from greenledger.notifications.v1 import notifications_pb2, notifications_pb2_grpc
 from greenledger.users.v1 import users_pb2, users_pb2_grpc
 from interceptors.client_errors import callee_errors
 from services.crops.application.ports import Person
+
+_QUARANTINE_S = 50.0
+"""For one page of lots, which thousands of orders may have been served from."""
 
 
 class UsersClient:
@@ -42,3 +48,17 @@ class NotificationsClient:
                 parameters={"lot_code": lot_code, "from": from_name, "to": to_name},
             )
         )
+
+
+class InventoryClient:
+    """Implements `Quarantine`."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+
+    @callee_errors()
+    async def block(self, request_id: str, recall_id: str, lot_ids: Sequence[str], reason: str) -> None:
+        request = inventory_pb2.QuarantineLotsRequest(
+            request_id=request_id, recall_id=recall_id, lot_ids=lot_ids, reason=reason
+        )
+        await self._stub.QuarantineLots(request, timeout=_QUARANTINE_S)

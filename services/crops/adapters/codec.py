@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from chassis.context import Principal
+from chassis.errors import InvalidArgument, Violation
 from chassis.protobuf import (
     quantity_from_proto,
     quantity_to_proto,
@@ -10,11 +12,14 @@ from chassis.protobuf import (
 )
 from chassis.quantity import Quantity
 from greenledger.crops.v1 import crops_pb2 as pb
+from services.crops.adapters.physical_codec import shipment_to_proto
 from services.crops.application.transform_lots import Transformed, Wanted
-from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.application.views import CustodyView, LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.domain.delivery import Delivery
 from services.crops.domain.events import OfferKind, OfferOutcome, Origin, Purpose, RecallClass, Step
 from services.crops.domain.harvest import Harvest
 from services.crops.domain.lot import Commitment, LotState, Offer
+from services.crops.domain.unit import unit_of
 
 _STATES = {state: pb.LotState.Value(f"LOT_STATE_{state.value}") for state in LotState}
 _STATES_FROM = {number: state for state, number in _STATES.items()}
@@ -84,16 +89,40 @@ def purpose_to_proto(purpose: Purpose) -> pb.CommitmentPurpose.ValueType:
     return _PURPOSES[purpose]
 
 
-def commitment_from_proto(request: pb.CommitLotQuantityRequest) -> Commitment:
+def commitment_from_proto(request: pb.CommitLotQuantityRequest, actor: Principal) -> Commitment:
     """What is to be committed; the contract has refused UNSPECIFIED.
+
+    Raises:
+        InvalidArgument: UNIT_UNKNOWN or QUANTITY_INVALID; VALIDATION_FAILED for a receipt without a venue.
+    """
+    purpose = _PURPOSES_FROM[request.purpose]
+    if (purpose is Purpose.RECEIPT) != bool(request.venue_id):
+        raise InvalidArgument(
+            "VALIDATION_FAILED",
+            "The request breaks rules of the contract.",
+            violations=[Violation("venue_id", "is needed for a receipt, and for nothing else")],
+        )
+    return Commitment(
+        quantity=quantity_from_proto(request.quantity),
+        purpose=purpose,
+        venue_id=id_from_proto(request.venue_id),
+        made_by=actor.subject,
+    )
+
+
+def delivery_from_proto(request: pb.DeliverCommittedRequest, actor: Principal) -> Delivery:
+    """What is to be delivered.
 
     Raises:
         InvalidArgument: UNIT_UNKNOWN or QUANTITY_INVALID.
     """
-    return Commitment(
+    return Delivery(
+        delivery_id=id_from_proto(request.request_id),
+        commitment_id=id_from_proto(request.commitment_id),
         quantity=quantity_from_proto(request.quantity),
-        purpose=_PURPOSES_FROM[request.purpose],
-        venue_id=id_from_proto(request.venue_id),
+        new_owner_id=id_from_proto(request.new_owner_id),
+        lot_code=request.lot_code,
+        made_by=actor.subject,
     )
 
 
@@ -175,13 +204,18 @@ def transformed_to_proto(done: Transformed) -> pb.TransformLotsResponse:
 
 
 def filter_from_proto(request: pb.ListLotsRequest) -> LotFilter:
-    """Which lots to list."""
+    """Which lots to list.
+
+    Raises:
+        InvalidArgument: IDENTIFIER_INVALID.
+    """
     return LotFilter(
         owner_id=id_from_proto(request.owner_id),
         grower_id=id_from_proto(request.grower_id),
         product_code=request.product_code,
         lot_code=request.lot_code,
         state=_STATES_FROM.get(request.state),
+        unit_id=unit_of(request.unit_id) if request.unit_id else "",
     )
 
 
@@ -209,6 +243,8 @@ def lot_to_proto(lot: LotView) -> pb.Lot:
         hold_reason=lot.hold_reason,
         custodian_id=lot.custodian_id,
         offer=offer_to_proto(lot.offer) if lot.offer else None,
+        unit_id=lot.unit_id,
+        shipment=shipment_to_proto(lot.shipment) if lot.shipment else None,
         create_time=timestamp_to_proto(lot.create_time),
         update_time=timestamp_to_proto(lot.update_time),
         etag=str(lot.version),
@@ -227,6 +263,17 @@ def event_to_proto(event: LotEventView) -> pb.LotEvent:
         quantity=quantity_to_proto(event.quantity) if event.quantity else None,
         owner_id=event.owner_id,
         reference_document=event.reference_document,
+        corrected_by=event.corrected_by,
+    )
+
+
+def custody_to_proto(custody: CustodyView) -> pb.Custody:
+    """One custodian's time with a lot."""
+    until = custody.until_time
+    return pb.Custody(
+        custodian_id=custody.custodian_id,
+        from_time=timestamp_to_proto(custody.from_time),
+        until_time=timestamp_to_proto(until) if until else None,
     )
 
 

@@ -13,9 +13,10 @@ from chassis.errors import Unavailable
 from chassis.quantity import Quantity
 from services.crops.adapters.events import stream_of
 from services.crops.adapters.projection import LOTS
-from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.adapters.stored_json import read
+from services.crops.application.views import CustodyView, LotEventView, LotFilter, LotView, OwnershipView
 from services.crops.domain.events import OfferKind, Origin
-from services.crops.domain.lot import LotState, Offer
+from services.crops.domain.lot import LotState, Offer, Shipment
 
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.05
@@ -30,6 +31,12 @@ SELECT coalesce((SELECT position FROM projection WHERE name = $1 AND status = 'l
 """
 _EVENTS = "SELECT * FROM lot_history WHERE lot_id = $1 AND version > $2 ORDER BY version LIMIT $3"
 _OWNERSHIP = "SELECT * FROM lot_ownership WHERE lot_id = $1 AND number > $2 ORDER BY number LIMIT $3"
+_CUSTODY = """
+SELECT * FROM (
+    SELECT version, custodian_id, from_time, lead(from_time) OVER (ORDER BY version) AS until_time
+    FROM lot_custody WHERE lot_id = $1
+) AS custody WHERE version > $2 ORDER BY version LIMIT $3
+"""
 _OVERDUE = "SELECT lot_id FROM lot_view WHERE offer_expire_time <= $1 ORDER BY offer_expire_time LIMIT $2"
 _VERSION = "SELECT version FROM lot_view WHERE lot_id = $1"
 
@@ -69,6 +76,7 @@ class ProjectedLots:
             "product_code = ": where.product_code,
             "lot_code = ": where.lot_code,
             "state = ": where.state.value if where.state else "",
+            "unit_id = ": where.unit_id,
             "lot_id > ": after or "",
         }
         used = {condition: value for condition, value in conditions.items() if value}
@@ -88,6 +96,19 @@ class ProjectedLots:
         await self.get(lot_id)
         rows = await self._database.fetch(_OWNERSHIP, lot_id, after_number, limit)
         return [_ownership(row) for row in rows]
+
+    async def custody(self, lot_id: str, after_number: int, limit: int) -> Sequence[CustodyView]:
+        await self.get(lot_id)
+        rows = await self._database.fetch(_CUSTODY, lot_id, after_number, limit)
+        return [
+            CustodyView(
+                number=row["version"],
+                custodian_id=row["custodian_id"],
+                from_time=row["from_time"],
+                until_time=row["until_time"],
+            )
+            for row in rows
+        ]
 
     async def overdue(self, now: datetime, limit: int) -> Sequence[str]:
         rows = await self._database.fetch(_OVERDUE, now, limit)
@@ -131,6 +152,7 @@ def _lot(row: asyncpg.Record) -> LotView:
         committed=Quantity(row["committed"], row["unit"]),
         grower_id=row["grower_id"],
         owner_id=row["owner_id"],
+        unit_id=row["unit_id"],
         state=LotState(row["state"]),
         origin=Origin(**json.loads(row["origin"])),
         harvest_time=row["harvest_time"],
@@ -143,6 +165,7 @@ def _lot(row: asyncpg.Record) -> LotView:
         hold_reason=row["hold_reason"],
         custodian_id=row["custodian_id"],
         offer=_offer(row),
+        shipment=read(Shipment, json.loads(row["shipment"])) if row["shipment"] else None,
         create_time=row["create_time"],
         update_time=row["update_time"],
     )
@@ -166,6 +189,7 @@ def _event(row: asyncpg.Record) -> LotEventView:
         quantity=None if row["amount"] is None else Quantity(row["amount"], row["unit"]),
         owner_id=row["owner_id"],
         reference_document=row["reference_document"],
+        corrected_by=row["corrected_by"],
     )
 
 

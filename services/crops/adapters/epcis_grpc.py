@@ -19,9 +19,11 @@ from services.crops.application.capture_events import CaptureEvent
 from services.crops.application.epcis_ports import CapturedEvent, CaptureJob, FindingFilter
 from services.crops.application.export_lot import ExportLot
 from services.crops.application.read_epcis import ReadEpcis
+from services.crops.application.upload_document import DocumentParts
 from services.crops.domain.epcis.findings import Finding, Severity
 
 Context = grpc.aio.ServicerContext[Any, Any]
+_MOST_FINDINGS = 1000
 _SEVERITIES = {each: pb.FindingSeverity.Value(f"FINDING_SEVERITY_{each.value}") for each in Severity}
 _SEVERITIES_FROM = {number: severity for severity, number in _SEVERITIES.items()}
 
@@ -33,6 +35,7 @@ class EpcisServicer(epcis_pb2_grpc.EpcisServiceServicer):
         self,
         capture: CaptureEvent,
         capture_document: CaptureDocument,
+        parts: DocumentParts,
         jobs: ReadJobs,
         read: ReadEpcis,
         export: ExportLot,
@@ -40,6 +43,7 @@ class EpcisServicer(epcis_pb2_grpc.EpcisServiceServicer):
     ) -> None:
         self._capture = capture
         self._capture_document = capture_document
+        self._parts = parts
         self._jobs = jobs
         self._read = read
         self._export = export
@@ -54,7 +58,7 @@ class EpcisServicer(epcis_pb2_grpc.EpcisServiceServicer):
             event_hash=outcome.event_hash,
             duplicate=outcome.duplicate,
             ledger_event_id=outcome.ledger_event_id,
-            findings=[_finding(each) for each in outcome.findings],
+            findings=[_finding(each) for each in outcome.findings[:_MOST_FINDINGS]],
         )
 
     async def CaptureDocument(
@@ -65,6 +69,20 @@ class EpcisServicer(epcis_pb2_grpc.EpcisServiceServicer):
             raise InvalidArgument("EPCIS_INVALID", "Nothing was sent.")
         chunks = _chunks(first, requests)
         return _job(await self._capture_document(caller(), id_from_proto(first.request_id), chunks))
+
+    async def CreateCaptureJob(self, request: pb.CreateCaptureJobRequest, context: Context) -> pb.CaptureJob:
+        document = request.document.encode()
+        job = await self._parts.create(caller(), id_from_proto(request.request_id), document)
+        # The edge answers 202 to whoever is told where the work is.
+        await context.send_initial_metadata((("location", f"/api/epcis/capture/{job.job_id}"),))
+        return _job(job)
+
+    async def AddCapturePart(self, request: pb.AddCapturePartRequest, context: Context) -> pb.CaptureJob:
+        job_id = id_from_proto(request.job_id)
+        return _job(await self._parts.add(caller(), job_id, request.index, request.chunk))
+
+    async def FinishCaptureJob(self, request: pb.FinishCaptureJobRequest, context: Context) -> pb.CaptureJob:
+        return _job(await self._parts.finish(caller(), id_from_proto(request.job_id), request.parts))
 
     async def GetCaptureJob(self, request: pb.GetCaptureJobRequest, context: Context) -> pb.CaptureJob:
         return _job(await self._jobs.get(caller(), id_from_proto(request.job_id)))
@@ -135,6 +153,8 @@ def _job(job: CaptureJob) -> pb.CaptureJob:
         create_time=timestamp_to_proto(job.create_time),
         update_time=timestamp_to_proto(job.update_time),
         failure=job.failure,
+        parts=job.parts,
+        size=job.size,
     )
 
 

@@ -98,6 +98,36 @@ EPCIS_V1_DROP: Final = """
 DROP TABLE epcis_event, epcis_term, epcis_good, epcis_held, epcis_made_of, epcis_bill, epcis_finding,
     epcis_job, epcis_job_error
 """
+EPCIS_V2: Final = """
+ALTER TABLE epcis_job
+    ADD COLUMN events_read bigint NOT NULL DEFAULT 0,
+    ADD COLUMN parts integer NOT NULL DEFAULT 0,
+    ADD COLUMN size bigint NOT NULL DEFAULT 0;
+
+CREATE TABLE epcis_upload (
+    job_id text PRIMARY KEY REFERENCES epcis_job,
+    owner text NOT NULL,
+    correlation_id text NOT NULL,
+    traceparent text,
+    complete boolean NOT NULL DEFAULT false,
+    touched_at timestamptz NOT NULL,
+    lease_until timestamptz NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0,
+    attempts integer NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE epcis_upload IS 'documents that were sent in parts, until they have been captured';
+CREATE INDEX ON epcis_upload (owner);
+CREATE TABLE epcis_upload_part (
+    job_id text NOT NULL REFERENCES epcis_upload ON DELETE CASCADE,
+    index integer NOT NULL,
+    chunk bytea NOT NULL,
+    PRIMARY KEY (job_id, index)
+);
+"""
+EPCIS_V2_DROP: Final = """
+DROP TABLE epcis_upload_part, epcis_upload;
+ALTER TABLE epcis_job DROP COLUMN events_read, DROP COLUMN parts, DROP COLUMN size;
+"""
 
 
 def key_of(text: str) -> str:

@@ -7,11 +7,14 @@ from zlib import crc32
 
 from chassis.database import Database, Transaction
 from chassis.eventstore import EventStore, NewEvent, StreamAppend
+from chassis.outbox import Outbox
 from chassis.quantity import Quantity
+from services.crops.adapters.epcis_events import lot_ids, publications
 from services.crops.adapters.epcis_schema import key_of, stream_of_event
+from services.crops.adapters.findings import FINDING_COLUMNS, finding_row
 from services.crops.application.epcis_ports import Identity, Recording, Stored
 from services.crops.domain.epcis.facts import EventFacts, Role
-from services.crops.domain.epcis.knowledge import MOST_ANCESTORS, Knowledge
+from services.crops.domain.epcis.knowledge import MOST_ANCESTORS, MOST_LOOKED_AT, Knowledge
 from services.crops.domain.epcis.known import GoodKnown
 
 EVENT_TYPE: Final = "EpcisEventCaptured"
@@ -36,6 +39,7 @@ WITH RECURSIVE made_of AS (
 )
 SELECT output, input FROM made_of LIMIT $2
 """
+_LOTS = "SELECT lot_id FROM lot_code WHERE lot_id = ANY($1)"
 _BILLS = "SELECT bill, party FROM epcis_bill WHERE bill = ANY($1)"
 _SAVE_GOODS = """
 INSERT INTO epcis_good (good_id, made_at, seen_at, amount, unit, in_transit, ended_at)
@@ -70,29 +74,18 @@ _EVENT_COLUMNS = [
     "biz_location",
     "transformation_id",
 ]
-_FINDING_COLUMNS = [
-    "position",
-    "code",
-    "severity",
-    "event_id",
-    "event_key",
-    "subject",
-    "subject_key",
-    "explanation",
-    "record_time",
-]
 
 
 class StoredVisibilityEvents:
     """Implements `VisibilityEvents`."""
 
-    def __init__(self, database: Database, store: EventStore) -> None:
+    def __init__(self, database: Database, store: EventStore, outbox: Outbox) -> None:
         self._database = database
         self._store = store
+        self._outbox = outbox
 
     async def guard(self, batch: Sequence[EventFacts]) -> None:
-        buckets = {crc32(name.encode()) % _BUCKETS for event in batch for name in _named(event)}
-        await self._database.fetch(_GUARD, _LOCKS, list(buckets))
+        await hold(self._database, (name for event in batch for name in _named(event)))
 
     async def present(self, identities: Sequence[Identity]) -> dict[Identity, Stored]:
         ids = {key_of(event_id): event_id for event_id, _ in identities}
@@ -112,9 +105,8 @@ class StoredVisibilityEvents:
         emptied = [key_of(event.parent) for event in batch if event.parent and event.action == "DELETE"]
         goods = await self._database.fetch(_GOODS, list(ids)) if ids else []
         held = await self._database.fetch(_HELD, children, emptied) if children or emptied else []
-        made_of = (
-            await self._database.fetch(_MADE_OF, inputs, MOST_ANCESTORS * len(set(inputs))) if inputs else []
-        )
+        most = min(MOST_LOOKED_AT, MOST_ANCESTORS * len(set(inputs)))
+        made_of = await self._database.fetch(_MADE_OF, inputs, most) if inputs else []
         used = await self._database.fetch(_BILLS, bills) if bills else []
         return Knowledge(
             {ids[row["good_id"]]: _known(row) for row in goods},
@@ -139,8 +131,18 @@ class StoredVisibilityEvents:
             await tx.copy("epcis_event", _EVENT_COLUMNS, rows)
             terms = [(*term, position) for position, each in placed for term in _terms(each.candidate.facts)]
             await tx.copy("epcis_term", ("kind", "value", "position"), terms)
-            await tx.copy("epcis_finding", _FINDING_COLUMNS, _finding_rows(placed, now))
+            await tx.copy("epcis_finding", FINDING_COLUMNS, _finding_rows(placed, now))
             await _save_knowledge(tx, knowledge)
+            named = lot_ids(recordings)
+            lots = {row["lot_id"] for row in await tx.fetch(_LOTS, list(named))} if named else set()
+            told = [publications(each, captured_by, lots) for each in recordings]
+            await self._outbox.publish(tx, [publication for several in told for publication in several])
+
+
+async def hold(database: Database, names: Iterable[str]) -> None:
+    """Let nobody else record anything about what has these names until the running transaction ends."""
+    buckets = {crc32(name.encode()) % _BUCKETS for name in names}
+    await database.fetch(_GUARD, _LOCKS, list(buckets))
 
 
 async def _save_knowledge(tx: Transaction, knowledge: Knowledge) -> None:
@@ -246,9 +248,7 @@ def _terms(facts: EventFacts) -> set[tuple[str, str]]:
 def _finding_rows(placed: Sequence[tuple[int, Recording]], now: datetime) -> Iterator[tuple[Any, ...]]:
     for position, each in placed:
         for found in each.findings:
-            subject, event_id = found.subject, found.event_id
-            row = (position, found.code.value, found.severity.value, event_id, key_of(event_id), subject)
-            yield *row, key_of(subject), found.explanation, now
+            yield finding_row(position, found, now)
 
 
 def _key(text: str | None) -> str | None:

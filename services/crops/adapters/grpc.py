@@ -1,16 +1,21 @@
 """The RPCs of crops: decode, call the use case, encode."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc.aio
 
 from chassis.context import caller
+from chassis.errors import InvalidArgument
 from chassis.paging import PageTokens, page_size
 from chassis.protobuf import quantity_from_proto, quantity_to_proto, timestamp_from_proto
 from greenledger.crops.v1 import crops_pb2 as pb
 from greenledger.crops.v1 import crops_pb2_grpc
 from services.crops.adapters.codec import (
     commitment_from_proto,
+    custody_to_proto,
+    delivery_from_proto,
     event_to_proto,
     filter_from_proto,
     harvest_from_proto,
@@ -25,12 +30,16 @@ from services.crops.adapters.codec import (
     transformed_to_proto,
 )
 from services.crops.adapters.metrics import timed
+from services.crops.adapters.on_behalf import acting_for
+from services.crops.adapters.physical_grpc import PhysicalCommands, PhysicalServicer
 from services.crops.application.commitments import CommitQuantity, ReleaseQuantity
+from services.crops.application.deliver_committed import DeliverCommitted
 from services.crops.application.handover import AcceptOffer, OfferLot, RejectOffer, WithdrawOffer
 from services.crops.application.hold_lot import DestroyLot, HoldLot, ReleaseHold, ReleaseRecall
 from services.crops.application.mint_lot import MintLot
 from services.crops.application.read_lots import ReadLots
 from services.crops.application.recall_lot import RecallLot
+from services.crops.application.sell_lot import SellLot
 from services.crops.application.split_lot import SplitLot
 from services.crops.application.transfer_lot import TransferLot
 from services.crops.application.transform_lots import MergeLots, TransformLots
@@ -38,7 +47,7 @@ from services.crops.application.transform_lots import MergeLots, TransformLots
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
+class CommandServicer(PhysicalServicer):
     """The side that decides."""
 
     def __init__(
@@ -54,12 +63,16 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         hold: HoldLot,
         release_hold: ReleaseHold,
         destroy: DestroyLot,
+        sell: SellLot,
         release_recall: ReleaseRecall,
         offer: OfferLot,
         accept: AcceptOffer,
         reject: RejectOffer,
         withdraw: WithdrawOffer,
+        deliver: DeliverCommitted,
+        physical: PhysicalCommands,
     ) -> None:
+        super().__init__(physical)
         self._mint = mint
         self._transfer = transfer
         self._split = split
@@ -71,15 +84,17 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
         self._hold = hold
         self._release_hold = release_hold
         self._destroy = destroy
+        self._sell = sell
         self._release_recall = release_recall
         self._offer = offer
         self._accept = accept
         self._reject = reject
         self._withdraw = withdraw
+        self._deliver = deliver
 
     @timed("mint")
     async def MintLot(self, request: pb.MintLotRequest, context: Context) -> pb.Lot:
-        return lot_to_proto(await self._mint(caller(), harvest_from_proto(request)))
+        return lot_to_proto(await self._mint(acting_for(request.grower_id), harvest_from_proto(request)))
 
     @timed("transfer")
     async def TransferLot(self, request: pb.TransferLotRequest, context: Context) -> pb.Lot:
@@ -123,10 +138,14 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
     @timed("recall")
     async def RecallLot(self, request: pb.RecallLotRequest, context: Context) -> pb.RecallLotResponse:
         recall_class = recall_class_from_proto(request.recall_class)
-        lot, recalled = await self._recall(
-            caller(), id_from_proto(request.lot_id), request.reason, recall_class
+        recall_id, lot, recalled = await self._recall(
+            caller(),
+            id_from_proto(request.request_id),
+            id_from_proto(request.lot_id),
+            request.reason,
+            recall_class,
         )
-        return pb.RecallLotResponse(lot=lot_to_proto(lot), recalled_lot_ids=recalled)
+        return pb.RecallLotResponse(lot=lot_to_proto(lot), recalled_lot_ids=recalled, recall_id=recall_id)
 
     @timed("release_recall")
     async def ReleaseRecall(
@@ -146,9 +165,20 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
     @timed("destroy")
     async def DestroyLot(self, request: pb.DestroyLotRequest, context: Context) -> pb.Lot:
         quantity = quantity_from_proto(request.quantity) if request.HasField("quantity") else None
+        actor = acting_for(request.owner_id)
         return lot_to_proto(
-            await self._destroy(caller(), id_from_proto(request.lot_id), quantity, request.reason)
+            await self._destroy(actor, id_from_proto(request.lot_id), quantity, request.reason)
         )
+
+    @timed("sell")
+    async def SellLot(self, request: pb.SellLotRequest, context: Context) -> pb.Lot:
+        lot = await self._sell(
+            caller(),
+            id_from_proto(request.lot_id),
+            quantity_from_proto(request.quantity),
+            request.reference_document,
+        )
+        return lot_to_proto(lot)
 
     @timed("offer")
     async def OfferLot(self, request: pb.OfferLotRequest, context: Context) -> pb.Lot:
@@ -185,14 +215,23 @@ class CommandServicer(crops_pb2_grpc.CropCommandServiceServicer):
             id_from_proto(request.lot_id),
             id_from_proto(request.request_id),
             id_from_proto(request.owner_id),
-            commitment_from_proto(request),
+            commitment_from_proto(request, caller()),
         )
         return pb.CommitLotQuantityResponse(lot=lot_to_proto(lot), committed=quantity_to_proto(committed))
+
+    @timed("deliver")
+    async def DeliverCommitted(
+        self, request: pb.DeliverCommittedRequest, context: Context
+    ) -> pb.DeliverCommittedResponse:
+        lot, delivered = await self._deliver(
+            id_from_proto(request.lot_id), delivery_from_proto(request, caller())
+        )
+        return pb.DeliverCommittedResponse(lot=lot_to_proto(lot), delivered=lot_to_proto(delivered))
 
     @timed("release")
     async def ReleaseLotQuantity(self, request: pb.ReleaseLotQuantityRequest, context: Context) -> pb.Lot:
         lot_id, commitment_id = id_from_proto(request.lot_id), id_from_proto(request.commitment_id)
-        return lot_to_proto(await self._release(lot_id, commitment_id))
+        return lot_to_proto(await self._release(caller(), lot_id, commitment_id))
 
 
 class QueryServicer(crops_pb2_grpc.CropQueryServiceServicer):
@@ -237,3 +276,30 @@ class QueryServicer(crops_pb2_grpc.CropQueryServiceServicer):
         found = await self._lots.ownership(lot_id, cursor["after"] if cursor else -1, size + 1)
         page, token = self._page_tokens.cut(found, size, lambda last: {"after": last.number}, query)
         return pb.ListOwnershipResponse(ownerships=map(ownership_to_proto, page), next_page_token=token)
+
+    async def ListCustody(self, request: pb.ListCustodyRequest, context: Context) -> pb.ListCustodyResponse:
+        size, lot_id = page_size(request.page_size), id_from_proto(request.lot_id)
+        query = {"method": "ListCustody", "lot_id": lot_id}
+        cursor = self._page_tokens.decode(request.page_token, query)
+        found = await self._lots.custody(lot_id, cursor["after"] if cursor else 0, size + 1)
+        page, token = self._page_tokens.cut(found, size, lambda last: {"after": last.number}, query)
+        return pb.ListCustodyResponse(custodies=map(custody_to_proto, page), next_page_token=token)
+
+    async def WatchLot(
+        self, request: pb.WatchLotRequest, context: Context
+    ) -> AsyncIterator[pb.WatchLotResponse]:
+        lot_id = id_from_proto(request.lot_id)
+        query = {"method": "WatchLot", "lot_id": lot_id}
+        try:
+            cursor = self._page_tokens.decode(request.resume_token, query)
+        except InvalidArgument:
+            raise InvalidArgument("RESUME_TOKEN_INVALID", "the resume_token is not one of this lot") from None
+        version = int(cursor["version"]) if cursor else 0
+        async with aclosing(self._lots.watch(lot_id, version)) as news:
+            async for lot in news:
+                version = lot.version if lot else version
+                token = self._page_tokens.encode({"version": version}, query)
+                if lot is None:
+                    yield pb.WatchLotResponse(heartbeat=True, resume_token=token)
+                else:
+                    yield pb.WatchLotResponse(lot=lot_to_proto(lot), resume_token=token)

@@ -1,5 +1,7 @@
 """Lot facts as domain events for other services."""
 
+from collections.abc import Sequence
+
 from google.protobuf.message import Message
 
 from chassis.outbox import Publication
@@ -12,7 +14,9 @@ from services.crops.adapters.codec import (
     purpose_to_proto,
     step_to_proto,
 )
+from services.crops.adapters.physical_kafka import publication as physical_publication
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
     LotDestroyed,
     LotEvent,
@@ -22,20 +26,51 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferred,
     LotTransformed,
 )
+from services.crops.domain.physical import PhysicalEvent
+
+
+def servings(events: Sequence[LotEvent]) -> list[Publication]:
+    """What others are told of servings that are recorded together.
+
+    Of many orders it is told once for each lot: what each of them took, inventory has told.
+    """
+    served: dict[str, list[LotServed]] = {}
+    for event in events:
+        if isinstance(event, LotServed):
+            served.setdefault(event.lot_id, []).append(event)
+    return [_served(lot_id, facts) for lot_id, facts in served.items()]
+
+
+def _served(lot_id: str, facts: Sequence[LotServed]) -> Publication:
+    last = facts[-1]
+    quantity = sum((each.quantity for each in facts[1:]), start=facts[0].quantity)
+    payload = events_pb2.LotServed(
+        lot_id=lot_id,
+        quantity=quantity_to_proto(quantity),
+        remaining=quantity_to_proto(last.remaining),
+        servings=len(facts),
+    )
+    return Publication("crop.served", lot_id, payload, "lot", occurred_time=last.at)
 
 
 def publication(event: LotEvent) -> Publication | None:
     """What others are told of a fact; None for what concerns nobody else (transfers begun or cancelled, the
-    tombstones of commitments). A transformation is in the history of each of its inputs, but told once."""
+    tombstones of commitments), and for servings, see `servings`. What is in the histories of several lots is
+    told once."""
     if isinstance(event, LotTransformed):
         return _transformed(event) if event.lot_id == event.inputs[0].lot_id else None
+    if isinstance(event, PhysicalEvent):
+        return physical_publication(event)
     encoded = _encode(event)
     if encoded is None:
         return None
@@ -70,6 +105,14 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PL
                 purpose=purpose_to_proto(event.purpose),
                 venue_id=event.venue_id,
             )
+        case LotQuantityDelivered():
+            return "crop.quantity-delivered", events_pb2.LotQuantityDelivered(
+                lot_id=event.lot_id,
+                commitment_id=event.commitment_id,
+                quantity=quantity_to_proto(event.quantity),
+                delivered_lot_id=event.delivered_lot_id,
+                new_owner_id=event.new_owner_id,
+            )
         case LotQuantityReleased(quantity=quantity) if not quantity.is_zero:
             return "crop.quantity-released", events_pb2.LotQuantityReleased(
                 lot_id=event.lot_id,
@@ -83,10 +126,16 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PL
                 reason=event.reason,
                 recall_class=crops_pb2.RecallClass.Value(f"RECALL_CLASS_{event.recall_class.value}"),
                 owner_id=event.owner_id,
+                recall_id=event.recall_id,
+                lot_code=event.lot_code,
+                grower_id=event.grower_id,
             )
         case LotRecallReleased():
             return "crop.recall-released", events_pb2.LotRecallReleased(
-                lot_id=event.lot_id, root_lot_id=event.root_lot_id, reason=event.reason
+                lot_id=event.lot_id,
+                root_lot_id=event.root_lot_id,
+                reason=event.reason,
+                recall_id=event.recall_id,
             )
         case LotOffered():
             return "crop.offered", events_pb2.LotOffered(
@@ -115,12 +164,28 @@ def _encode(event: LotEvent) -> tuple[str, Message] | None:  # noqa: PLR0911, PL
             )
         case LotHoldReleased():
             return "crop.hold-released", events_pb2.LotHoldReleased(lot_id=event.lot_id, reason=event.reason)
+        case LotCorrected():
+            return "crop.corrected", events_pb2.LotCorrected(
+                lot_id=event.lot_id,
+                event_id=event.event_id,
+                reason=event.reason,
+                corrective_event_ids=event.corrective_event_ids,
+                quantity=quantity_to_proto(event.quantity) if event.quantity else None,
+            )
         case LotDestroyed():
             return "crop.destroyed", events_pb2.LotDestroyed(
                 lot_id=event.lot_id,
                 quantity=quantity_to_proto(event.quantity),
                 remaining=quantity_to_proto(event.remaining),
                 reason=event.reason,
+            )
+        case LotSold():
+            return "crop.sold", events_pb2.LotSold(
+                lot_id=event.lot_id,
+                quantity=quantity_to_proto(event.quantity),
+                remaining=quantity_to_proto(event.remaining),
+                sold_by=event.sold_by,
+                reference_document=event.reference_document,
             )
     return None
 
@@ -163,4 +228,5 @@ def _minted(event: LotMinted) -> events_pb2.LotMinted:
         parent_lot_id=event.parent_lot_id or "",
         parent_lot_ids=event.parent_lot_ids,
         transformation_id=event.transformation_id or "",
+        custodian_id=event.custodian_id,
     )

@@ -6,16 +6,18 @@ from typing import Any
 
 import grpc.aio
 
+from chassis.audit import Order
+from chassis.context import caller
 from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
-from chassis.merklelog.audit import Audit, AuditProgress, AuditReport, Kind
-from chassis.merklelog.documents import CONSISTENCY_FORMAT, EXPORT_FORMAT, RECEIPT_FORMAT
-from chassis.merklelog.ledger import (
+from chassis.merklelog.answers import (
     ForkedLogError,
-    Ledger,
     SignedCheckpoint,
     UnknownCheckpointError,
     UnknownEventError,
 )
+from chassis.merklelog.audit import Audit, AuditProgress, AuditReport, Kind
+from chassis.merklelog.documents import CONSISTENCY_FORMAT, EXPORT_FORMAT, KEYS_FORMAT, RECEIPT_FORMAT
+from chassis.merklelog.ledger import Ledger
 from chassis.merklelog.store import DamagedLogError
 from chassis.merklelog.tree import ProofError
 from greenledger.crops.v1 import ledger_pb2 as pb
@@ -30,6 +32,7 @@ _ALTERATIONS = {
     Kind.MISSING: pb.ALTERATION_MISSING,
     Kind.EXTRA: pb.ALTERATION_EXTRA,
     Kind.CHECKPOINT: pb.ALTERATION_CHECKPOINT,
+    Kind.SNAPSHOT: pb.ALTERATION_SNAPSHOT,
 }
 _PROGRESS_EVERY = 16  # batches of the audit
 
@@ -46,10 +49,26 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         with _reasons():
             signed = await self._signed(request.size)
         head = signed.checkpoint
-        key = str(self._ledger.verifier)
+        key = str(signed.key)
         return pb.Checkpoint(
             origin=head.origin, key=key, size=head.size, root_hash=head.root, note=signed.note
         )
+
+    async def GetLogKeys(self, request: pb.GetLogKeysRequest, context: Context) -> pb.LogKeys:
+        with _reasons():
+            handovers = await self._ledger.handovers()
+        return self._keys([each.note for each in handovers])
+
+    async def RotateLogKey(self, request: pb.RotateLogKeyRequest, context: Context) -> pb.LogKeys:
+        with _reasons():
+            former = await self._ledger.handovers()
+            made = await self._ledger.rotate(Order(caller().subject, request.why))
+        return self._keys([*(each.note for each in former), made.note], str(made.next))
+
+    def _keys(self, handovers: list[str], key: str = "") -> pb.LogKeys:
+        key = key or str(self._ledger.verifier)
+        origin = self._ledger.verifier.name
+        return pb.LogKeys(format=KEYS_FORMAT, origin=origin, key=key, handovers=handovers)
 
     async def GetInclusionProof(
         self, request: pb.GetInclusionProofRequest, context: Context
@@ -76,6 +95,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             first=bundle.first,
             second=bundle.second,
             proof=bundle.proof,
+            earlier_keys=bundle.earlier_keys,
         )
 
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: Context) -> pb.Receipt:
@@ -97,7 +117,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     ) -> AsyncIterator[pb.ExportLogResponse]:
         with _reasons():
             signed = await self._signed(request.tree_size)
-            key, size = self._ledger.verifier, signed.checkpoint.size
+            key, size = signed.key, signed.checkpoint.size
             yield pb.ExportLogResponse(
                 header=pb.ExportHeader(
                     format=EXPORT_FORMAT, origin=key.name, key=str(key), checkpoint=signed.note
@@ -115,6 +135,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             raise ResourceExhausted("OVERLOADED", "An audit is under way here; one at a time.")
         self._auditing = True
         try:
+            await self._ledger.open()  # another process may have exchanged the key
             async with aclosing(self._audit().run()) as steps:
                 batches = 0
                 async for step in steps:

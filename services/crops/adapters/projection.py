@@ -2,16 +2,21 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from chassis.database import Transaction
 from chassis.eventstore import RecordedEvent
-from chassis.projection import Projection, ReadTable, Tables
+from chassis.projection import Projection, Tables
 from services.crops.adapters.events import STREAM_PREFIX, decode
+from services.crops.adapters.read_tables import CUSTODY, HISTORY, LOT, OWNERSHIP
+from services.crops.adapters.stored_json import to_json
 from services.crops.adapters.summaries import summary_of
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -20,95 +25,28 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
     LotTransferred,
     LotTransformed,
 )
-
-LOT = ReadTable(
-    "lot_view",
-    """
-    CREATE TABLE {table} (
-        lot_id text PRIMARY KEY,
-        version integer NOT NULL,
-        lot_code text NOT NULL,
-        product_code text NOT NULL,
-        description text NOT NULL,
-        variety text NOT NULL,
-        amount numeric(21, 6) NOT NULL,
-        committed numeric(21, 6) NOT NULL CHECK (committed BETWEEN 0 AND amount),
-        unit text NOT NULL,
-        grower_id text NOT NULL,
-        owner_id text NOT NULL,
-        recalled boolean NOT NULL DEFAULT false,
-        hold_reason text NOT NULL DEFAULT '',
-        held boolean NOT NULL DEFAULT false,
-        destroyed boolean NOT NULL DEFAULT false,
-        state text NOT NULL GENERATED ALWAYS AS (
-            CASE WHEN recalled THEN 'RECALLED'
-                 WHEN amount = 0 AND destroyed THEN 'DESTROYED'
-                 WHEN amount = 0 THEN 'EMPTY'
-                 WHEN held THEN 'HELD'
-                 ELSE 'ACTIVE' END
-        ) STORED,
-        origin jsonb NOT NULL,
-        harvest_time timestamptz NOT NULL,
-        expire_time timestamptz NOT NULL,
-        parent_lot_id text,
-        parent_lot_ids text[] NOT NULL,
-        custodian_id text NOT NULL,
-        offer jsonb,
-        offer_expire_time timestamptz,
-        transfer_count integer NOT NULL,
-        last_transfer_time timestamptz,
-        recall_reason text NOT NULL,
-        create_time timestamptz NOT NULL,
-        update_time timestamptz NOT NULL
-    );
-    CREATE INDEX ON {table} (owner_id, lot_id);
-    CREATE INDEX ON {table} (grower_id, lot_id);
-    CREATE INDEX ON {table} (product_code, lot_id);
-    CREATE INDEX ON {table} (lot_code, lot_id);
-    CREATE INDEX ON {table} (state, lot_id);
-    CREATE INDEX ON {table} (offer_expire_time) WHERE offer_expire_time IS NOT NULL;
-    """,
-)
-OWNERSHIP = ReadTable(
-    "lot_ownership",
-    """
-    CREATE TABLE {table} (
-        lot_id text NOT NULL,
-        number integer NOT NULL,
-        owner_id text NOT NULL,
-        from_time timestamptz NOT NULL,
-        until_time timestamptz,
-        PRIMARY KEY (lot_id, number)
-    );
-    """,
-)
-HISTORY = ReadTable(
-    "lot_history",
-    """
-    CREATE TABLE {table} (
-        lot_id text NOT NULL,
-        version integer NOT NULL,
-        event_id text NOT NULL,
-        type text NOT NULL,
-        recorded_time timestamptz NOT NULL,
-        actor text NOT NULL,
-        summary text NOT NULL,
-        amount numeric(21, 6),
-        unit text,
-        owner_id text NOT NULL,
-        reference_document text NOT NULL,
-        PRIMARY KEY (lot_id, version)
-    );
-    """,
+from services.crops.domain.lot import Shipment
+from services.crops.domain.physical import (
+    LotArrived,
+    LotObserved,
+    LotPacked,
+    LotShipmentVoided,
+    LotShipped,
+    LotTransportUpdated,
+    LotUnpacked,
+    PhysicalEvent,
 )
 
 _Row = tuple[Any, ...]
@@ -118,7 +56,7 @@ INSERT INTO {lot_view} (
     owner_id, origin, harvest_time, expire_time, parent_lot_id, transfer_count, last_transfer_time,
     recall_reason, create_time, update_time, parent_lot_ids, custodian_id
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14, 0, NULL, '', $15, $15, $16, $10
+    $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14, 0, NULL, '', $15, $15, $16, $17
 )
 """
 _TOUCH_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3 WHERE lot_id = $1"
@@ -134,6 +72,10 @@ UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, unit = $5 WHE
 _COMMIT_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, committed = committed + $4 WHERE lot_id = $1
 """
+_SERVE_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, committed = committed - $5
+WHERE lot_id = $1
+"""
 _RECALL_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, recalled = $4, recall_reason = $5 WHERE lot_id = $1
 """
@@ -144,12 +86,36 @@ _OFFER_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, offer = $4, offer_expire_time = $5 WHERE lot_id = $1
 """
 _CUSTODY_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3, custodian_id = $4 WHERE lot_id = $1"
+_SHIP_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3, shipment = $4 WHERE lot_id = $1"
+_STAGE_LOT = """
+UPDATE {lot_view}
+SET version = $2, update_time = $3, shipment = jsonb_set(shipment, '{{stage}}', to_jsonb($4::text))
+WHERE lot_id = $1
+"""
+_ARRIVE_LOT = """
+UPDATE {lot_view} SET version = $2, update_time = $3, custodian_id = $4, shipment = NULL WHERE lot_id = $1
+"""
+_UNIT_LOT = "UPDATE {lot_view} SET version = $2, update_time = $3, unit_id = $4 WHERE lot_id = $1"
+_CORRECT_LOT = """
+UPDATE {lot_view}
+SET version = $2, update_time = $3, amount = $4::numeric, destroyed = destroyed AND $4::numeric = 0
+WHERE lot_id = $1
+"""
+_CORRECT_HISTORY = "UPDATE {lot_history} SET corrected_by = $3 WHERE lot_id = $1 AND event_id = $2"
 _DESTROY_LOT = """
 UPDATE {lot_view} SET version = $2, update_time = $3, amount = $4, destroyed = $5 WHERE lot_id = $1
 """
 _END_OWNERSHIP = "UPDATE {lot_ownership} SET until_time = $3 WHERE lot_id = $1 AND number = $2"
 _BEGIN_OWNERSHIP = """
 INSERT INTO {lot_ownership} (lot_id, number, owner_id, from_time) VALUES ($1, $2, $3, $4)
+"""
+# Nothing where the custodian stays who they are, as with a lot that was sold to who had it.
+_BEGIN_CUSTODY = """
+INSERT INTO {lot_custody} (lot_id, version, custodian_id, from_time)
+SELECT $1::text, $2::integer, $3::text, $4::timestamptz
+WHERE $3::text IS DISTINCT FROM (
+    SELECT custodian_id FROM {lot_custody} WHERE lot_id = $1 ORDER BY version DESC LIMIT 1
+)
 """
 _ADD_HISTORY = """
 INSERT INTO {lot_history} (
@@ -171,27 +137,34 @@ async def apply(events: Sequence[RecordedEvent], tables: Tables, tx: Transaction
             await tx.executemany(named, rows)
 
 
-def _writes(  # noqa: PLR0912 - one for each kind of event
+def _writes(  # noqa: PLR0912, PLR0915 - one for each kind of event
     recorded: RecordedEvent, event: LotEvent
 ) -> Iterator[tuple[str, _Row]]:
     at = (event.lot_id, recorded.version, event.at)
+    # First, because a correction may be about another one of the same batch.
+    yield _ADD_HISTORY, _history_row(recorded, event)
     match event:
         case LotMinted():
             yield _INSERT_LOT, _lot_row(event)
             yield _BEGIN_OWNERSHIP, (event.lot_id, 0, event.owner_id, event.at)
+            yield _BEGIN_CUSTODY, (event.lot_id, 1, event.custodian_id, event.at)
         case LotTransferred():
             number = event.transfer_number
             yield _TRANSFER_LOT, (*at, event.new_owner_id, number, event.custodian_id)
             yield _END_OWNERSHIP, (event.lot_id, number - 1, event.at)
             yield _BEGIN_OWNERSHIP, (event.lot_id, number, event.new_owner_id, event.at)
-        case LotSplit(remaining=remaining):
+            yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.custodian_id, event.at)
+        case LotSplit(remaining=remaining) | LotSold(remaining=remaining):
             yield _USE_LOT, (*at, remaining.amount, remaining.unit)
         case LotTransformed(own=own):
             yield _USE_LOT, (*at, own.remaining.amount, own.remaining.unit)
         case LotQuantityCommitted():
             yield _COMMIT_LOT, (*at, event.quantity.amount)
-        case LotQuantityReleased():
+        case LotQuantityReleased() | LotQuantityDelivered():
             yield _COMMIT_LOT, (*at, -event.quantity.amount)
+        case LotServed():
+            taken = sum((each.quantity.amount for each in event.taken), start=Decimal(0))
+            yield _SERVE_LOT, (*at, event.remaining.amount, taken)
         case LotRecalled():
             yield _RECALL_LOT, (*at, True, event.reason)
             yield _OFFER_LOT, (*at, None, None)
@@ -208,11 +181,41 @@ def _writes(  # noqa: PLR0912 - one for each kind of event
             yield _OFFER_LOT, (*at, None, None)
         case LotCustodyChanged():
             yield _CUSTODY_LOT, (*at, event.custodian_id)
+            yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.custodian_id, event.at)
         case LotDestroyed():
             yield _DESTROY_LOT, (*at, event.remaining.amount, event.remaining.is_zero)
-        case LotTransferBegun() | LotTransferCancelled():
+        case LotCorrected():
+            yield (_CORRECT_LOT, (*at, event.quantity.amount)) if event.quantity else (_TOUCH_LOT, at)
+            yield _CORRECT_HISTORY, (event.lot_id, event.event_id, recorded.event_id)
+        case LotTransferBegun() | LotTransferCancelled() | LotDeliveryRefused():
             yield _TOUCH_LOT, at
-    yield _ADD_HISTORY, _history_row(recorded, event)
+        case _:
+            yield _moved(at, event)
+            if isinstance(event, LotArrived):
+                yield _BEGIN_CUSTODY, (event.lot_id, recorded.version, event.receiver_id, event.at)
+
+
+def _moved(  # noqa: PLR0911 - one for each kind of event
+    at: _Row, event: PhysicalEvent
+) -> tuple[str, _Row]:
+    match event:
+        case LotShipped():
+            shipment = Shipment(
+                event.shipment_id, event.from_id, event.to_id, event.quantity, event.occasion.time
+            )
+            return _SHIP_LOT, (*at, json.dumps(to_json(shipment)))
+        case LotShipmentVoided():
+            return _SHIP_LOT, (*at, None)
+        case LotArrived():
+            return _ARRIVE_LOT, (*at, event.receiver_id)
+        case LotTransportUpdated():
+            return _STAGE_LOT, (*at, event.stage.value)
+        case LotPacked():
+            return _UNIT_LOT, (*at, event.unit_id)
+        case LotUnpacked():
+            return _UNIT_LOT, (*at, "")
+        case LotObserved():
+            return _TOUCH_LOT, at
 
 
 def _offer(event: LotOffered) -> str:
@@ -239,6 +242,7 @@ def _lot_row(event: LotMinted) -> _Row:
         event.parent_lot_id,
         event.at,
         list(event.parent_lot_ids),
+        event.custodian_id,
     )
 
 
@@ -255,10 +259,20 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
             quantity = event.remaining
         case LotTransformed():
             quantity, document = event.own.remaining, event.transformation_id
-        case LotQuantityCommitted() | LotQuantityReleased() | LotDestroyed():
+        case LotQuantityCommitted() | LotQuantityReleased() | LotQuantityDelivered():
             quantity = event.quantity
+        case LotDestroyed() | LotServed():
+            quantity = event.quantity
+        case LotSold():
+            quantity, document = event.quantity, event.reference_document
         case LotRecalled():
             owner_id = event.owner_id
+        case LotCorrected():
+            quantity = event.quantity
+        case LotShipped() | LotArrived():
+            quantity, document = event.quantity, event.occasion.papers
+        case LotShipmentVoided() | LotTransportUpdated() | LotObserved() | LotPacked() | LotUnpacked():
+            document = event.occasion.papers
     return (
         event.lot_id,
         recorded.version,
@@ -274,5 +288,5 @@ def _history_row(recorded: RecordedEvent, event: LotEvent) -> _Row:
     )
 
 
-LOTS = Projection("lots", (LOT, OWNERSHIP, HISTORY), apply, logic_version=5)
-"""All three in one, so that no query sees a transfer in one table and not yet in another."""
+LOTS = Projection("lots", (LOT, OWNERSHIP, CUSTODY, HISTORY), apply, logic_version=6)
+"""All in one, so that no query sees a transfer in one table and not yet in another."""

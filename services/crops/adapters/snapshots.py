@@ -11,7 +11,7 @@ from services.crops.adapters.stored_json import read, to_json
 from services.crops.domain.events import LotEvent
 from services.crops.domain.lot import Lot, evolve
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 3
 EVERY = 50
 
 

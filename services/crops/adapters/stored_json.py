@@ -6,6 +6,7 @@ How a type is read is worked out from its annotations once: projections read by 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -17,8 +18,8 @@ T = TypeVar("T")
 Reader = Callable[[Any], Any]
 
 
-def to_json(value: Any) -> Any:
-    """A value of the domain as JSON types: times as text, dataclasses by their fields' names."""
+def to_json(value: Any) -> Any:  # noqa: PLR0911 - one for each kind of value
+    """A value of the domain as JSON types: times and decimals as text, dataclasses by their fields' names."""
     if value is None or isinstance(value, str | int):
         return value
     match value:
@@ -26,6 +27,8 @@ def to_json(value: Any) -> Any:
             return value.isoformat()
         case Quantity():
             return {"amount": value.text, "unit": value.unit}
+        case Decimal():
+            return format(value, "f")
         case tuple():
             return [to_json(each) for each in value]
         case Mapping():
@@ -65,7 +68,7 @@ def _reader(kind: Any) -> Reader:  # noqa: PLR0911 - one for each kind of value
         return lambda data: Quantity.of(data["amount"], data["unit"])
     if is_dataclass(kind):
         return lambda data: read(kind, data)  # type: ignore[arg-type]
-    return kind if issubclass(kind, Enum) else _as_it_is
+    return kind if issubclass(kind, Enum | Decimal) else _as_it_is
 
 
 def _as_it_is(data: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from chassis.clock import Clock
+from chassis.context import Principal
 from chassis.crashpoints import crashpoint, declare
 from chassis.quantity import Quantity
 from chassis.transactions import Transactions
@@ -82,15 +83,16 @@ class CommitQuantity(_Decisions):
 class ReleaseQuantity(_Decisions):
     """Leaves a tombstone where no commitment is, so that one that arrives late is refused."""
 
-    async def __call__(self, lot_id: str, commitment_id: str) -> LotView:
+    async def __call__(self, actor: Principal, lot_id: str, commitment_id: str) -> LotView:
         """The lot without the commitment.
 
         Raises:
             NotFound: LOT_NOT_FOUND.
+            PermissionDenied: COMMITMENT_OF_ANOTHER.
             Aborted: CONCURRENT_CHANGE, others were faster every time.
         """
 
         def decide(lot: Lot) -> LotEvent | None:
-            return release(lot, commitment_id=commitment_id, now=self._clock.now())
+            return release(lot, commitment_id=commitment_id, actor=actor.subject, now=self._clock.now())
 
         return LotView.of(await self._decide(lot_id, decide, RELEASE_CRASHPOINTS))

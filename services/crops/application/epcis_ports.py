@@ -141,6 +141,7 @@ class VisibilityQueries(Protocol):
 class JobState(StrEnum):
     """How far a capture job is."""
 
+    UPLOADING = "UPLOADING"
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
@@ -152,7 +153,9 @@ class CaptureJob:
 
     Args:
         failure: what broke the document; "" when nothing did.
-        digest: SHA-256 of the document, once it has been read.
+        digest: SHA-256 of the document, once it has been read, or was sent at once.
+        events_read: how many events of it are done with, in its order.
+        parts, size: how many parts of it were received, and their bytes.
     """
 
     job_id: str
@@ -166,6 +169,9 @@ class CaptureJob:
     findings: int = 0
     failure: str = ""
     digest: bytes = b""
+    events_read: int = 0
+    parts: int = 0
+    size: int = 0
 
     def counted(self, now: datetime, outcomes: Sequence["Outcome"], refused: int) -> "CaptureJob":
         """The job after another batch; `refused` were no events at all."""
@@ -209,11 +215,19 @@ class CaptureJobs(Protocol):
 
     async def get(self, job_id: str) -> CaptureJob | None: ...
 
+    async def lock(self, job_id: str) -> CaptureJob | None:
+        """As `get`; nobody else changes it until the transaction ends."""
+        ...
+
     async def save(self, job: CaptureJob, errors: Sequence[CaptureError]) -> None:
         """Write how far it is, and add errors (one that is there already stays)."""
         ...
 
     async def errors(self, job_id: str, after: int, limit: int) -> Sequence[CaptureError]: ...
+
+    async def forget(self, before: datetime, limit: int) -> int:
+        """Delete some jobs that ended before a time, with their errors; how many."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from services.crops.domain.epcis import model as m
 from services.crops.domain.epcis.jsontext import dumps
 from services.crops.domain.epcis.render import render
 from services.crops.domain.epcis.times import Timestamp
-from services.crops.domain.events import LotEvent, LotMinted, LotSplit, LotTransformed
-from services.crops.domain.lot_epcis import CONTEXT, visibility_event
+from services.crops.domain.events import LotCorrected, LotEvent, LotMinted, LotSplit, LotTransformed
+from services.crops.domain.lot_epcis import CONTEXT, declared_wrong, visibility_event
 
 
 class ExportLot:
@@ -54,7 +54,12 @@ def _made(fact: LotEvent, minted: LotMinted) -> bool:
 
 
 def _events(facts: Sequence[LotFact]) -> Iterator[m.Event]:
+    told: dict[str, m.BusinessEvent] = {}
     for fact in facts:
         event = visibility_event(fact.event_id, fact.recorded_at, fact.event)
         if event is not None:
+            told[fact.event_id] = event
             yield event
+        elif isinstance(fact.event, LotCorrected) and fact.event.event_id in told:
+            correctives = [told[each] for each in fact.event.corrective_event_ids if each in told]
+            yield declared_wrong(told[fact.event.event_id], fact.event, correctives, fact.recorded_at)

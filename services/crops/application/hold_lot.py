@@ -4,13 +4,10 @@ from functools import partial
 
 from chassis.context import Principal
 from chassis.quantity import Quantity
-from services.crops.application.attempts import decided_anew
 from services.crops.application.decisions import LotDecisions
-from services.crops.application.ports import Change
 from services.crops.application.recall_lot import RECALL_ANY
 from services.crops.application.views import LotView
 from services.crops.domain.hold import destroy, hold, release_hold, release_recall
-from services.crops.domain.lot import evolve
 
 
 class HoldLot(LotDecisions):
@@ -69,17 +66,17 @@ class ReleaseRecall(LotDecisions):
         """
 
         async def attempt() -> tuple[LotView, list[str]]:
+            await self._lots.guard_recalls()
             root = await self._lots.load(lot_id)
             descendants = await self._lots.descendants(lot_id)
             family = {lot_id, *(lot.lot_id for lot in descendants)}
             parents = {parent for lot in (root, *descendants) for parent in lot.parent_lot_ids}
             outside = {parent: await self._lots.load(parent) for parent in sorted(parents - family)}
             freed = release_recall(root, descendants, outside, reason=reason, now=self._clock.now())
-            await self._lots.save([Change(lot.lot_id, lot.version, (event,)) for lot, event in freed])
-            _, event = freed[0]
-            return LotView.of(evolve(root, event)), [lot.lot_id for lot, _ in freed]
+            [after, *_] = await self._record(freed)
+            return after, [lot.lot_id for lot, _ in freed]
 
-        return await decided_anew(self._transactions, attempt)
+        return await self._anew(attempt)
 
 
 def _is_operator(actor: Principal) -> bool:

@@ -1,11 +1,13 @@
 """What the use cases need of the outside world."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.crops.application.views import LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.application.views import CustodyView, LotEventView, LotFilter, LotView, OwnershipView
+from services.crops.domain.doubts import Doubt
 from services.crops.domain.events import LotEvent
 from services.crops.domain.lot import Lot
 
@@ -18,11 +20,15 @@ class Change:
         lot_id: the lot.
         expected_version: the version that the decision was based on; 0 for a new lot.
         events: the decision.
+        doubts: what does not fit about the last of them, recorded as findings.
+        doubts_of_each: what does not fit about each of them; default nothing.
     """
 
     lot_id: str
     expected_version: int
     events: tuple[LotEvent, ...]
+    doubts: tuple[Doubt, ...] = ()
+    doubts_of_each: tuple[tuple[Doubt, ...], ...] = ()
 
 
 class Lots(Protocol):
@@ -48,6 +54,25 @@ class Lots(Protocol):
         """Every lot split from a lot, directly or not."""
         ...
 
+    async def further(self, lot: Lot) -> Sequence[Lot]:
+        """The states of a lot after this one, oldest first, some hundred at a time."""
+        ...
+
+    async def in_unit(self, unit_id: str) -> Sequence[Lot]:
+        """The lots on a logistic unit; what is on it stays so until the running transaction ends.
+
+        Args:
+            unit_id: canonical.
+        """
+        ...
+
+    async def guard_recalls(self) -> None:
+        """Let nobody else record or end a recall until the running transaction ends; call it before loading.
+
+        Either leaves lots as they are because of what it read of others, which no version protects.
+        """
+        ...
+
     async def save(self, changes: Sequence[Change]) -> None:
         """Record decisions and tell others of them, in the running transaction, all or none.
 
@@ -55,6 +80,22 @@ class Lots(Protocol):
             AlreadyExists: LOT_CODE_TAKEN, a new lot's code is one of its grower's already.
             Aborted: CONCURRENT_CHANGE, a lot is not at the expected version.
         """
+        ...
+
+
+class ServedLots(Lots, Protocol):
+    """Lots of which many orders are served at once."""
+
+    async def guard_servings(self, lot_ids: Sequence[str]) -> None:
+        """Let nobody else serve of these lots until the running transaction ends.
+
+        Args:
+            lot_ids: sorted.
+        """
+        ...
+
+    async def recorded(self, event_ids: Sequence[str]) -> Collection[str]:
+        """Which of these events are recorded already."""
         ...
 
 
@@ -75,9 +116,27 @@ class LotQueries(Protocol):
         """A lot's owners above a number, first owner first; empty for an unknown lot."""
         ...
 
+    async def custody(self, lot_id: str, after_number: int, limit: int) -> Sequence[CustodyView]:
+        """A lot's custodians above a number, first one first; empty for an unknown lot."""
+        ...
+
     async def shows(self, lot_id: str, version: int) -> bool:
         """Whether the read models have reached a version of a lot; waits a short while for it."""
         ...
+
+
+class Watcher(Protocol):
+    """One who waits for changes of a lot."""
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Until the lot may have changed, or the time in seconds; True when it may have."""
+        ...
+
+
+class Changes(Protocol):
+    """Hears of lots that this process changes."""
+
+    def watch(self, lot_id: str) -> AbstractContextManager[Watcher]: ...
 
 
 class OverdueOffers(Protocol):

@@ -6,7 +6,7 @@ from typing import Self
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import Origin
-from services.crops.domain.lot import Lot, LotState, Offer
+from services.crops.domain.lot import Lot, LotState, Offer, Shipment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class LotView:
     hold_reason: str
     custodian_id: str
     offer: Offer | None
+    shipment: Shipment | None
+    unit_id: str
     create_time: datetime
     update_time: datetime
 
@@ -57,6 +59,7 @@ class LotEventView:
     quantity: Quantity | None
     owner_id: str
     reference_document: str
+    corrected_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,16 @@ class OwnershipView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustodyView:
+    """One custodian's time with a lot; `number` is the lot's version that began it."""
+
+    number: int
+    custodian_id: str
+    from_time: datetime
+    until_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotFilter:
     """Which lots to list; each that is set must hold."""
 
@@ -78,3 +91,4 @@ class LotFilter:
     product_code: str = ""
     lot_code: str = ""
     state: LotState | None = None
+    unit_id: str = ""

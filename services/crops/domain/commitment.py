@@ -3,11 +3,12 @@
 from datetime import datetime
 from decimal import Decimal
 
-from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Violation
+from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Violation
 from chassis.quantity import Quantity
-from services.crops.domain.events import LotQuantityCommitted, LotQuantityReleased
+from services.crops.domain.events import LotQuantityCommitted, LotQuantityReleased, Purpose
 from services.crops.domain.lot import Commitment, Lot
 from services.crops.domain.transfer import (
+    require_at_hand,
     require_no_transfer,
     require_not_held,
     require_not_recalled,
@@ -28,7 +29,8 @@ def commit(
     Raises:
         PermissionDenied: NOT_OWNER.
         FailedPrecondition: COMMITMENT_RELEASED, it was taken back, perhaps before it came; LOT_RECALLED,
-            LOT_HELD, TRANSFER_UNDER_WAY, LOT_EXPIRED, QUANTITY_EXCEEDED.
+            LOT_HELD, TRANSFER_UNDER_WAY, LOT_EXPIRED, QUANTITY_EXCEEDED; for sale LOT_IN_TRANSIT or
+            LOT_IN_UNIT.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN, UNIT_MISMATCH or QUANTITY_INVALID.
         AlreadyExists: REQUEST_ID_REUSED, the id is that of another commitment.
     """
@@ -39,6 +41,7 @@ def commit(
         quantity=quantity,
         purpose=wanted.purpose,
         venue_id=wanted.venue_id,
+        made_by=wanted.made_by,
         at=now,
     )
     if commitment_id in lot.commitments:
@@ -49,6 +52,9 @@ def commit(
     require_not_held(lot)
     require_no_transfer(lot)
     require_fresh(lot, now)
+    if wanted.purpose is not Purpose.RECEIPT:
+        # What is received may well be on its way there; what is sold must be there to be handed over.
+        require_at_hand(lot)
     if quantity.is_zero:
         violation = Violation("quantity", f"is nothing, in {quantity.unit}")
         raise InvalidArgument("QUANTITY_ZERO", "A commitment must be of something.", violations=[violation])
@@ -62,15 +68,23 @@ def commit(
     return event
 
 
-def release(lot: Lot, *, commitment_id: str, now: datetime) -> LotQuantityReleased | None:
-    """Take a commitment back, in any state of the lot; None when it was taken back before.
+def release(lot: Lot, *, commitment_id: str, actor: str, now: datetime) -> LotQuantityReleased | None:
+    """Take back what is left of a commitment, in any state of the lot; None when that was done before.
 
     One that has not arrived yet is refused when it does.
+
+    Args:
+        actor: subject of whoever takes it back.
+
+    Raises:
+        PermissionDenied: COMMITMENT_OF_ANOTHER.
     """
     made = lot.commitments.get(commitment_id)
     if made is None and commitment_id in lot.commitments:
         return None
-    quantity = made.quantity if made else Quantity(Decimal(0), lot.quantity.unit)
+    if made is not None:
+        require_maker(lot, made, actor)
+    quantity = made.left if made else Quantity(Decimal(0), lot.quantity.unit)
     return LotQuantityReleased(lot_id=lot.lot_id, commitment_id=commitment_id, quantity=quantity, at=now)
 
 
@@ -83,8 +97,23 @@ def _require_same(lot: Lot, event: LotQuantityCommitted, owner_id: str) -> None:
             resource=("lot", lot.lot_id),
         )
     # Of a lot with commitments the owner does not change, so it is the owner that was named then.
-    if made != Commitment(event.quantity, event.purpose, event.venue_id) or owner_id != lot.owner_id:
+    same = Commitment(event.quantity, event.purpose, event.venue_id, event.made_by, made.delivered)
+    if made != same or owner_id != lot.owner_id:
         raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another commitment.")
+
+
+def require_maker(lot: Lot, made: Commitment, actor: str) -> None:
+    """Refuse whoever did not make the commitment: what stands behind it is another's to know.
+
+    Raises:
+        PermissionDenied: COMMITMENT_OF_ANOTHER.
+    """
+    if made.made_by != actor:
+        raise PermissionDenied(
+            "COMMITMENT_OF_ANOTHER",
+            "Only the service that made a commitment delivers of it or takes it back.",
+            resource=("lot", lot.lot_id),
+        )
 
 
 def require_fresh(lot: Lot, now: datetime) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from chassis.quantity import Quantity
+from services.crops.domain.physical import PhysicalEvent
 
 
 class RecallClass(StrEnum):
@@ -16,9 +17,12 @@ class RecallClass(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What a committed quantity is for; RECEIPT is taking goods into a venue's stock (21 CFR 1.1345)."""
+    """What a committed quantity is for: RECEIPT is taking goods into a venue's stock (21 CFR 1.1345), the
+    others are for sale."""
 
     RECEIPT = "RECEIPT"
+    LISTING = "LISTING"
+    POOL = "POOL"
 
 
 class Step(StrEnum):
@@ -66,6 +70,7 @@ class LotMinted:
     Args:
         parent_lot_ids: every lot that it came from; `parent_lot_id` is set for a split only.
         transformation_id: of what it was made by; None for a harvest or a split.
+        custodian_id: who has the goods.
     """
 
     lot_id: str
@@ -82,6 +87,7 @@ class LotMinted:
     expire_time: datetime
     parent_lot_id: str | None
     at: datetime
+    custodian_id: str
     parent_lot_ids: tuple[str, ...] = ()
     transformation_id: str | None = None
 
@@ -184,19 +190,45 @@ class LotTransformed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotQuantityCommitted:
-    """A quantity, in the lot's unit, was set aside for what is made of it elsewhere."""
+    """A quantity, in the lot's unit, was set aside for what is made of it elsewhere; `venue_id` is that of a
+    receipt, else empty; `made_by` is the subject that committed it."""
 
     lot_id: str
     commitment_id: str
     quantity: Quantity
     purpose: Purpose
     venue_id: str
+    made_by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotQuantityDelivered:
+    """A part of a commitment became a lot of someone else's; the split that follows takes it out of this
+    lot."""
+
+    lot_id: str
+    commitment_id: str
+    delivery_id: str
+    delivered_lot_id: str
+    new_owner_id: str
+    quantity: Quantity
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotDeliveryRefused:
+    """A delivery was refused, for good: an attempt of it that arrives late is refused too."""
+
+    lot_id: str
+    delivery_id: str
+    reason: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotQuantityReleased:
-    """A commitment was taken back; the quantity is zero when that came before the commitment itself."""
+    """What was left of a commitment was taken back; nothing when that came before the commitment itself."""
 
     lot_id: str
     commitment_id: str
@@ -206,13 +238,20 @@ class LotQuantityReleased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecalled:
-    """The lot must not be used, because `root_lot_id`, itself or a lot that it came from, was recalled."""
+    """The lot must not be used, because `root_lot_id`, itself or a lot that it came from, was recalled.
+
+    Args:
+        recall_id: names the recall, the same for all lots that it reached.
+    """
 
     lot_id: str
     root_lot_id: str
     reason: str
     recall_class: RecallClass
     owner_id: str
+    recall_id: str
+    lot_code: str
+    grower_id: str
     at: datetime
 
 
@@ -248,12 +287,59 @@ class LotDestroyed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LotSold:
+    """Goods were sold at retail, to somebody who is not known here; `remaining` is what the lot holds."""
+
+    lot_id: str
+    quantity: Quantity
+    remaining: Quantity
+    sold_by: str
+    reference_document: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How much was taken out of a commitment."""
+
+    commitment_id: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotServed:
+    """Goods that a venue had in stock were served to a guest.
+
+    Args:
+        serving_id: of order and lot, and the id of the recorded event.
+        quantity: as the venue's stock says.
+        taken: what it took out of commitments; less than `quantity` where they did not have so much.
+        remaining: what the lot still holds.
+        served_at: when the goods left the stock.
+    """
+
+    lot_id: str
+    serving_id: str
+    venue_id: str
+    quantity: Quantity
+    taken: tuple[Taken, ...]
+    remaining: Quantity
+    served_at: datetime
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecallReleased:
-    """The lot may be used again, because the recall of `root_lot_id` was ended."""
+    """The lot may be used again, because the recall of `root_lot_id` was ended.
+
+    Args:
+        recall_id: the recall that held this lot; where several met it is not that of `root_lot_id`.
+    """
 
     lot_id: str
     root_lot_id: str
     reason: str
+    recall_id: str
     at: datetime
 
 
@@ -292,6 +378,25 @@ class LotCustodyChanged:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotCorrected:
+    """An earlier event of the lot is declared wrong; nothing is deleted.
+
+    Args:
+        event_id: of the event that was wrong.
+        corrective_event_ids: of events that say what was right.
+        quantity: what the lot holds by it, in its unit; None when that did not change.
+    """
+
+    lot_id: str
+    event_id: str
+    reason: str
+    corrective_event_ids: tuple[str, ...]
+    quantity: Quantity | None
+    corrected_by: str
+    at: datetime
+
+
 LotEvent = (
     LotMinted
     | LotTransferBegun
@@ -300,13 +405,19 @@ LotEvent = (
     | LotSplit
     | LotTransformed
     | LotQuantityCommitted
+    | LotQuantityDelivered
+    | LotDeliveryRefused
     | LotQuantityReleased
     | LotRecalled
     | LotRecallReleased
     | LotHeld
     | LotHoldReleased
     | LotDestroyed
+    | LotSold
+    | LotServed
     | LotOffered
     | LotOfferEnded
     | LotCustodyChanged
+    | LotCorrected
+    | PhysicalEvent
 )

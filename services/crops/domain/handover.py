@@ -14,6 +14,7 @@ from services.crops.domain.events import (
 from services.crops.domain.hold import require_something
 from services.crops.domain.lot import Lot, Offer
 from services.crops.domain.transfer import (
+    require_at_hand,
     require_no_transfer,
     require_owner,
     require_tradable,
@@ -42,7 +43,7 @@ def offer(
         PermissionDenied: NOT_OWNER to offer ownership; NOT_CUSTODIAN to offer custody.
         InvalidArgument: TRANSFER_TO_SELF; TIMES_INVALID unless it ends within 90 days.
         FailedPrecondition: LOT_EMPTY, LOT_DESTROYED, TRANSFER_UNDER_WAY, OFFER_OPEN; for ownership also
-            LOT_RECALLED, LOT_HELD or QUANTITY_COMMITTED.
+            LOT_RECALLED, LOT_HELD or QUANTITY_COMMITTED, for custody as `require_at_hand`.
     """
     if kind is not OfferKind.CUSTODY:
         require_owner(lot, actor)
@@ -58,6 +59,8 @@ def offer(
         raise InvalidArgument("TIMES_INVALID", "An offer ends within 90 days.", violations=[violation])
     require_something(lot)
     require_no_transfer(lot)
+    if kind is not OfferKind.OWNERSHIP:
+        require_at_hand(lot)
     if kind is not OfferKind.CUSTODY:
         require_tradable(lot)
         require_uncommitted(lot)

@@ -58,6 +58,7 @@ def mint(harvest: Harvest, *, lot_id: str, grower_id: str, now: datetime) -> Lot
         quantity=harvest.quantity,
         grower_id=grower_id,
         owner_id=grower_id,
+        custodian_id=grower_id,
         origin=harvest.origin,
         harvest_time=harvest.harvest_time,
         harvest_utc_offset=harvest.harvest_utc_offset,

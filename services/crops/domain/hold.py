@@ -19,7 +19,7 @@ def hold(lot: Lot, *, actor: str, is_operator: bool, reason: str, now: datetime)
         PermissionDenied: NOT_OWNER unless the owner or an operator asks.
         FailedPrecondition: LOT_HELD already, LOT_RECALLED, LOT_EMPTY or LOT_DESTROYED.
     """
-    _require_owner_or_operator(lot, actor, is_operator)
+    require_owner_or_operator(lot, actor, is_operator)
     require_not_recalled(lot)
     require_something(lot)
     if lot.hold is not None:
@@ -44,7 +44,7 @@ def release_hold(lot: Lot, *, actor: str, is_operator: bool, reason: str, now: d
             placed the hold and the owner asks.
         FailedPrecondition: LOT_NOT_HELD.
     """
-    _require_owner_or_operator(lot, actor, is_operator)
+    require_owner_or_operator(lot, actor, is_operator)
     if lot.hold is None:
         raise FailedPrecondition(
             "LOT_NOT_HELD", f"Lot {lot.lot_id} is not held.", resource=("lot", lot.lot_id)
@@ -70,7 +70,7 @@ def destroy(
             QUANTITY_EXCEEDED.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN or UNIT_MISMATCH.
     """
-    _require_owner_or_operator(lot, actor, is_operator)
+    require_owner_or_operator(lot, actor, is_operator)
     require_something(lot)
     require_no_transfer(lot)
     free = lot.uncommitted
@@ -125,7 +125,12 @@ def release_recall(
         stays[lot.lot_id] = lot.recalled and (held_back or lot.recall_root_id == lot.lot_id)
     freed = [root, *(lot for lot in descendants if lot.recalled and not stays[lot.lot_id])]
     return [
-        (lot, LotRecallReleased(lot_id=lot.lot_id, root_lot_id=root.lot_id, reason=reason, at=now))
+        (
+            lot,
+            LotRecallReleased(
+                lot_id=lot.lot_id, root_lot_id=root.lot_id, reason=reason, recall_id=lot.recall_id, at=now
+            ),
+        )
         for lot in freed
     ]
 
@@ -142,7 +147,12 @@ def require_something(lot: Lot) -> None:
     raise FailedPrecondition(reason, f"Nothing is left of lot {lot.lot_id}.", resource=("lot", lot.lot_id))
 
 
-def _require_owner_or_operator(lot: Lot, actor: str, is_operator: bool) -> None:
+def require_owner_or_operator(lot: Lot, actor: str, is_operator: bool) -> None:
+    """Refuse anyone else.
+
+    Raises:
+        PermissionDenied: NOT_OWNER.
+    """
     if not is_operator and actor != lot.owner_id:
         raise PermissionDenied(
             "NOT_OWNER", f"Lot {lot.lot_id} belongs to someone else.", resource=("lot", lot.lot_id)

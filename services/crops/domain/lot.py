@@ -8,7 +8,9 @@ from enum import StrEnum
 
 from chassis.quantity import Quantity
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
+    LotDeliveryRefused,
     LotDestroyed,
     LotEvent,
     LotHeld,
@@ -17,9 +19,12 @@ from services.crops.domain.events import (
     LotOffered,
     LotOfferEnded,
     LotQuantityCommitted,
+    LotQuantityDelivered,
     LotQuantityReleased,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferBegun,
     LotTransferCancelled,
@@ -29,6 +34,17 @@ from services.crops.domain.events import (
     OfferOutcome,
     Origin,
     Purpose,
+)
+from services.crops.domain.physical import (
+    LotArrived,
+    LotObserved,
+    LotPacked,
+    LotShipmentVoided,
+    LotShipped,
+    LotTransportUpdated,
+    LotUnpacked,
+    PhysicalEvent,
+    TransportStage,
 )
 
 
@@ -76,11 +92,51 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """A quantity that is set aside for what is made of it elsewhere."""
+    """A quantity that is set aside for what is made of it elsewhere.
+
+    Args:
+        made_by: subject of the service that made it; it alone delivers of it and takes it back.
+        delivered: what left by it: became a lot of someone else's, or was served.
+    """
 
     quantity: Quantity
     purpose: Purpose
     venue_id: str
+    made_by: str
+    delivered: Quantity | None = None
+
+    @property
+    def left(self) -> Quantity:
+        """What has not left by it."""
+        return self.quantity - self.delivered if self.delivered else self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The lot that a delivery made of a commitment."""
+
+    commitment_id: str
+    lot_id: str
+    quantity: Quantity
+    new_owner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Goods under way.
+
+    Args:
+        quantity: as it was sent.
+        ship_time: when it was sent.
+        stage: where it was last; None until somebody said so.
+    """
+
+    shipment_id: str
+    from_id: str
+    to_id: str
+    quantity: Quantity
+    ship_time: datetime
+    stage: TransportStage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +146,15 @@ class Lot:
     Args:
         quantity: what was not taken out, committed or not.
         recall_root_id: the lot for whose recall this one is recalled; empty unless it is.
+        recall_id: that recall; empty unless it is recalled.
         offers: by id, open or ended; `offer` is the open one.
         destroyed: the last that was taken out was destroyed.
         commitments: by id; None is the tombstone of one that was taken back.
+        shipment: set while it is in transit.
+        unit_id: of the logistic unit that it is on; empty when it is on none.
+        corrected: ids of its events that were declared wrong.
+        deliveries: made of commitments, by the delivery's id.
+        refused_deliveries: why, by the delivery's id.
     """
 
     lot_id: str
@@ -116,13 +178,19 @@ class Lot:
     create_time: datetime
     update_time: datetime
     commitments: Mapping[str, Commitment | None] = field(default_factory=dict)
+    deliveries: Mapping[str, Delivered] = field(default_factory=dict)
+    refused_deliveries: Mapping[str, str] = field(default_factory=dict)
     parent_lot_ids: tuple[str, ...] = ()
     recall_root_id: str = ""
+    recall_id: str = ""
     hold: Hold | None = None
     destroyed: bool = False
     custodian_id: str = ""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     offer: Offer | None = None
+    shipment: Shipment | None = None
+    unit_id: str = ""
+    corrected: tuple[str, ...] = ()
 
     @property
     def recalled(self) -> bool:
@@ -146,7 +214,7 @@ class Lot:
     @property
     def committed(self) -> Quantity:
         """How much of the quantity counts elsewhere."""
-        amounts = (each.quantity.amount for each in self.commitments.values() if each)
+        amounts = (each.left.amount for each in self.commitments.values() if each)
         return Quantity(sum(amounts, Decimal(0)), self.quantity.unit)
 
     @property
@@ -185,13 +253,20 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             )
         case LotTransferCancelled():
             return replace(lot, pending=None)
-        case LotSplit():
+        case LotSplit() | LotSold():
             return replace(lot, quantity=event.remaining)
         case LotTransformed():
             return replace(lot, quantity=event.own.remaining)
         case LotQuantityCommitted():
-            made = Commitment(event.quantity, event.purpose, event.venue_id)
+            made = Commitment(event.quantity, event.purpose, event.venue_id, event.made_by)
             return replace(lot, commitments={**lot.commitments, event.commitment_id: made})
+        case LotQuantityDelivered():
+            return _delivered(lot, event)
+        case LotServed():
+            return _served(lot, event)
+        case LotDeliveryRefused():
+            refused = {**lot.refused_deliveries, event.delivery_id: event.reason}
+            return replace(lot, refused_deliveries=refused)
         case LotQuantityReleased():
             return replace(lot, commitments={**lot.commitments, event.commitment_id: None})
         case LotRecalled():
@@ -199,11 +274,12 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             return replace(
                 _without_offer(lot, OfferOutcome.WITHDRAWN),
                 recall_root_id=event.root_lot_id,
+                recall_id=event.recall_id,
                 recall_reason=event.reason,
                 pending=None,
             )
         case LotRecallReleased():
-            return replace(lot, recall_root_id="", recall_reason="")
+            return replace(lot, recall_root_id="", recall_id="", recall_reason="")
         case LotHeld():
             hold = Hold(event.reason, event.official)
             return replace(_without_offer(lot, OfferOutcome.WITHDRAWN), hold=hold, pending=None)
@@ -225,6 +301,16 @@ def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
             return replace(lot, custodian_id=event.custodian_id)
         case LotDestroyed():
             return replace(lot, quantity=event.remaining, destroyed=event.remaining.is_zero)
+        case LotCorrected():
+            quantity = lot.quantity if event.quantity is None else event.quantity
+            return replace(
+                lot,
+                quantity=quantity,
+                destroyed=lot.destroyed and quantity.is_zero,
+                corrected=(*lot.corrected, event.event_id),
+            )
+        case _:
+            return _moved(lot, event)
 
 
 def replay(events: Iterable[LotEvent]) -> Lot | None:
@@ -240,6 +326,50 @@ def replay_from(lot: Lot, events: Iterable[LotEvent]) -> Lot:
     for event in events:
         lot = evolve(lot, event)
     return lot
+
+
+def _moved(lot: Lot, event: PhysicalEvent) -> Lot:  # noqa: PLR0911 - one for each kind of event
+    match event:
+        case LotShipped():
+            shipment = Shipment(
+                event.shipment_id, event.from_id, event.to_id, event.quantity, event.occasion.time
+            )
+            return replace(lot, shipment=shipment)
+        case LotShipmentVoided():
+            return replace(lot, shipment=None)
+        case LotArrived():
+            return replace(lot, custodian_id=event.receiver_id, shipment=None)
+        case LotTransportUpdated() if lot.shipment is not None:
+            return replace(lot, shipment=replace(lot.shipment, stage=event.stage))
+        case LotPacked():
+            return replace(lot, unit_id=event.unit_id)
+        case LotUnpacked():
+            return replace(lot, unit_id="")
+        case LotTransportUpdated() | LotObserved():
+            return lot
+
+
+def _delivered(lot: Lot, event: LotQuantityDelivered) -> Lot:
+    delivery = Delivered(event.commitment_id, event.delivered_lot_id, event.quantity, event.new_owner_id)
+    return replace(
+        lot,
+        commitments=_without(lot, event.commitment_id, event.quantity),
+        deliveries={**lot.deliveries, event.delivery_id: delivery},
+    )
+
+
+def _served(lot: Lot, event: LotServed) -> Lot:
+    for each in event.taken:
+        lot = replace(lot, commitments=_without(lot, each.commitment_id, each.quantity))
+    return replace(lot, quantity=event.remaining)
+
+
+def _without(lot: Lot, commitment_id: str, quantity: Quantity) -> Mapping[str, Commitment | None]:
+    made = lot.commitments[commitment_id]
+    if made is None:
+        raise ValueError(f"commitment {commitment_id} of lot {lot.lot_id} was taken back before")
+    so_far = made.delivered + quantity if made.delivered else quantity
+    return {**lot.commitments, commitment_id: replace(made, delivered=so_far)}
 
 
 def _without_offer(lot: Lot, outcome: OfferOutcome) -> Lot:
@@ -272,5 +402,5 @@ def _minted(event: LotMinted) -> Lot:
         create_time=event.at,
         update_time=event.at,
         parent_lot_ids=event.parent_lot_ids,
-        custodian_id=event.owner_id,
+        custodian_id=event.custodian_id,
     )

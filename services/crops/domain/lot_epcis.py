@@ -3,6 +3,8 @@
 Source: design of traceability; CBV 2.0 for steps and dispositions.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,7 +12,9 @@ from chassis.quantity import Quantity
 from services.crops.domain.epcis import model as m
 from services.crops.domain.epcis.context import GS1_CONTEXT
 from services.crops.domain.epcis.jsontext import Json
+from services.crops.domain.epcis.times import Timestamp
 from services.crops.domain.events import (
+    LotCorrected,
     LotCustodyChanged,
     LotDestroyed,
     LotEvent,
@@ -20,11 +24,16 @@ from services.crops.domain.events import (
     LotQuantityCommitted,
     LotRecalled,
     LotRecallReleased,
+    LotServed,
+    LotSold,
     LotSplit,
     LotTransferred,
     LotTransformed,
+    Purpose,
     Step,
 )
+from services.crops.domain.physical import PhysicalEvent
+from services.crops.domain.physical_epcis import tell
 from services.crops.domain.telling import UTC, Telling, amount, goods, place, urn
 
 CONTEXT: Final[Json] = [GS1_CONTEXT, {"greenledger": "https://greenledger.example/epcis/"}]
@@ -38,7 +47,7 @@ _STEPS: Final = {
 
 def visibility_event(  # noqa: PLR0911 - one for each kind of event
     event_id: str, recorded_at: datetime, event: LotEvent
-) -> m.Event | None:
+) -> m.BusinessEvent | None:
     """A lot's fact as a visibility event; None for what partners do not see.
 
     Args:
@@ -46,6 +55,8 @@ def visibility_event(  # noqa: PLR0911 - one for each kind of event
         recorded_at: when it was recorded, aware.
         event: the fact.
     """
+    if isinstance(event, PhysicalEvent):
+        return tell(event_id, recorded_at, event)
     telling = Telling(event_id, recorded_at, event.at)
     match event:
         case LotMinted(parent_lot_id=None, transformation_id=None):
@@ -60,7 +71,7 @@ def visibility_event(  # noqa: PLR0911 - one for each kind of event
             return telling.handing_over(
                 event.lot_id, "owning_party", parties, event.transfer_id, event.reference_document
             )
-        case LotQuantityCommitted():
+        case LotQuantityCommitted(purpose=Purpose.RECEIPT):
             return telling.object(
                 "OBSERVE",
                 amount(event.lot_id, event.quantity),
@@ -85,7 +96,51 @@ def visibility_event(  # noqa: PLR0911 - one for each kind of event
                 disposition="destroyed",
                 extensions=_reason(event.reason),
             )
+        case LotServed():
+            # Not which order it was: that is between the guest and the venue.
+            return Telling(event_id, recorded_at, event.served_at).object(
+                "DELETE",
+                amount(event.lot_id, event.quantity),
+                biz_step="retail_selling",
+                disposition="retail_sold",
+                read_point=place(urn(event.venue_id)),
+            )
+        case LotSold():
+            document = event.reference_document
+            return telling.object(
+                "DELETE",
+                amount(event.lot_id, event.quantity),
+                biz_step="retail_selling",
+                disposition="retail_sold",
+                extensions={"greenledger:referenceDocument": document} if document else {},
+            )
     return None
+
+
+def declared_wrong(
+    wrong: m.BusinessEvent,
+    correction: LotCorrected,
+    correctives: Sequence[m.BusinessEvent],
+    recorded_at: datetime,
+) -> m.BusinessEvent:
+    """An event again, with the declaration that it was an error: it has the same id, and stands beside it.
+
+    Args:
+        wrong: as it was told first.
+        correctives: what says what was right, as far as partners see it.
+        recorded_at: when the correction was recorded.
+    """
+    held = correction.quantity
+    declaration = m.ErrorDeclaration(
+        declaration_time=Timestamp.of(correction.at),
+        reason="incorrect_data" if held or correctives else "did_not_occur",
+        corrective_event_ids=tuple(each.event_id for each in correctives if each.event_id) or None,
+        extensions={
+            **_reason(correction.reason),
+            **({"greenledger:correctedQuantity": f"{held.text} {held.unit}"} if held else {}),
+        },
+    )
+    return replace(wrong, error_declaration=declaration, record_time=Timestamp.of(recorded_at))
 
 
 def _minted(event_id: str, recorded_at: datetime, event: LotMinted) -> m.ObjectEvent:

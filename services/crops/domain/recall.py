@@ -12,6 +12,7 @@ def recall(
     root: Lot,
     descendants: Sequence[Lot],
     *,
+    recall_id: str,
     actor: str,
     is_operator: bool,
     reason: str,
@@ -21,7 +22,8 @@ def recall(
     """Recall a lot with its descendants, whatever state they are in and whoever owns them by now.
 
     Args:
-        descendants: every lot split from the root, directly or not; those recalled before stay as they are.
+        descendants: every lot that came of the root, directly or not; those recalled before stay as they are.
+        recall_id: names this recall.
 
     Raises:
         PermissionDenied: NOT_OWNER unless the owner, the grower or an operator asks.
@@ -46,6 +48,9 @@ def recall(
                 reason=reason,
                 recall_class=recall_class,
                 owner_id=lot.owner_id,
+                recall_id=recall_id,
+                lot_code=lot.lot_code,
+                grower_id=lot.grower_id,
                 at=now,
             ),
         )

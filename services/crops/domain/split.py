@@ -8,7 +8,7 @@ from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, V
 from chassis.quantity import Quantity
 from services.crops.domain.events import LotMinted, LotSplit, SplitPart
 from services.crops.domain.lot import Lot
-from services.crops.domain.transfer import require_owner, require_tradable
+from services.crops.domain.transfer import require_at_hand, require_owner, require_tradable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,14 @@ def split(lot: Lot, parts: Sequence[Part], *, actor: str, now: datetime) -> tupl
 
     Raises:
         PermissionDenied: NOT_OWNER.
-        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY or QUANTITY_EXCEEDED.
+        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, TRANSFER_UNDER_WAY, QUANTITY_EXCEEDED or as
+            `require_at_hand`.
         InvalidArgument: QUANTITY_ZERO, UNIT_UNKNOWN, UNIT_MISMATCH or QUANTITY_INVALID.
         AlreadyExists: LOT_CODE_TAKEN when two parts have one code.
     """
     require_owner(lot, actor)
     require_tradable(lot)
+    require_at_hand(lot)
     _require_different_codes(parts)
     free = lot.uncommitted
     taken: list[SplitPart] = []
@@ -56,7 +58,7 @@ def split(lot: Lot, parts: Sequence[Part], *, actor: str, now: datetime) -> tupl
         free = free - quantity
         taken.append(SplitPart(part.lot_id, part.lot_code, quantity))
     event = LotSplit(lot_id=lot.lot_id, parts=tuple(taken), remaining=free + lot.committed, at=now)
-    return event, [_minted(lot, part, now) for part in taken]
+    return event, [minted_part(lot, part, now) for part in taken]
 
 
 def _require_different_codes(parts: Sequence[Part]) -> None:
@@ -72,7 +74,8 @@ def _require_different_codes(parts: Sequence[Part]) -> None:
         seen.add(part.lot_code)
 
 
-def _minted(parent: Lot, part: SplitPart, now: datetime) -> LotMinted:
+def minted_part(parent: Lot, part: SplitPart, now: datetime) -> LotMinted:
+    """A part as a lot of the same owner."""
     return LotMinted(
         lot_id=part.lot_id,
         lot_code=part.lot_code,
@@ -82,6 +85,7 @@ def _minted(parent: Lot, part: SplitPart, now: datetime) -> LotMinted:
         quantity=part.quantity,
         grower_id=parent.grower_id,
         owner_id=parent.owner_id,
+        custodian_id=parent.custodian_id,
         origin=parent.origin,
         harvest_time=parent.harvest_time,
         harvest_utc_offset=parent.harvest_utc_offset,

@@ -5,6 +5,7 @@ Lots, users and venues are no keys of GS1, so they are named by `urn:uuid:`, the
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from chassis.quantity import Quantity
@@ -28,7 +29,12 @@ def goods(lot_id: str) -> m.QuantityElement:
 def amount(lot_id: str, quantity: Quantity) -> m.QuantityElement:
     """So much of a lot."""
     unit = None if quantity.unit in (PIECES, "EA") else quantity.unit
-    return m.QuantityElement(epc_class=urn(lot_id), quantity=quantity.amount.normalize(), uom=unit)
+    return m.QuantityElement(epc_class=urn(lot_id), quantity=number(quantity.amount), uom=unit)
+
+
+def number(value: Decimal) -> Decimal:
+    """A number without trailing zeros."""
+    return value.normalize()
 
 
 def place(uri: str) -> m.Place | None:
@@ -55,6 +61,14 @@ class Telling:
     def object(self, action: str, element: m.QuantityElement, **fields: Any) -> m.ObjectEvent:
         """Something happened to goods."""
         return m.ObjectEvent(action=action, quantities=(element,), **self._head, **fields)
+
+    def aggregation(
+        self, action: str, parent_id: str, children: tuple[m.QuantityElement, ...], **fields: Any
+    ) -> m.AggregationEvent:
+        """Goods went into or out of a parent."""
+        return m.AggregationEvent(
+            action=action, parent_id=parent_id, child_quantities=children, **self._head, **fields
+        )
 
     def handing_over(
         self, lot_id: str, party: str, parties: tuple[str, str], transaction: str, document: str

@@ -77,6 +77,46 @@ def require_no_transfer(lot: Lot) -> None:
         )
 
 
+def require_not_in_transit(lot: Lot) -> None:
+    """Refuse a lot that is under way to someone.
+
+    Raises:
+        FailedPrecondition: LOT_IN_TRANSIT.
+    """
+    if lot.shipment is not None:
+        raise FailedPrecondition(
+            "LOT_IN_TRANSIT",
+            f"Lot {lot.lot_id} is under way.",
+            metadata={"shipment_id": lot.shipment.shipment_id},
+            resource=("lot", lot.lot_id),
+        )
+
+
+def require_at_hand(lot: Lot) -> None:
+    """Refuse a lot that cannot be got at now.
+
+    Raises:
+        FailedPrecondition: LOT_IN_TRANSIT or LOT_IN_UNIT.
+    """
+    require_not_in_transit(lot)
+    require_not_in_unit(lot)
+
+
+def require_not_in_unit(lot: Lot) -> None:
+    """Refuse a lot that moves with a logistic unit.
+
+    Raises:
+        FailedPrecondition: LOT_IN_UNIT.
+    """
+    if lot.unit_id:
+        raise FailedPrecondition(
+            "LOT_IN_UNIT",
+            f"Lot {lot.lot_id} is on logistic unit {lot.unit_id}.",
+            metadata={"unit_id": lot.unit_id},
+            resource=("lot", lot.lot_id),
+        )
+
+
 def begin_transfer(
     lot: Lot, *, transfer_id: str, actor: str, new_owner_id: str, reference_document: str, now: datetime
 ) -> LotTransferBegun:
@@ -137,7 +177,9 @@ def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransf
     require_not_held(lot)
     if lot.pending is None or lot.pending.transfer_id != transfer_id:
         raise FailedPrecondition("TRANSFER_FAILED", f"Transfer {transfer_id} is not under way.")
-    goes_along = lot.pending.custody and lot.custodian_id == lot.owner_id
+    # What is under way arrives where it was sent, whosever it is by then, and a pallet is not torn apart.
+    at_hand = lot.shipment is None and not lot.unit_id
+    goes_along = lot.pending.custody and lot.custodian_id == lot.owner_id and at_hand
     return LotTransferred(
         lot_id=lot.lot_id,
         transfer_id=transfer_id,

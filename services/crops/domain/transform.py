@@ -21,7 +21,7 @@ from services.crops.domain.events import (
     TransformOutput,
 )
 from services.crops.domain.lot import Lot
-from services.crops.domain.transfer import require_owner, require_tradable
+from services.crops.domain.transfer import require_at_hand, require_owner, require_tradable
 
 SEVERAL_FARMS = "several farms"
 
@@ -113,7 +113,8 @@ def transform(
 
     Raises:
         PermissionDenied: NOT_OWNER of every input.
-        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, LOT_EXPIRED, TRANSFER_UNDER_WAY or QUANTITY_EXCEEDED.
+        FailedPrecondition: LOT_RECALLED, LOT_EMPTY, LOT_EXPIRED, TRANSFER_UNDER_WAY, QUANTITY_EXCEEDED or
+            as `require_at_hand`.
         InvalidArgument: INPUT_REPEATED, QUANTITY_ZERO, QUANTITY_NOT_CONSERVED, TIMES_INVALID, UNIT_UNKNOWN,
             UNIT_MISMATCH or QUANTITY_INVALID.
         AlreadyExists: LOT_CODE_TAKEN when two outputs have one code.
@@ -138,6 +139,7 @@ def _take(inputs: Sequence[Input], actor: str, now: datetime) -> list[TransformI
         seen.add(lot.lot_id)
         require_owner(lot, actor)
         require_tradable(lot)
+        require_at_hand(lot)
         require_fresh(lot, now)
         taken.append(_taken(lot, each.quantity, index))
     return taken
@@ -257,6 +259,8 @@ def _made(
         # Of goods from several growers the one answers for them who put them together.
         grower_id=_common([lot.grower_id for lot in lots]) or actor,
         owner_id=actor,
+        # Of goods that were with several the one has the new lot who put them together.
+        custodian_id=_common([lot.custodian_id for lot in lots]) or actor,
         origin=_origin([lot.origin for lot in lots]),
         harvest_time=earliest.harvest_time,
         harvest_utc_offset=earliest.harvest_utc_offset,

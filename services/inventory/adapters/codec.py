@@ -35,6 +35,7 @@ def item_to_proto(item: StockItem, at: datetime) -> pb.StockItem:
         reserved=quantity_to_proto(item.reserved),
         available=quantity_to_proto(item.available(at)),
         quarantined=item.quarantined,
+        held=item.held,
         expire_time=timestamp_to_proto(item.expires_at),
         receive_time=timestamp_to_proto(item.received_at),
     )

@@ -1,4 +1,4 @@
-"""Stock and reservations in PostgreSQL."""
+"""Stock in PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,11 +7,11 @@ import asyncpg
 
 from chassis.database import Database
 from chassis.quantity import Quantity
-from services.inventory.domain.reservation import Reservation, State
-from services.inventory.domain.stock import Allocation, Need, StockItem
+from services.inventory.domain.stock import Block, Need, StockItem
 
-# Whoever locks several stock items locks them in this order, so that nobody waits in a circle.
-_LOCK_ORDER = "ORDER BY stock_item_id FOR UPDATE"
+LOCK_ORDER = "ORDER BY stock_item_id FOR UPDATE"
+"""Whoever locks several stock items locks them in this order, so that nobody waits in a circle."""
+
 _LOT_LOCKS = 1  # first half of the advisory lock that a receipt and a recall of one lot contend for
 
 
@@ -25,8 +25,8 @@ class PostgresStock:
         await self._database.execute(
             """
             INSERT INTO stock_item (stock_item_id, venue_id, lot_id, product_code, on_hand, reserved, unit,
-                                    expires_at, received_at, quarantined)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                    expires_at, received_at, quarantined, held)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """,
             item.stock_item_id,
             item.venue_id,
@@ -38,13 +38,14 @@ class PostgresStock:
             item.expires_at,
             item.received_at,
             item.quarantined,
+            item.held,
         )
 
     async def get(self, stock_item_id: str) -> StockItem | None:
         row = await self._database.fetchrow(
             "SELECT * FROM stock_item WHERE stock_item_id = $1", stock_item_id
         )
-        return _item(row) if row else None
+        return item_from(row) if row else None
 
     async def page(
         self,
@@ -71,7 +72,7 @@ class PostgresStock:
             stock_item_id,
             limit,
         )
-        return [_item(row) for row in rows]
+        return [item_from(row) for row in rows]
 
     async def lock_for(self, venue_id: str, needs: Sequence[Need]) -> Sequence[StockItem]:
         rows = await self._database.fetch(
@@ -79,166 +80,105 @@ class PostgresStock:
             SELECT * FROM stock_item
             WHERE venue_id = $1 AND on_hand > 0
               AND (product_code = ANY($2::text[]) OR lot_id = ANY($3::uuid[]))
-            {_LOCK_ORDER}
+            {LOCK_ORDER}
             """,
             venue_id,
             [need.product_code for need in needs if not need.lot_id],
             [need.lot_id for need in needs if need.lot_id],
         )
-        return [_item(row) for row in rows]
+        return [item_from(row) for row in rows]
 
-    async def quarantine(self, lot_id: str, reason: str) -> Sequence[StockItem]:
-        await self._database.execute(
-            "INSERT INTO quarantined_lot (lot_id, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            lot_id,
+    async def block(self, recall_id: str, lot_ids: Sequence[str], reason: str) -> Sequence[StockItem]:
+        added = await self._database.fetch(
+            """
+            INSERT INTO quarantined_lot (lot_id, recall_id, reason)
+            SELECT DISTINCT lot_id, $1, $3 FROM unnest($2::uuid[]) AS lot_id
+            ON CONFLICT DO NOTHING RETURNING lot_id
+            """,
+            recall_id,
+            lot_ids,
             reason,
         )
+        return await self._mark([row["lot_id"] for row in added], quarantined=True)
+
+    async def lift(self, recall_id: str, lot_id: str) -> Sequence[StockItem]:
+        left = await self._database.fetchval(
+            """
+            WITH ended AS (
+                INSERT INTO quarantined_lot (lot_id, recall_id, reason, lifted) VALUES ($1, $2, '', true)
+                ON CONFLICT (lot_id, recall_id) DO UPDATE SET lifted = true
+            ), nameless AS (
+                -- Of one lot crops ends whatever recall holds it, also one from before they had names.
+                UPDATE quarantined_lot SET lifted = true WHERE lot_id = $1 AND recall_id = ''
+            )
+            SELECT EXISTS (
+                SELECT 1 FROM quarantined_lot WHERE lot_id = $1 AND NOT lifted AND recall_id NOT IN ($2, '')
+            )
+            """,
+            lot_id,
+            recall_id,
+        )
+        return [] if left else await self._mark([lot_id], quarantined=False)
+
+    async def _mark(self, lot_ids: Sequence[object], *, quarantined: bool) -> Sequence[StockItem]:
+        """Lock the stock of lots and give it; of what is set free only what was blocked."""
         rows = await self._database.fetch(
             f"""
             WITH affected AS (
-                SELECT stock_item_id FROM stock_item WHERE lot_id = $1 AND NOT quarantined {_LOCK_ORDER}
+                SELECT stock_item_id FROM stock_item
+                WHERE lot_id = ANY($1::uuid[]) AND (quarantined OR $2) {LOCK_ORDER}
             )
-            UPDATE stock_item SET quarantined = true
+            UPDATE stock_item SET quarantined = $2
             WHERE stock_item_id IN (SELECT stock_item_id FROM affected) RETURNING *
+            """,
+            lot_ids,
+            quarantined,
+        )
+        return [item_from(row) for row in rows]
+
+    async def hold(self, lot_id: str, *, ended: bool) -> None:
+        await self._database.execute(
+            f"""
+            WITH counted AS (
+                INSERT INTO lot_hold (lot_id, begun, ended) VALUES ($1, 1 - $2::int, $2::int)
+                ON CONFLICT (lot_id) DO UPDATE
+                    SET begun = lot_hold.begun + excluded.begun, ended = lot_hold.ended + excluded.ended
+                RETURNING begun > ended AS held
+            ), affected AS (
+                SELECT stock_item_id FROM stock_item WHERE lot_id = $1 {LOCK_ORDER}
+            )
+            UPDATE stock_item SET held = counted.held FROM counted
+            WHERE stock_item_id IN (SELECT stock_item_id FROM affected)
+            """,
+            lot_id,
+            int(ended),
+        )
+
+    async def block_of(self, lot_id: str) -> Block | None:
+        row = await self._database.fetchrow(
+            """
+            SELECT EXISTS (SELECT 1 FROM quarantined_lot WHERE lot_id = $1 AND NOT lifted) AS recalled,
+                   EXISTS (SELECT 1 FROM lot_hold WHERE lot_id = $1 AND begun > ended) AS held
             """,
             lot_id,
         )
-        return [_item(row) for row in rows]
+        if row and row["recalled"]:
+            return Block.RECALL
+        return Block.HOLD if row and row["held"] else None
 
-    async def is_quarantined(self, lot_id: str) -> bool:
-        return bool(
-            await self._database.fetchval(
-                "SELECT EXISTS (SELECT 1 FROM quarantined_lot WHERE lot_id = $1)", lot_id
-            )
-        )
-
-    async def lock_lot(self, lot_id: str) -> None:
-        await self._database.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", _LOT_LOCKS, lot_id)
-
-
-class PostgresReservations:
-    """Implements `Reservations`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def add(self, reservation: Reservation) -> bool:
-        added = await self._database.fetchval(
-            """
-            INSERT INTO reservation (order_id, venue_id, state, expires_at) VALUES ($1, $2, $3, $4)
-            ON CONFLICT (order_id) DO NOTHING RETURNING true
-            """,
-            reservation.order_id,
-            reservation.venue_id or None,
-            reservation.state.value,
-            reservation.expires_at,
-        )
-        if added and reservation.allocations:
-            await self._bind(reservation)
-        return bool(added)
-
-    async def _bind(self, reservation: Reservation) -> None:
-        allocations = reservation.allocations
+    async def lock_lots(self, lot_ids: Sequence[str]) -> None:
         await self._database.execute(
             """
-            WITH wanted AS (
-                SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::text[])
-                    WITH ORDINALITY AS w (menu_item_id, stock_item_id, lot_id, amount, unit, line)
-            ), kept AS (
-                INSERT INTO allocation (order_id, line, menu_item_id, stock_item_id, lot_id, amount, unit)
-                SELECT $1, line, menu_item_id, stock_item_id, lot_id, amount, unit FROM wanted
-            )
-            UPDATE stock_item s SET reserved = s.reserved + w.amount
-            FROM (SELECT stock_item_id, sum(amount) AS amount FROM wanted GROUP BY stock_item_id) w
-            WHERE s.stock_item_id = w.stock_item_id
+            SELECT pg_advisory_xact_lock($1, lot)
+            FROM (SELECT DISTINCT hashtext(id) AS lot FROM unnest($2::text[]) AS id ORDER BY lot) AS wanted
             """,
-            reservation.order_id,
-            [allocation.menu_item_id for allocation in allocations],
-            [allocation.stock_item_id for allocation in allocations],
-            [allocation.lot_id for allocation in allocations],
-            [allocation.quantity.amount for allocation in allocations],
-            [allocation.quantity.unit for allocation in allocations],
-        )
-
-    async def get(self, order_id: str, *, lock: bool = False) -> Reservation | None:
-        suffix = " FOR UPDATE" if lock else ""
-        row = await self._database.fetchrow(
-            f"SELECT * FROM reservation WHERE order_id = $1{suffix}", order_id
-        )
-        return await self._with_allocations(row) if row else None
-
-    async def confirm(self, reservation: Reservation) -> None:
-        await self._set_state(reservation)
-
-    async def unbind(self, reservation: Reservation) -> None:
-        await self.lock_stock(reservation)
-        await self._change_stock(reservation, "reserved = s.reserved - a.amount")
-        await self._set_state(reservation)
-
-    async def consume(self, reservation: Reservation) -> None:
-        await self._change_stock(
-            reservation, "reserved = s.reserved - a.amount, on_hand = s.on_hand - a.amount"
-        )
-        await self._set_state(reservation)
-
-    async def lock_expired(self, at: datetime) -> Reservation | None:
-        row = await self._database.fetchrow(
-            """
-            SELECT * FROM reservation WHERE state = 'HELD' AND expires_at < $1
-            ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
-            """,
-            at,
-        )
-        return await self._with_allocations(row) if row else None
-
-    async def lock_stock(self, reservation: Reservation) -> bool:
-        rows = await self._database.fetch(
-            f"""
-            SELECT quarantined FROM stock_item
-            WHERE stock_item_id IN (SELECT stock_item_id FROM allocation WHERE order_id = $1) {_LOCK_ORDER}
-            """,
-            reservation.order_id,
-        )
-        return any(row["quarantined"] for row in rows)
-
-    async def _change_stock(self, reservation: Reservation, change: str) -> None:
-        # The caller has locked the stock.
-        await self._database.execute(
-            f"""
-            UPDATE stock_item s SET {change}
-            FROM (SELECT stock_item_id, sum(amount) AS amount FROM allocation
-                  WHERE order_id = $1 GROUP BY stock_item_id) a
-            WHERE s.stock_item_id = a.stock_item_id
-            """,
-            reservation.order_id,
-        )
-
-    async def _set_state(self, reservation: Reservation) -> None:
-        await self._database.execute(
-            "UPDATE reservation SET state = $2 WHERE order_id = $1",
-            reservation.order_id,
-            reservation.state.value,
-        )
-
-    async def _with_allocations(self, row: asyncpg.Record) -> Reservation:
-        allocated = await self._database.fetch(
-            "SELECT * FROM allocation WHERE order_id = $1 ORDER BY line", row["order_id"]
-        )
-        return Reservation(
-            order_id=str(row["order_id"]),
-            venue_id=str(row["venue_id"] or ""),
-            state=State(row["state"]),
-            expires_at=row["expires_at"],
-            allocations=tuple(map(_allocation, allocated)),
+            _LOT_LOCKS,
+            lot_ids,
         )
 
 
-def _allocation(row: asyncpg.Record) -> Allocation:
-    quantity = Quantity(row["amount"], row["unit"])
-    return Allocation(str(row["menu_item_id"]), str(row["stock_item_id"]), str(row["lot_id"]), quantity)
-
-
-def _item(row: asyncpg.Record) -> StockItem:
+def item_from(row: asyncpg.Record) -> StockItem:
+    """A row of stock_item."""
     return StockItem(
         stock_item_id=str(row["stock_item_id"]),
         venue_id=str(row["venue_id"]),
@@ -249,4 +189,5 @@ def _item(row: asyncpg.Record) -> StockItem:
         expires_at=row["expires_at"],
         received_at=row["received_at"],
         quarantined=row["quarantined"],
+        held=row["held"],
     )

@@ -12,6 +12,7 @@ from chassis.protobuf import id_from_proto, quantity_from_proto
 from greenledger.inventory.v1 import inventory_pb2 as pb
 from greenledger.inventory.v1 import inventory_pb2_grpc
 from services.inventory.adapters.codec import item_to_proto, need_from_proto, reservation_to_proto
+from services.inventory.application.quarantine import QuarantineLots
 from services.inventory.application.queries import StockQueries
 from services.inventory.application.receive import ReceiveStock
 from services.inventory.application.reserve import ReservationCommands
@@ -27,12 +28,14 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self,
         receive: ReceiveStock,
         reservations: ReservationCommands,
+        quarantine: QuarantineLots,
         queries: StockQueries,
         page_tokens: PageTokens,
         clock: Clock,
     ) -> None:
         self._receive = receive
         self._reservations = reservations
+        self._quarantine = quarantine
         self._queries = queries
         self._page_tokens = page_tokens
         self._clock = clock
@@ -102,6 +105,17 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self, request: pb.ConsumeReservationRequest, context: Context
     ) -> pb.Reservation:
         return reservation_to_proto(await self._reservations.consume(request.order_id))
+
+    async def QuarantineLots(
+        self, request: pb.QuarantineLotsRequest, context: Context
+    ) -> pb.QuarantineLotsResponse:
+        lot_ids = [id_from_proto(lot_id, "lot_ids") for lot_id in request.lot_ids]
+        recall_id = id_from_proto(request.recall_id, "recall_id")
+        blocked = await self._quarantine(recall_id, lot_ids, request.reason)
+        return pb.QuarantineLotsResponse(
+            stock_item_ids=[item.stock_item_id for item in blocked.items],
+            affected_order_count=len(blocked.orders),
+        )
 
     async def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> pb.Reservation:
         found = await self._reservations.get(request.order_id)

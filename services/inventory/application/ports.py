@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.inventory.domain.events import StockEvent
+from services.inventory.domain.events import OrderAffected, StockEvent
 from services.inventory.domain.receipt import Goods, Receipt
 from services.inventory.domain.reservation import Reservation
-from services.inventory.domain.stock import Need, StockItem
+from services.inventory.domain.stock import Block, Need, StockItem
 
 
 class Stock(Protocol):
@@ -33,16 +33,28 @@ class Stock(Protocol):
         """The venue's stock that could serve the needs, locked until the transaction ends."""
         ...
 
-    async def quarantine(self, lot_id: str, reason: str) -> Sequence[StockItem]:
-        """Remember the lot for ever and block its stock; gives the items that were not blocked before."""
+    async def block(self, recall_id: str, lot_ids: Sequence[str], reason: str) -> Sequence[StockItem]:
+        """Block lots for a recall, for ever or until it is lifted, and lock their stock.
+
+        Returns:
+            The stock of those lots that this recall had neither blocked nor lifted before.
+        """
         ...
 
-    async def is_quarantined(self, lot_id: str) -> bool:
-        """Whether the lot was recalled."""
+    async def lift(self, recall_id: str, lot_id: str) -> Sequence[StockItem]:
+        """Note that a recall has ended for a lot; gives the stock that no recall blocks any more."""
         ...
 
-    async def lock_lot(self, lot_id: str) -> None:
-        """Keep receipts and recalls of a lot apart until the transaction ends."""
+    async def hold(self, lot_id: str, *, ended: bool) -> None:
+        """Note that a hold of a lot has begun or ended, whichever is heard of first, and mark its stock."""
+        ...
+
+    async def block_of(self, lot_id: str) -> Block | None:
+        """Whether the lot is recalled or held back."""
+        ...
+
+    async def lock_lots(self, lot_ids: Sequence[str]) -> None:
+        """Keep receipts and recalls of lots apart until the transaction ends."""
         ...
 
 
@@ -55,8 +67,8 @@ class Reservations(Protocol):
 
     async def get(self, order_id: str, *, lock: bool = False) -> Reservation | None: ...
 
-    async def lock_stock(self, reservation: Reservation) -> bool:
-        """Lock the stock that it binds; gives whether any of it is quarantined."""
+    async def lock_stock(self, reservation: Reservation) -> Block | None:
+        """Lock the stock that it binds; gives the strongest reason why some of it must not be used."""
         ...
 
     async def confirm(self, reservation: Reservation) -> None:
@@ -73,6 +85,10 @@ class Reservations(Protocol):
 
     async def lock_expired(self, at: datetime) -> Reservation | None:
         """The held one that ran out first, locked; those that another transaction holds are left out."""
+        ...
+
+    async def affected(self, recall_id: str, stock_item_ids: Sequence[str]) -> Sequence[OrderAffected]:
+        """Orders that hold or have consumed some of this stock, which is locked; each once for a recall."""
         ...
 
 

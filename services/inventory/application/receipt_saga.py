@@ -38,6 +38,8 @@ class ReceiptData:
             "amount": receipt.quantity.text,
             "unit": receipt.quantity.unit,
             "stock_item_id": self.stock_item_id,
+            # Named like the stock that will come of it, so that crops knows what is served by what it came.
+            "commitment_id": self.stock_item_id,
         }
 
     @classmethod
@@ -72,7 +74,8 @@ class ReceiptSteps:
 
     async def commit(self, ctx: StepContext) -> dict[str, Any]:
         receipt = ReceiptData.from_json(ctx.data).receipt
-        goods = await self._crops.commit(ctx.idempotency_key, receipt)
+        # One from before commitments were named has that of the step.
+        goods = await self._crops.commit(ctx.data.get("commitment_id", ctx.idempotency_key), receipt)
         return {
             "goods": {
                 "product_code": goods.product_code,
@@ -84,19 +87,20 @@ class ReceiptSteps:
 
     async def release(self, ctx: StepContext) -> None:
         try:
-            await self._crops.release(ctx.idempotency_key, ctx.data["lot_id"], ctx.action_key)
+            commitment_id = ctx.data.get("commitment_id", ctx.action_key)
+            await self._crops.release(ctx.idempotency_key, ctx.data["lot_id"], commitment_id)
         except NotFound:
             return  # of no lot nothing is committed, nor will be
 
     async def store(self, ctx: StepContext) -> None:
         data, receipt = ReceiptData.from_json(ctx.data), ReceiptData.from_json(ctx.data).receipt
         # A recall that is being applied now either sees the stock and blocks it, or is seen here.
-        await self._stock.lock_lot(receipt.lot_id)
+        await self._stock.lock_lots([receipt.lot_id])
         item = received(
             receipt,
             _goods(ctx.data["goods"]),
             stock_item_id=data.stock_item_id,
-            quarantined=await self._stock.is_quarantined(receipt.lot_id),
+            block=await self._stock.block_of(receipt.lot_id),
             at=self._clock.now(),
         )
         await self._stock.add(item)

@@ -29,6 +29,7 @@ _KINDS: dict[str, type[DomainError]] = {
     "NOT_OWNER": PermissionDenied,
     "LOT_RECALLED": FailedPrecondition,
     "LOT_EXPIRED": FailedPrecondition,
+    "LOT_HELD": FailedPrecondition,
     "QUANTITY_EXCEEDED": FailedPrecondition,
     "TRANSFER_UNDER_WAY": FailedPrecondition,
     "QUANTITY_ZERO": InvalidArgument,
@@ -63,7 +64,8 @@ class ReceiveStock:
         Raises:
             NotFound: VENUE_NOT_FOUND, LOT_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
-            FailedPrecondition: LOT_RECALLED, LOT_EXPIRED, QUANTITY_EXCEEDED, TRANSFER_UNDER_WAY.
+            FailedPrecondition: LOT_RECALLED, LOT_HELD, LOT_EXPIRED, QUANTITY_EXCEEDED,
+                TRANSFER_UNDER_WAY.
             InvalidArgument: QUANTITY_ZERO, UNIT_MISMATCH.
             AlreadyExists: REQUEST_ID_REUSED.
             Unavailable: RECEIPT_FAILED, a participant did not answer; nothing has changed.

@@ -66,7 +66,7 @@ class ReservationCommands:
 
         Raises:
             NotFound: RESERVATION_NOT_FOUND.
-            FailedPrecondition: LOT_QUARANTINED, RESERVATION_EXPIRED, RESERVATION_RELEASED.
+            FailedPrecondition: LOT_QUARANTINED, LOT_HELD, RESERVATION_EXPIRED, RESERVATION_RELEASED.
         """
         async with self._transactions.transaction():
             reservation = await self._locked(order_id)
@@ -80,7 +80,7 @@ class ReservationCommands:
 
         Raises:
             NotFound: RESERVATION_NOT_FOUND.
-            FailedPrecondition: LOT_QUARANTINED, RESERVATION_EXPIRED, RESERVATION_RELEASED.
+            FailedPrecondition: LOT_QUARANTINED, LOT_HELD, RESERVATION_EXPIRED, RESERVATION_RELEASED.
         """
         async with self._transactions.transaction():
             reservation = await self._locked(order_id)

@@ -18,6 +18,26 @@ class Quarantined:
     """Stock of a recalled lot must not be used."""
 
     item: StockItem
+    recall_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLifted:
+    """Stock may be used again: no recall of its lot is left."""
+
+    item: StockItem
+    recall_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAffected:
+    """Goods of recalled lots are set aside for an order, or have left the stock for it."""
+
+    recall_id: str
+    order_id: str
+    venue_id: str
+    lot_ids: tuple[str, ...]
+    consumed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +61,4 @@ class Consumed:
     reservation: Reservation
 
 
-StockEvent = Received | Quarantined | Reserved | Released | Consumed
+StockEvent = Received | Quarantined | QuarantineLifted | OrderAffected | Reserved | Released | Consumed

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from chassis.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Violation
 from chassis.quantity import Quantity
-from services.inventory.domain.stock import StockItem
+from services.inventory.domain.stock import Block, StockItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,17 @@ def ensure_receivable(receipt: Receipt, venue_owner: str) -> None:
 
 
 def received(
-    receipt: Receipt, goods: Goods, *, stock_item_id: str, quarantined: bool, at: datetime
+    receipt: Receipt, goods: Goods, *, stock_item_id: str, block: Block | None, at: datetime
 ) -> StockItem:
     """The stock that a receipt brings in; kept in the lot's own unit, so that it is what was committed.
 
     Args:
-        quarantined: whether a recall of the lot has come since the goods were committed.
+        block: what has come upon the lot since the goods were committed; what is held back is stored so.
 
     Raises:
         FailedPrecondition: LOT_RECALLED.
     """
-    if quarantined:
+    if block is Block.RECALL:
         raise FailedPrecondition("LOT_RECALLED", "the lot was recalled", resource=("lot", receipt.lot_id))
     return StockItem(
         stock_item_id=stock_item_id,
@@ -69,4 +69,5 @@ def received(
         reserved=Quantity(Decimal(0), goods.quantity.unit),
         expires_at=goods.expires_at,
         received_at=at,
+        held=block is Block.HOLD,
     )

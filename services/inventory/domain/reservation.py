@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from chassis.errors import FailedPrecondition
-from services.inventory.domain.stock import Allocation
+from services.inventory.domain.stock import Allocation, Block
 
 
 class State(StrEnum):
@@ -22,6 +22,10 @@ _REFUSALS = {
     State.RELEASED: ("RESERVATION_RELEASED", "the reservation was given back"),
     State.EXPIRED: ("RESERVATION_EXPIRED", "the reservation has run out"),
     State.CONSUMED: ("RESERVATION_CONSUMED", "the goods have left the stock"),
+}
+_BLOCKED = {
+    Block.RECALL: "a lot that was set aside for the order has been recalled",
+    Block.HOLD: "a lot that was set aside for the order is held back",
 }
 
 
@@ -40,30 +44,30 @@ class Reservation:
         """Whether it binds stock."""
         return self.state in (State.HELD, State.CONFIRMED)
 
-    def confirmed(self, quarantined: bool) -> "Reservation":
+    def confirmed(self, block: Block | None) -> "Reservation":
         """Hold it past its expiry.
 
         Args:
-            quarantined: whether a lot that it took from was recalled meanwhile.
+            block: why stock that it took from must not be used, if so.
 
         Raises:
-            FailedPrecondition: LOT_QUARANTINED, RESERVATION_RELEASED, RESERVATION_EXPIRED,
+            FailedPrecondition: LOT_QUARANTINED, LOT_HELD, RESERVATION_RELEASED, RESERVATION_EXPIRED,
                 RESERVATION_CONSUMED.
         """
         if self.state is State.CONFIRMED:
             return self
-        self._ensure_usable(quarantined)
+        self._ensure_usable(block)
         return replace(self, state=State.CONFIRMED)
 
-    def consumed(self, quarantined: bool) -> "Reservation":
+    def consumed(self, block: Block | None) -> "Reservation":
         """Take the goods out of stock; of a consumed one, the same again.
 
         Raises:
-            FailedPrecondition: LOT_QUARANTINED, RESERVATION_RELEASED, RESERVATION_EXPIRED.
+            FailedPrecondition: LOT_QUARANTINED, LOT_HELD, RESERVATION_RELEASED, RESERVATION_EXPIRED.
         """
         if self.state is State.CONSUMED:
             return self
-        self._ensure_usable(quarantined)
+        self._ensure_usable(block)
         return replace(self, state=State.CONSUMED)
 
     def released(self, *, expired: bool = False) -> "Reservation":
@@ -87,10 +91,8 @@ class Reservation:
         if self.state in (State.RELEASED, State.EXPIRED):
             raise FailedPrecondition(*_REFUSALS[self.state])
 
-    def _ensure_usable(self, quarantined: bool) -> None:
+    def _ensure_usable(self, block: Block | None) -> None:
         if not self.open:
             raise FailedPrecondition(*_REFUSALS[self.state])
-        if quarantined:
-            raise FailedPrecondition(
-                "LOT_QUARANTINED", "a lot that was set aside for the order has been recalled"
-            )
+        if block:
+            raise FailedPrecondition(block.value, _BLOCKED[block])

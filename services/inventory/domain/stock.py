@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from chassis.errors import FailedPrecondition
 from chassis.quantity import Quantity
+
+
+class Block(StrEnum):
+    """Why stock must not be used; the value is what a refusal says."""
+
+    RECALL = "LOT_QUARANTINED"
+    HOLD = "LOT_HELD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +24,8 @@ class StockItem:
     Args:
         on_hand: what is there, reserved or not.
         reserved: what is promised to orders; of the same unit, at most `on_hand`.
+        quarantined: its lot is recalled.
+        held: its lot is held back.
     """
 
     stock_item_id: str
@@ -27,10 +37,18 @@ class StockItem:
     expires_at: datetime
     received_at: datetime
     quarantined: bool = False
+    held: bool = False
+
+    @property
+    def block(self) -> Block | None:
+        """Why it must not be used; a recall is the stronger reason."""
+        if self.quarantined:
+            return Block.RECALL
+        return Block.HOLD if self.held else None
 
     def available(self, at: datetime) -> Quantity:
-        """What may be promised: nothing in quarantine or past expiry."""
-        if self.quarantined or self.expires_at <= at:
+        """What may be promised: nothing in quarantine, held back or past expiry."""
+        if self.block or self.expires_at <= at:
             return Quantity(Decimal(0), self.on_hand.unit)
         return self.on_hand - self.reserved
 

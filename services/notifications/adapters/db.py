@@ -8,6 +8,7 @@ import asyncpg
 
 from chassis.database import Database
 from services.notifications.domain.notification import Notification, State
+from services.notifications.domain.recall import joined
 from services.notifications.domain.template import Category
 
 
@@ -38,6 +39,47 @@ class PostgresNotifications:
         )
         assert row is not None
         return _notification(row)
+
+    async def add_of_recall(self, notification: Notification) -> bool:
+        added = await self._database.fetchval(
+            """
+            INSERT INTO notification (notification_id, source, user_id, template, category, subject,
+                                      parameters, created_at, due_at, state, attempts, last_error, recall_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10, 0, '', $11)
+            ON CONFLICT DO NOTHING RETURNING true
+            """,
+            notification.notification_id,
+            notification.source,
+            notification.user_id,
+            notification.template,
+            notification.category.value,
+            notification.subject,
+            json.dumps(dict(notification.parameters)),
+            notification.created_at,
+            notification.due_at,
+            notification.state.value,
+            notification.recall_id,
+        )
+        return bool(added) or await self._join(notification)
+
+    async def _join(self, news: Notification) -> bool:
+        async with self._database.transaction() as tx:
+            waiting = await tx.fetchrow(
+                """
+                SELECT notification_id, parameters ->> 'lines' AS lines FROM notification
+                WHERE recall_id = $1 AND user_id = $2 AND state = 'SCHEDULED' AND attempts = 0 FOR UPDATE
+                """,
+                news.recall_id,
+                news.user_id,
+            )
+            if waiting is None or waiting["lines"] is None:
+                return False
+            await tx.execute(
+                "UPDATE notification SET parameters = $2::text::jsonb WHERE notification_id = $1",
+                waiting["notification_id"],
+                json.dumps({"lines": joined(waiting["lines"], news.parameters["lines"])}),
+            )
+            return True
 
     async def get(self, notification_id: str) -> Notification | None:
         row = await self._database.fetchrow(
@@ -101,11 +143,53 @@ class PostgresNotifications:
         await self._database.execute(
             """
             UPDATE notification SET subject = '', parameters = '{}',
-                state = CASE WHEN state = 'SCHEDULED' THEN 'SUPPRESSED' ELSE state END
+                state = CASE WHEN state = 'SCHEDULED' AND recall_id = '' THEN 'SUPPRESSED' ELSE state END
             WHERE user_id = $1
             """,
             user_id,
         )
+
+
+class PostgresVenueOwners:
+    """Implements `VenueOwners`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def owner(self, venue_id: str) -> str:
+        # The row is there, and locked, also while nobody knows the owner: whoever learns it waits.
+        found = await self._database.fetchval(
+            """
+            INSERT INTO venue_owner AS v (venue_id, owner_id) VALUES ($1, '')
+            ON CONFLICT (venue_id) DO UPDATE SET owner_id = v.owner_id RETURNING owner_id
+            """,
+            venue_id,
+        )
+        return str(found)
+
+    async def opened(self, venue_id: str, owner_id: str) -> None:
+        await self._database.execute(
+            """
+            INSERT INTO venue_owner (venue_id, owner_id) VALUES ($1, $2)
+            ON CONFLICT (venue_id) DO UPDATE SET owner_id = excluded.owner_id
+            """,
+            venue_id,
+            owner_id,
+        )
+
+    async def keep(self, venue_id: str, recall_id: str, line: str) -> None:
+        await self._database.execute(
+            "INSERT INTO recall_for_owner (venue_id, recall_id, line) VALUES ($1, $2, $3)",
+            venue_id,
+            recall_id,
+            line,
+        )
+
+    async def kept(self, venue_id: str) -> Sequence[tuple[str, str]]:
+        rows = await self._database.fetch(
+            "DELETE FROM recall_for_owner WHERE venue_id = $1 RETURNING recall_id, line", venue_id
+        )
+        return sorted((row["recall_id"], row["line"]) for row in rows)
 
 
 def _notification(row: asyncpg.Record) -> Notification:
@@ -123,4 +207,5 @@ def _notification(row: asyncpg.Record) -> Notification:
         attempts=row["attempts"],
         last_error=row["last_error"],
         delivered_at=row["delivered_at"],
+        recall_id=row["recall_id"],
     )

@@ -10,7 +10,6 @@ from chassis.inbox import ReceivedEvent, Subscription
 from chassis.money import decimals
 from chassis.outbox import Outbox, Publication
 from chassis.protobuf import money_from_proto
-from greenledger.crops.v1 import events_pb2 as crops_pb
 from greenledger.notifications.v1 import events_pb2 as pb
 from greenledger.orders.v1 import events_pb2 as orders_pb
 from greenledger.payments.v1 import events_pb2 as payments_pb
@@ -18,6 +17,9 @@ from greenledger.users.v1 import events_pb2 as users_pb
 from services.notifications.application.ports import Notifications
 from services.notifications.application.schedule import ScheduleNotification
 from services.notifications.domain.notification import Notification, State
+
+RECALL_REFUND = ("orders", "lot recalled")
+"""Who asks for refunds because of recalls, and with which reason; a person may give the same reason."""
 
 
 class NotificationEvents:
@@ -32,6 +34,7 @@ class NotificationEvents:
             "notification_id": notification.notification_id,
             "user_id": notification.user_id,
             "template": notification.template,
+            "recall_id": notification.recall_id,
         }
         sent = notification.state is State.SENT
         payload: Message = (
@@ -60,7 +63,6 @@ class Subscriptions:
             Subscription("order.fulfilled", orders_pb.OrderFulfilled, self.order_fulfilled),
             Subscription("order.failed", orders_pb.OrderFailed, self.order_failed),
             Subscription("payment.refunded", payments_pb.PaymentRefunded, self.payment_refunded),
-            Subscription("crop.recalled", crops_pb.LotRecalled, self.lot_recalled),
         ]
 
     async def user_deleted(self, event: ReceivedEvent[users_pb.UserDeleted], _tx: Transaction) -> None:
@@ -68,11 +70,13 @@ class Subscriptions:
 
     async def order_fulfilled(self, event: ReceivedEvent[orders_pb.OrderFulfilled], _tx: Transaction) -> None:
         order = event.payload
-        parameters = {"order_id": order.order_id, "total": _amount(order.total)}
+        parameters = {"order_id": order.order_id, "total": amount_text(order.total)}
         await self._schedule(event.event_id, order.guest_id, "order-fulfilled", parameters)
 
     async def order_failed(self, event: ReceivedEvent[orders_pb.OrderFailed], _tx: Transaction) -> None:
         order = event.payload
+        if order.reason == "LOT_RECALLED":
+            return  # the guest hears of the recall, which says what became of the order
         reason = order.reason.lower().replace("_", " ")
         parameters = {"order_id": order.order_id, "reason": reason}
         await self._schedule(event.event_id, order.guest_id, "order-failed", parameters)
@@ -81,16 +85,14 @@ class Subscriptions:
         self, event: ReceivedEvent[payments_pb.PaymentRefunded], _tx: Transaction
     ) -> None:
         refund = event.payload
-        parameters = {"order_id": refund.order_id, "amount": _amount(refund.amount)}
+        if (event.actor, refund.reason) == RECALL_REFUND:
+            return  # as above
+        parameters = {"order_id": refund.order_id, "amount": amount_text(refund.amount)}
         await self._schedule(event.event_id, refund.payer_id, "payment-refunded", parameters)
 
-    async def lot_recalled(self, event: ReceivedEvent[crops_pb.LotRecalled], _tx: Transaction) -> None:
-        recall = event.payload
-        parameters = {"lot_id": recall.lot_id, "reason": recall.reason}
-        await self._schedule(event.event_id, recall.owner_id, "lot-recalled", parameters)
 
-
-def _amount(proto: Money) -> str:
+def amount_text(proto: Money) -> str:
+    """An amount for people."""
     money = money_from_proto(proto)
     places = decimals(money.currency)
     units, minor = divmod(money.minor, 10**places)

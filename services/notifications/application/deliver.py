@@ -15,7 +15,7 @@ from services.notifications.application.ports import (
     MailUnavailable,
     Notifications,
 )
-from services.notifications.domain.notification import Notification, State
+from services.notifications.domain.notification import Notification
 from services.notifications.domain.template import template
 
 LEASE = timedelta(seconds=30)
@@ -59,7 +59,7 @@ class DeliverNotifications:
         outcome = await self._attempt(notification)
         async with self._transactions.transaction():
             finished = await self._notifications.finish(outcome)
-            if finished and outcome.state in (State.SENT, State.FAILED):
+            if finished and outcome.outcome_is_news:
                 await self._events.finished(outcome)
 
     async def _attempt(self, notification: Notification) -> Notification:

@@ -15,6 +15,13 @@ class Notifications(Protocol):
         """Store it; gives the one that there is when its source has told this template already."""
         ...
 
+    async def add_of_recall(self, notification: Notification) -> bool:
+        """Store it, unless there is one of this recall and person: its lines join that one while it waits.
+
+        False when that one was tried already, so that the lines are in no message.
+        """
+        ...
+
     async def get(self, notification_id: str) -> Notification | None: ...
 
     async def page(
@@ -33,7 +40,28 @@ class Notifications(Protocol):
         ...
 
     async def forget(self, user_id: str) -> None:
-        """Suppress what is still to be sent to a person, and empty all that was written for them."""
+        """Suppress what is still to be sent to a person, and empty all that was written for them.
+
+        A message of a recall is left to the delivery, which finds nobody and tells that.
+        """
+        ...
+
+
+class VenueOwners(Protocol):
+    """Who owns a venue, by ids, and what waits until that is known."""
+
+    async def owner(self, venue_id: str) -> str:
+        """Empty until it is known. Until the transaction ends nobody else learns it."""
+        ...
+
+    async def opened(self, venue_id: str, owner_id: str) -> None: ...
+
+    async def keep(self, venue_id: str, recall_id: str, line: str) -> None:
+        """Keep a line for the owner."""
+        ...
+
+    async def kept(self, venue_id: str) -> Sequence[tuple[str, str]]:
+        """Recall and line of what was kept, which is forgotten by this."""
         ...
 
 

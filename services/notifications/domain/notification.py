@@ -47,6 +47,7 @@ class Notification:
         source: what caused it (an event id, or a caller's request); the same cause is told once.
         subject: names nobody, so that the log may keep it.
         parameters: what the template's text needs besides the person's name; empty once it has ended.
+        recall_id: the recall that it tells of; empty for any other message.
     """
 
     notification_id: str
@@ -62,6 +63,14 @@ class Notification:
     attempts: int = 0
     last_error: str = ""
     delivered_at: datetime | None = None
+    recall_id: str = ""
+
+    @property
+    def outcome_is_news(self) -> bool:
+        """Whether others hear of its end; of a recall also that somebody could not be told at all."""
+        return self.state in (State.SENT, State.FAILED) or (
+            self.state is State.SUPPRESSED and bool(self.recall_id)
+        )
 
     def sent(self, at: datetime) -> "Notification":
         """The mail server took it."""

@@ -86,10 +86,21 @@ TEMPLATES: Mapping[str, Template] = {
         "Refund for your order $order_id",
         "We have given back $amount for your order $order_id.\n",
     ),
-    "lot-recalled": Template(
+    "market-news": Template(
+        Category.MARKETING,
+        "News from the market",
+        "Hello $display_name,\n\n$title\n\n$message\n\nYou subscribed to this product or grower.\n",
+    ),
+    "order-recalled": Template(
         Category.TRANSACTIONAL,
-        "Recall: a lot you own must not be used",
-        "Lot $lot_id was recalled: $reason\n\nSet it aside; it must not be sold or served.\n",
+        "Your order $order_id is part of a recall",
+        "Hello $display_name,\n\na recall has reached one more order of yours.\n\n$line\n",
+    ),
+    "recall": Template(
+        Category.TRANSACTIONAL,
+        "Recall: goods that reached you must not be used",
+        "Hello $display_name,\n\ngoods that reached you are recalled.\n\n$lines\n\n"
+        "Whatever else of yours it reaches is dealt with in the same way; GreenLedger shows it.\n",
     ),
 }
 

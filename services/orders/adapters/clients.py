@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import grpc.aio
 
 from chassis.money import Money
-from chassis.protobuf import money_to_proto
+from chassis.protobuf import money_from_proto, money_to_proto
 from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from greenledger.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from greenledger.payments.v1 import payments_pb2, payments_pb2_grpc
@@ -94,6 +94,6 @@ class PaymentsClient:
         await self._stub.VoidPayment(payments_pb2.VoidPaymentRequest(request_id=key, order_id=order_id))
 
     @callee_errors()
-    async def refund(self, key: str, order_id: str, reason: str) -> None:
+    async def refund(self, key: str, order_id: str, reason: str) -> Money:
         request = payments_pb2.RefundPaymentRequest(request_id=key, order_id=order_id, reason=reason)
-        await self._stub.RefundPayment(request)
+        return money_from_proto((await self._stub.RefundPayment(request)).refunded_amount)

@@ -50,8 +50,15 @@ def order_to_proto(order: Order) -> pb.Order:
         failure_reason=order.failure_reason,
         create_time=timestamp_to_proto(order.created_at),
         update_time=timestamp_to_proto(order.updated_at),
-        etag=str(order.revision),
+        etag=_etag(order),
+        recall_ids=order.recall_ids,
+        refunded=money_to_proto(order.refunded) if order.refunded else None,
     )
+
+
+def _etag(order: Order) -> str:
+    """Differs whenever the order shows otherwise; a recall changes no state, so its count stands beside."""
+    return f"{order.revision}.{len(order.recall_ids)}" if order.recall_ids else str(order.revision)
 
 
 def cart_to_proto(cart: Cart) -> pb.Cart:

@@ -84,6 +84,18 @@ class PostgresOrders:
         )
         self._database.after_commit(lambda: self._changes.changed(order.order_id))
 
+    async def save_recall(self, order: Order) -> None:
+        await self._database.execute(
+            """
+            UPDATE customer_order SET recall_ids = $2, refunded_minor = $3, updated_at = $4
+            WHERE order_id = $1
+            """,
+            order.order_id,
+            order.recall_ids,
+            order.refunded.minor if order.refunded else 0,
+            order.updated_at,
+        )
+
     async def history(self, order_id: str, after_revision: int) -> Sequence[Order]:
         rows = await self._database.fetch(
             """
@@ -197,4 +209,6 @@ def _order(row: asyncpg.Record) -> Order:
         request_hash=row["request_hash"],
         revision=row["revision"],
         failure_reason=row["failure_reason"],
+        recall_ids=tuple(row["recall_ids"]),
+        refunded=Money(row["refunded_minor"], currency) if row["refunded_minor"] else None,
     )

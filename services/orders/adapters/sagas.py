@@ -1,4 +1,4 @@
-"""The checkout saga on the chassis' engine."""
+"""The sagas of orders on the chassis' engine."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,7 +7,7 @@ from typing import Any
 from chassis.database import Database
 from chassis.errors import DeadlineExceeded
 from chassis.saga import SagaEngine
-from services.orders.application.checkout_saga import NAME
+from services.orders.application import checkout_saga, recalled_order
 
 
 class EngineCheckouts:
@@ -19,7 +19,7 @@ class EngineCheckouts:
 
     async def start(self, order_id: str, data: Mapping[str, Any]) -> None:
         async with self._database.transaction() as tx:
-            await self._engine.start(tx, NAME, order_id, data)
+            await self._engine.start(tx, checkout_saga.NAME, order_id, data)
 
     async def ended(self, order_id: str, within: timedelta) -> bool:
         try:
@@ -27,3 +27,15 @@ class EngineCheckouts:
         except DeadlineExceeded:
             return False
         return True
+
+
+class EngineRecalls:
+    """Implements `RecallSagas`."""
+
+    def __init__(self, database: Database, engine: SagaEngine) -> None:
+        self._database = database
+        self._engine = engine
+
+    async def start(self, saga_id: str, data: Mapping[str, Any]) -> None:
+        async with self._database.transaction() as tx:
+            await self._engine.start(tx, recalled_order.NAME, saga_id, data)

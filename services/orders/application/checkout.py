@@ -27,6 +27,7 @@ _MESSAGES = {
     "PAYMENT_DECLINED": "the payment was declined; nothing is charged",
     "PROVIDER_TIMEOUT": "the payment provider did not answer; nothing is reserved or charged, order anew",
     "LOT_RECALLED": "a lot for this order was recalled; nothing is charged",
+    "LOT_HELD": "a lot for this order is held back; nothing is charged",
 }
 
 
@@ -59,7 +60,7 @@ class Checkout:
         """Order `items`, or what is in the cart when there are none, and wait for the outcome.
 
         Raises:
-            FailedPrecondition: OUT_OF_STOCK, PAYMENT_DECLINED, PROVIDER_TIMEOUT, LOT_RECALLED,
+            FailedPrecondition: OUT_OF_STOCK, PAYMENT_DECLINED, PROVIDER_TIMEOUT, LOT_RECALLED, LOT_HELD,
                 CHECKOUT_FAILED, CART_EMPTY, CART_OTHER_VENUE, MENU_ITEM_UNAVAILABLE, CURRENCY_MIXED.
             InvalidArgument: PAYMENT_METHOD_INVALID.
             NotFound: MENU_ITEM_NOT_FOUND.

@@ -1,7 +1,7 @@
 """The checkout saga (mission D2): reserve -> authorize -> hold -> confirm -> capture -> consume -> finish.
 
 Before the capture every failure gives the stock and the authorization back. After it the order goes
-forward only; if a recall has meanwhile taken the reserved lots away, forward means a refund.
+forward only; if a recall or a hold has meanwhile taken the reserved lots away, forward means a refund.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,11 @@ from services.orders.domain.events import Confirmed, Failed, Fulfilled, OrderEve
 from services.orders.domain.order import Order, State
 
 NAME = "checkout"
+_BLOCKED = {"LOT_QUARANTINED": "LOT_RECALLED", "LOT_RECALLED": "LOT_RECALLED", "LOT_HELD": "LOT_HELD"}
+"""Inventory's refusals of goods that must not be served, and what the guest hears."""
 _TOLD_AS_IS = frozenset(
-    {"OUT_OF_STOCK", "PAYMENT_METHOD_INVALID", "PAYMENT_DECLINED", "PROVIDER_TIMEOUT", "LOT_RECALLED"}
+    {"OUT_OF_STOCK", "PAYMENT_METHOD_INVALID", "PAYMENT_DECLINED", "PROVIDER_TIMEOUT", *_BLOCKED.values()}
 )
-_RECALLED = frozenset({"LOT_QUARANTINED", "LOT_RECALLED"})
 
 
 class CheckoutSteps:
@@ -96,9 +97,9 @@ class CheckoutSteps:
         try:
             await self._inventory.consume(ctx.idempotency_key, ctx.data["order_id"])
         except FailedPrecondition as refusal:
-            if refusal.reason not in _RECALLED:
+            if refusal.reason not in _BLOCKED:
                 raise
-            return {"recalled": True}
+            return {"recalled": True, "blocked": _BLOCKED[refusal.reason]}
         return {"recalled": False}
 
     async def refund(self, ctx: StepContext) -> None:
@@ -108,7 +109,8 @@ class CheckoutSteps:
 
     async def _give_back(self, ctx: StepContext) -> None:
         try:
-            await self._payments.refund(ctx.idempotency_key, ctx.data["order_id"], "lot recalled")
+            reason = "lot held" if ctx.data.get("blocked") == "LOT_HELD" else "lot recalled"
+            await self._payments.refund(ctx.idempotency_key, ctx.data["order_id"], reason)
         except FailedPrecondition as refusal:
             # An operator was quicker: all of it is given back.
             if refusal.reason != "REFUND_EXCEEDS_CAPTURE":
@@ -117,7 +119,8 @@ class CheckoutSteps:
     async def finish(self, ctx: StepContext) -> None:
         data = CheckoutData.from_json(ctx.data)
         if ctx.data["recalled"]:
-            await self._move(ctx, State.FAILED, Failed, "LOT_RECALLED")
+            # Sagas from before there were holds do not say what blocked them.
+            await self._move(ctx, State.FAILED, Failed, ctx.data.get("blocked", "LOT_RECALLED"))
             return
         await self._move(ctx, State.FULFILLED, Fulfilled)
         if data.cart_revision is not None:
@@ -125,7 +128,7 @@ class CheckoutSteps:
 
     async def fail(self, ctx: StepContext) -> None:
         reason = ctx.failure.reason if ctx.failure else ""
-        reason = "LOT_RECALLED" if reason in _RECALLED else reason
+        reason = _BLOCKED.get(reason, reason)
         await self._move(ctx, State.FAILED, Failed, reason if reason in _TOLD_AS_IS else "CHECKOUT_FAILED")
 
     async def _move(

@@ -26,6 +26,10 @@ class Orders(Protocol):
         """Store a new state and add it to the history."""
         ...
 
+    async def save_recall(self, order: Order) -> None:
+        """Store which recalls reached it and what was given back; that is no new state."""
+        ...
+
     async def history(self, order_id: str, after_revision: int) -> Sequence[Order]:
         """The order as it was at each revision above `after_revision`, oldest first."""
         ...
@@ -113,7 +117,9 @@ class Payments(Protocol):
 
     async def void(self, key: str, order_id: str) -> None: ...
 
-    async def refund(self, key: str, order_id: str, reason: str) -> None: ...
+    async def refund(self, key: str, order_id: str, reason: str) -> Money:
+        """Give back all that is left; gives what the payer has back in all."""
+        ...
 
 
 class Events(Protocol):
@@ -131,4 +137,12 @@ class CheckoutSagas(Protocol):
 
     async def ended(self, order_id: str, within: timedelta) -> bool:
         """Wait for its end; False when it has not ended within the time."""
+        ...
+
+
+class RecallSagas(Protocol):
+    """Runs the saga that sees to an order which a recall reached."""
+
+    async def start(self, saga_id: str, data: Mapping[str, Any]) -> None:
+        """Start it in the running transaction, or do nothing when there is one with that id."""
         ...

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chassis.money import Money
 from services.orders.domain.order import Order
 
 
@@ -33,4 +34,23 @@ class Failed:
     order: Order
 
 
-OrderEvent = Placed | Confirmed | Fulfilled | Failed
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A recall reached it, and what was to be done for it is done.
+
+    Args:
+        lot_ids: the recalled lots that inventory told of it with; of a recall of many lots perhaps not all.
+        served: the goods had left the stock when it came.
+        refunded: what the guest has back in all; may be nothing.
+        unaffected: they left the stock after it had ended, so that there was nothing to do.
+    """
+
+    order: Order
+    recall_id: str
+    lot_ids: tuple[str, ...]
+    served: bool
+    refunded: Money
+    unaffected: bool = False
+
+
+OrderEvent = Placed | Confirmed | Fulfilled | Failed | Recalled

@@ -88,6 +88,8 @@ class Order:
     Args:
         revision: 1 when placed, one more with each change of state.
         request_hash: what the checkout asked for, so that another request under the same id is seen.
+        recall_ids: recalls that reached its goods, in the order in which they were seen to.
+        refunded: what the guest has back because of them; None when nothing.
     """
 
     order_id: str
@@ -102,6 +104,25 @@ class Order:
     request_hash: str
     revision: int = 1
     failure_reason: str = ""
+    recall_ids: tuple[str, ...] = ()
+    refunded: Money | None = None
+
+    def recalled(self, recall_id: str, refunded: Money, at: datetime) -> "Order":
+        """The order after what a recall made necessary; its state stands. A recall counts once.
+
+        Args:
+            refunded: what the guest has back in all, as far as this recall knows; may be nothing.
+        """
+        if recall_id in self.recall_ids:
+            return self
+        # Recalls of one order end in any order, and none takes back what another has given.
+        more = bool(refunded.minor) and (self.refunded is None or self.refunded <= refunded)
+        return replace(
+            self,
+            recall_ids=(*self.recall_ids, recall_id),
+            refunded=refunded if more else self.refunded,
+            updated_at=at,
+        )
 
     def to(self, state: State, at: datetime, failure_reason: str = "") -> "Order":
         """The order in its next state; in the same state it is left as it is.

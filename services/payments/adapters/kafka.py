@@ -32,12 +32,13 @@ def _encode(event: PaymentEvent) -> tuple[str, Message]:
         case Declined():
             declined = pb.PaymentDeclined(**ids, payer_id=payment.payer_id, decline_code=payment.decline_code)
             return "payment.declined", declined
-        case Refunded(amount=amount, total=total):
+        case Refunded(amount=amount, total=total, reason=reason):
             return "payment.refunded", pb.PaymentRefunded(
                 **ids,
                 payer_id=payment.payer_id,
                 amount=money_to_proto(amount),
                 refunded_total=money_to_proto(total),
+                reason=reason,
             )
         case Voided():
             return "payment.voided", pb.PaymentVoided(**ids)

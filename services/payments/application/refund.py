@@ -73,7 +73,7 @@ class RefundPayment:
                 payment = payment.refunded(refund.amount, self._clock.now())
                 await self._payments.save(payment)
                 total = Money(payment.refunded_minor, refund.amount.currency)
-                await self._events.publish(Refunded(payment, refund.amount, total))
+                await self._events.publish(Refunded(payment, refund.amount, total, refund.reason))
         crashpoint("payments.refund.recorded")
         return payment
 

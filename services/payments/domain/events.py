@@ -29,11 +29,12 @@ class Voided:
 
 @dataclass(frozen=True, slots=True)
 class Refunded:
-    """Money was given back: `amount` now, `total` with all earlier refunds."""
+    """Money was given back: `amount` now, `total` with all earlier ones; `reason` as who asked put it."""
 
     payment: Payment
     amount: Money
     total: Money
+    reason: str
 
 
 PaymentEvent = Succeeded | Declined | Voided | Refunded

@@ -9,6 +9,7 @@ from services.trace.domain.answers import (
     TracedLot,
     TracedMenuItem,
     TracedOrder,
+    TracedShipment,
     TracedStock,
     TracedVenue,
 )
@@ -35,6 +36,14 @@ def lot_trace_to_proto(trace: LotTrace) -> pb.LotTrace:
         stock=map(stock_to_proto, trace.stock),
         descendant_count=trace.descendant_count,
         stock_count=trace.stock_count,
+        descent=[
+            pb.Descent(
+                parent_lot_id=edge.parent_lot_id,
+                lot_id=edge.lot_id,
+                time=timestamp_to_proto(edge.at) if edge.at else None,
+            )
+            for edge in trace.descent
+        ],
     )
 
 
@@ -51,6 +60,27 @@ def lot_to_proto(lot: TracedLot) -> pb.TracedLot:
         quantity=quantity_to_proto(lot.quantity) if lot.quantity else None,
         harvest_time=timestamp_to_proto(lot.harvest_time) if lot.harvest_time else None,
         farm_name=lot.farm_name,
+        custodian_id=lot.custodian_id,
+        held=lot.held,
+        destroyed=lot.destroyed,
+        in_transit=lot.in_transit,
+        unit_id=lot.unit_id,
+        by_partners_only=lot.by_partners_only,
+        in_transit_by_partners_only=lot.in_transit_by_partners_only,
+    )
+
+
+def shipment_to_proto(shipment: TracedShipment) -> pb.TracedShipment:
+    """A lot on its way."""
+    return pb.TracedShipment(
+        shipment_id=shipment.shipment_id,
+        lot_id=shipment.lot_id,
+        from_id=shipment.from_id,
+        to_id=shipment.to_id,
+        unit_id=shipment.unit_id,
+        quantity=quantity_to_proto(shipment.quantity) if shipment.quantity else None,
+        ship_time=timestamp_to_proto(shipment.ship_time),
+        by_partners_only=shipment.by_partners_only,
     )
 
 

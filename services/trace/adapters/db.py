@@ -14,13 +14,13 @@ from chassis.database import Database, Transaction
 from services.trace.adapters import scope_sql
 from services.trace.adapters.rows import custody_of, lot_of, order_of, stock_of
 from services.trace.adapters.scope import SNAPSHOT
-from services.trace.domain.answers import LotTrace, OrderTrace, TracedLot
+from services.trace.domain.answers import Descent, LotTrace, OrderTrace, TracedLot
 from services.trace.domain.descent import distances
 
 FIRST = 1000
 # LATERAL with OFFSET 0 cannot be turned into a join that reads all edges, which the planner would prefer
 # because it cannot foresee how little a step of the recursion finds.
-_UP = """
+UP = """
 WITH RECURSIVE reached AS (
     SELECT unnest($1::text[]) AS lot_id
     UNION
@@ -30,8 +30,12 @@ WITH RECURSIVE reached AS (
 )
 SELECT lot_id FROM reached
 """
-_LOTS = "SELECT * FROM traced_lot WHERE lot_id = ANY($1) ORDER BY lot_id"
-_PARENTS = "SELECT child_id, parent_id FROM lot_edge WHERE child_id = ANY($1)"
+_LOTS = f"""
+SELECT lot.*, {scope_sql.LOT_STATE} FROM traced_lot AS lot WHERE lot_id = ANY($1) ORDER BY lot_id
+"""
+_PARENTS = """
+SELECT child_id, parent_id, at FROM lot_edge WHERE child_id = ANY($1) ORDER BY at, parent_id, child_id
+"""
 _CUSTODY = "SELECT * FROM custody WHERE lot_id = $1 ORDER BY number"
 _STOCK = f"""
 SELECT stock.*, count(*) OVER () AS total FROM stock WHERE lot_id = $1 ORDER BY stock_item_id LIMIT {FIRST}
@@ -61,15 +65,18 @@ class PostgresGraphReader:
 
     async def lot(self, lot_id: str) -> LotTrace | None:
         async with self._snapshot() as tx:
-            up = await _lots(tx, await _above(tx, [lot_id]))
-            if not up:
+            above = await _above(tx, [lot_id])
+            known = {lot.lot_id: lot for lot in await _lots(tx, above)}
+            if lot_id not in known:
                 return None
             parents: dict[str, list[str]] = {}
-            for row in await tx.fetch(_PARENTS, [lot.lot_id for lot in up]):
+            edges = await tx.fetch(_PARENTS, above)
+            for row in edges:
                 parents.setdefault(row["child_id"], []).append(row["parent_id"])
             away = distances(lot_id, parents)
-            known = {lot.lot_id: lot for lot in up}
-            ancestors = sorted((known[lot] for lot in away), key=lambda lot: (-away[lot.lot_id], lot.lot_id))
+            ancestors = sorted(
+                (known[lot] for lot in away if lot in known), key=lambda lot: (-away[lot.lot_id], lot.lot_id)
+            )
             below = sorted(await tx.fetchval(scope_sql.REACHED, lot_id, int(scope_sql.NOW)))
             below.remove(lot_id)
             stock = await tx.fetch(_STOCK, lot_id)
@@ -81,6 +88,7 @@ class PostgresGraphReader:
                 stock=tuple(map(stock_of, stock)),
                 descendant_count=len(below),
                 stock_count=stock[0]["total"] if stock else 0,
+                descent=tuple(Descent(row["parent_id"], row["child_id"], row["at"]) for row in edges),
             )
 
     @asynccontextmanager
@@ -91,7 +99,7 @@ class PostgresGraphReader:
 
 
 async def _above(tx: Transaction, lot_ids: Sequence[str]) -> list[str]:
-    reached: list[Any] = await tx.fetch(_UP, list(lot_ids))
+    reached: list[Any] = await tx.fetch(UP, list(lot_ids))
     return [row["lot_id"] for row in reached]
 
 

@@ -5,22 +5,22 @@ it, values that several give go to the highest number, and flags are only ever r
 a recall scope stands the position of the batch that first said so.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from chassis.database import Database
+from services.trace.adapters.journal_writer import JOURNAL, READING, entry_row, reading_row
+from services.trace.adapters.movement_writer import CUSTODIAN, EDGE, MOVEMENT_WRITES, REMAINING, Row, Write
+from services.trace.adapters.movement_writer import MENTION_LOT as _MENTION_LOT
+from services.trace.adapters.movement_writer import POSITION as _POSITION
+from services.trace.adapters.report_writer import REPORT_WRITES
 from services.trace.domain import facts as f
+from services.trace.domain.journal import Entry, Reading
 from services.trace.domain.orders import OrderState
 
-Row = tuple[Any, ...]
-Write = tuple[str, Callable[[Any], Iterable[Row]]]
-
 PAST_REVISIONS = 20
-# That of the running batch, which `learn` has taken.
-_POSITION = "currval('learned_position')"
 
-_MENTION_LOT = "INSERT INTO traced_lot (lot_id) VALUES ($1) ON CONFLICT DO NOTHING"
 _MENTION_ORDER = """
 INSERT INTO traced_order (order_id, venue_id) VALUES ($1, $2)
 ON CONFLICT (order_id) DO UPDATE SET venue_id = excluded.venue_id
@@ -33,13 +33,14 @@ _OWNER = """
 _MINT_LOT = f"""
 INSERT INTO traced_lot (
     lot_id, lot_code, product_code, grower_id, owner_id, owner_number, parent_lot_id, minted_amount, unit,
-    harvest_time, farm_name, product_position
-) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, {_POSITION})
+    harvest_time, farm_name, expire_time, product_position
+) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, {_POSITION})
 ON CONFLICT (lot_id) DO UPDATE SET
     lot_code = excluded.lot_code, product_code = excluded.product_code, grower_id = excluded.grower_id,
     product_position = excluded.product_position, parent_lot_id = excluded.parent_lot_id,
     minted_amount = excluded.minted_amount, unit = excluded.unit,
-    harvest_time = excluded.harvest_time, farm_name = excluded.farm_name, {_OWNER}
+    harvest_time = excluded.harvest_time, farm_name = excluded.farm_name,
+    expire_time = excluded.expire_time, {_OWNER}
 """
 _OWN_LOT = f"""
 INSERT INTO traced_lot (lot_id, owner_id, owner_number) VALUES ($1, $2, $3)
@@ -49,17 +50,9 @@ _CUSTODY = """
 INSERT INTO custody (lot_id, number, owner_id, from_time, reference_document) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING
 """
-_EDGE = f"""
-INSERT INTO lot_edge (parent_id, child_id, position) VALUES ($1, $2, {_POSITION}) ON CONFLICT DO NOTHING
-"""
-# The least, since a lot only ever gets less, and splits and transformations are told on two topics.
-_REMAINING = """
-INSERT INTO traced_lot (lot_id, remaining_amount, unit) VALUES ($1, $2, $3)
-ON CONFLICT (lot_id) DO UPDATE SET
-    remaining_amount = least(traced_lot.remaining_amount, excluded.remaining_amount), unit = excluded.unit
-"""
-_RECALL = """
-INSERT INTO traced_lot (lot_id, recalled) VALUES ($1, true) ON CONFLICT (lot_id) DO UPDATE SET recalled = true
+# Who mints has the goods, unless it was heard already that someone else has them since.
+_FIRST_CUSTODIAN = """
+UPDATE traced_lot SET custodian_id = $2 WHERE lot_id = $1 AND custodian_at IS NULL
 """
 _RECEIVE = f"""
 INSERT INTO stock (stock_item_id, venue_id, lot_id, received_amount, received_unit, position)
@@ -68,9 +61,12 @@ ON CONFLICT (stock_item_id) DO UPDATE
 SET received_amount = excluded.received_amount, received_unit = excluded.received_unit
 """
 _QUARANTINE = f"""
-INSERT INTO stock (stock_item_id, venue_id, lot_id, quarantined, position)
-VALUES ($1, $2, $3, true, {_POSITION})
-ON CONFLICT (stock_item_id) DO UPDATE SET quarantined = true
+INSERT INTO stock (stock_item_id, venue_id, lot_id, quarantined, quarantined_at, position)
+VALUES ($1, $2, $3, $4, $5, {_POSITION})
+ON CONFLICT (stock_item_id) DO UPDATE
+SET quarantined = excluded.quarantined, quarantined_at = excluded.quarantined_at
+WHERE (coalesce(stock.quarantined_at, '-infinity'), stock.quarantined)
+    < (excluded.quarantined_at, excluded.quarantined)
 """
 _FLAG_ORDER = """
 INSERT INTO traced_order (order_id, venue_id, {flag}, {flag}_position) VALUES ($1, $2, true, {position})
@@ -130,11 +126,19 @@ class PostgresGraphWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, facts: Sequence[f.Fact], newest: datetime) -> None:
+    async def add(
+        self, facts: Sequence[f.Fact], entries: Sequence[Entry], readings: Sequence[Reading], newest: datetime
+    ) -> None:
+        batches = [
+            (statement, [row for fact in facts if type(fact) is kind for row in rows_of(fact)])
+            for kind in dict.fromkeys(map(type, facts))
+            for statement, rows_of in _WRITES[kind]
+        ]
+        batches.append((JOURNAL, list(map(entry_row, entries))))
+        batches.append((READING, list(map(reading_row, readings))))
         async with self._database.transaction() as tx:
             await tx.execute("SELECT learn($1)", newest)
-            for statement, rows_of in _WRITES[type(facts[0])]:
-                rows = [row for fact in facts for row in rows_of(fact)]
+            for statement, rows in batches:
                 # In one order, so that batches that meet wait for each other instead of dying of it;
                 # the sort keeps the order among facts about the same thing.
                 rows.sort(key=_first)
@@ -158,15 +162,23 @@ def _minted(fact: f.LotMinted) -> Iterable[Row]:
         fact.quantity.unit,
         fact.harvest_time,
         fact.farm_name,
+        fact.expire_time,
     )
 
 
-def _parent(fact: f.LotMinted) -> Iterable[Row]:
-    return [(fact.parent_lot_id,)] if fact.parent_lot_id else []
+def _parents(fact: f.LotMinted) -> Iterable[str]:
+    return dict.fromkeys(filter(None, (fact.parent_lot_id, *fact.parent_lot_ids)))
 
 
-def _parent_edge(fact: f.LotMinted) -> Iterable[Row]:
-    return [(fact.parent_lot_id, fact.lot_id)] if fact.parent_lot_id else []
+def _quarantined(fact: f.StockQuarantined | f.QuarantineLifted) -> Iterable[Row]:
+    blocked = isinstance(fact, f.StockQuarantined)
+    return [(fact.stock_item_id, fact.venue_id, fact.lot_id, blocked, fact.recorded)]
+
+
+_QUARANTINE_WRITES: Sequence[Write] = [
+    (_MENTION_LOT, lambda fact: [(fact.lot_id,)]),
+    (_QUARANTINE, _quarantined),
+]
 
 
 def _allocations(fact: f.StockReserved | f.StockConsumed) -> Iterable[Row]:
@@ -192,11 +204,14 @@ def _menu_item(fact: f.MenuItemChanged) -> Iterable[Row]:
 
 
 _WRITES: dict[type[Any], Sequence[Write]] = {
+    **MOVEMENT_WRITES,
+    **REPORT_WRITES,
     f.LotMinted: [
         (_MINT_LOT, _minted),
         (_CUSTODY, lambda fact: [(fact.lot_id, 0, fact.owner_id, fact.at, "")]),
-        (_MENTION_LOT, _parent),
-        (_EDGE, _parent_edge),
+        (_MENTION_LOT, lambda fact: [(lot,) for lot in _parents(fact)]),
+        (EDGE, lambda fact: [(lot, fact.lot_id, fact.at) for lot in _parents(fact)]),
+        (_FIRST_CUSTODIAN, lambda fact: [(fact.lot_id, fact.owner_id)]),
     ],
     f.LotTransferred: [
         (_OWN_LOT, lambda fact: [(fact.lot_id, fact.new_owner_id, fact.number)]),
@@ -204,26 +219,33 @@ _WRITES: dict[type[Any], Sequence[Write]] = {
             _CUSTODY,
             lambda fact: [(fact.lot_id, fact.number, fact.new_owner_id, fact.at, fact.reference_document)],
         ),
+        CUSTODIAN,
     ],
     f.LotSplit: [
-        (_REMAINING, lambda fact: [(fact.lot_id, fact.remaining.amount, fact.remaining.unit)]),
+        (
+            REMAINING,
+            lambda fact: [(fact.lot_id, fact.remaining.amount, fact.remaining.unit, fact.recorded)],
+        ),
         (_MENTION_LOT, lambda fact: [(part,) for part in fact.part_lot_ids]),
-        (_EDGE, lambda fact: [(fact.lot_id, part) for part in fact.part_lot_ids]),
+        (EDGE, lambda fact: [(fact.lot_id, part, fact.at) for part in fact.part_lot_ids]),
     ],
     f.LotTransformed: [
-        (_REMAINING, lambda fact: [(lot, left.amount, left.unit) for lot, left in fact.remaining]),
+        (
+            REMAINING,
+            lambda fact: [(lot, left.amount, left.unit, fact.recorded) for lot, left in fact.remaining],
+        ),
         (_MENTION_LOT, lambda fact: [(lot,) for lot in fact.output_lot_ids]),
-        (_EDGE, lambda fact: [(lot, made) for lot, _ in fact.remaining for made in fact.output_lot_ids]),
+        (
+            EDGE,
+            lambda fact: [(lot, made, fact.at) for lot, _ in fact.remaining for made in fact.output_lot_ids],
+        ),
     ],
-    f.LotRecalled: [(_RECALL, lambda fact: [(fact.lot_id,)])],
     f.StockReceived: [
         (_MENTION_LOT, lambda fact: [(fact.lot_id,)]),
         (_RECEIVE, _received),
     ],
-    f.StockQuarantined: [
-        (_MENTION_LOT, lambda fact: [(fact.lot_id,)]),
-        (_QUARANTINE, lambda fact: [(fact.stock_item_id, fact.venue_id, fact.lot_id)]),
-    ],
+    f.StockQuarantined: _QUARANTINE_WRITES,
+    f.QuarantineLifted: _QUARANTINE_WRITES,
     f.StockReserved: [
         (_MENTION_LOT, _allocated_lots),
         (_MENTION_ORDER, _order_and_venue),

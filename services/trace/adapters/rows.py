@@ -10,6 +10,7 @@ from services.trace.domain.answers import (
     TracedLot,
     TracedMenuItem,
     TracedOrder,
+    TracedShipment,
     TracedStock,
     TracedVenue,
 )
@@ -30,6 +31,26 @@ def lot_of(row: asyncpg.Record) -> TracedLot:
         quantity=_quantity(row["minted_amount"] if left is None else left, row["unit"]),
         harvest_time=row["harvest_time"],
         farm_name=row["farm_name"],
+        custodian_id=row["custodian_id"],
+        held=row["held"],
+        destroyed=row["destroyed_at"] is not None and not left,
+        in_transit=row["in_transit"] or row["in_transit_by_partners"],
+        unit_id=row["unit_id"],
+        in_transit_by_partners_only=row["in_transit_by_partners"] and not row["in_transit"],
+    )
+
+
+def shipment_of(row: asyncpg.Record) -> TracedShipment:
+    """A lot of a shipment that has not ended."""
+    return TracedShipment(
+        shipment_id=row["shipment_id"],
+        lot_id=row["lot_id"],
+        from_id=row["from_id"],
+        to_id=row["to_id"],
+        unit_id=row["unit_id"],
+        quantity=_quantity(row["amount"], row["unit"]),
+        ship_time=row["shipped_at"],
+        by_partners_only=row["by_partners"],
     )
 
 

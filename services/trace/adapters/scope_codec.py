@@ -11,6 +11,7 @@ from services.trace.adapters.codec import (
     lot_to_proto,
     menu_item_to_proto,
     order_to_proto,
+    shipment_to_proto,
     stock_to_proto,
     venue_to_proto,
 )
@@ -18,6 +19,7 @@ from services.trace.domain.answers import (
     TracedLot,
     TracedMenuItem,
     TracedOrder,
+    TracedShipment,
     TracedStock,
     TracedVenue,
 )
@@ -70,10 +72,17 @@ def scope_to_proto(scope: RecallScope) -> pb.RecallScope:
         last_order_time=_time(scope.last_order),
         complete=scope.complete,
         position=scope.position,
+        shipments=map(shipment_to_proto, scope.shipments),
+        shipment_count=counts.shipments,
+        held_lot_count=counts.held_lots,
+        destroyed_lot_count=counts.destroyed_lots,
+        custodian_ids=scope.custodian_ids,
+        custodian_count=counts.custodians,
+        partner_lot_count=counts.partner_lots,
     )
 
 
-def entry_to_proto(entry: ScopeEntry) -> pb.RecallScopeEntry:
+def entry_to_proto(entry: ScopeEntry) -> pb.RecallScopeEntry:  # noqa: PLR0911 - one for each kind of entry
     """One thing that a lot reached."""
     match entry.what:
         case TracedLot() as lot:
@@ -86,6 +95,8 @@ def entry_to_proto(entry: ScopeEntry) -> pb.RecallScopeEntry:
             return pb.RecallScopeEntry(menu_item=menu_item_to_proto(item))
         case TracedOrder() as order:
             return pb.RecallScopeEntry(order=order_to_proto(order))
+        case TracedShipment() as shipment:
+            return pb.RecallScopeEntry(shipment=shipment_to_proto(shipment))
         case None:
             return pb.RecallScopeEntry(guest_id=entry.place.entry_id)
 

@@ -5,9 +5,12 @@ behind, $4 how many. LATERAL with OFFSET 0 keeps the planner from joining by a s
 which it would prefer because it cannot foresee how little there is to find.
 """
 
+from services.trace.adapters.report_schema import under_way
 from services.trace.domain.orders import OrderState
 
 NOW = str(2**63 - 1)
+# Begins the name of a node that is no goods: a partner's transformation, between its inputs and its outputs.
+TRANSFORMATION = "transformation:"
 
 
 def known(column: str, position: str = "$2") -> str:
@@ -36,17 +39,24 @@ traced_order.placed_at, array_agg(DISTINCT allocation.lot_id) AS lot_ids,
 array_agg(DISTINCT allocation.menu_item_id) AS menu_item_ids
 """
 
-# $1 a lot, $2 the position. UNION visits each lot once: circles end and diamonds do not multiply.
+# $1 a lot, $2 the position: all that was made of it, and what of that is known by partners' word alone. UNION
+# visits each lot once for either way: circles end and diamonds do not multiply. A colon is in the name of a
+# partner's transformation and of goods that are no lots of ours; what lies behind one is by partners.
 REACHED = f"""
 WITH RECURSIVE reached AS (
-    SELECT $1::text AS lot_id
+    SELECT $1::text AS lot_id, strpos($1, ':') = 0 AS own
     UNION
-    SELECT edge.child_id FROM reached CROSS JOIN LATERAL (
+    SELECT edge.child_id, reached.own AND strpos(edge.child_id, ':') = 0 FROM reached CROSS JOIN LATERAL (
         SELECT child_id FROM lot_edge
         WHERE parent_id = reached.lot_id AND {known("position")} OFFSET 0
     ) AS edge
 )
-SELECT array_agg(lot_id) FROM reached
+SELECT array_agg(lot_id) AS lot_ids,
+       coalesce(array_agg(lot_id) FILTER (WHERE NOT own), '{{}}') AS by_partners
+FROM (
+    SELECT lot_id, bool_or(own) AS own FROM reached
+    WHERE NOT starts_with(lot_id, '{TRANSFORMATION}') GROUP BY lot_id
+) AS lot
 """
 
 _HELD = f"""
@@ -109,14 +119,38 @@ SELECT
     ARRAY(SELECT venue_id FROM venue_at ORDER BY venue_id LIMIT $3) AS venue_ids,
     ARRAY(SELECT guest_id FROM guest_at ORDER BY guest_id LIMIT $3) AS guest_ids
 """
-RECALLED = """
-SELECT count(*) FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
-    SELECT FROM traced_lot WHERE lot_id = scope.lot_id AND recalled OFFSET 0
-) AS recalled
+# $2 is how many custodians to give.
+LOT_COUNTS = """
+WITH lot AS MATERIALIZED (
+    SELECT lot.* FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT recalled, held, destroyed_at, remaining_amount, custodian_id
+        FROM traced_lot WHERE lot_id = scope.lot_id OFFSET 0
+    ) AS lot
+), custodian AS MATERIALIZED (SELECT DISTINCT custodian_id FROM lot WHERE custodian_id <> '')
+SELECT
+    (SELECT count(*) FROM lot WHERE recalled) AS recalled,
+    (SELECT count(*) FROM lot WHERE held) AS held,
+    (SELECT count(*) FROM lot
+     WHERE destroyed_at IS NOT NULL AND coalesce(remaining_amount, 0) = 0) AS destroyed,
+    (SELECT count(*) FROM custodian) AS custodians,
+    ARRAY(SELECT custodian_id FROM custodian ORDER BY custodian_id LIMIT $2) AS custodian_ids
+"""
+
+# Beside the columns of `lot`: the logistic unit that it is in now, and whether it is on its way.
+LOT_STATE = f"""
+    coalesce((
+        SELECT CASE WHEN packed THEN unit_id ELSE '' END FROM counted_unit_change AS unit_change
+        WHERE unit_change.lot_id = lot.lot_id ORDER BY at DESC, recorded_at DESC, packed DESC LIMIT 1
+    ), '') AS unit_id,
+    EXISTS (
+        SELECT FROM shipment
+        WHERE shipment.lot_id = lot.lot_id AND shipped_at IS NOT NULL AND ended_at IS NULL
+    ) AS in_transit,
+    EXISTS ({under_way("lot.lot_id", "lot.lot_id", NOW)} OFFSET 0) AS in_transit_by_partners
 """
 # Every page has the same arguments; the lots are those of the position already.
-LOT_PAGE = """
-SELECT lot.* FROM (
+LOT_PAGE = f"""
+SELECT lot.*, {LOT_STATE} FROM (
     SELECT lot_id FROM unnest($1::text[]) AS scope (lot_id)
     WHERE lot_id > $3 AND $2::bigint IS NOT NULL ORDER BY lot_id LIMIT $4
 ) AS page CROSS JOIN LATERAL (SELECT * FROM traced_lot WHERE lot_id = page.lot_id OFFSET 0) AS lot
@@ -140,6 +174,60 @@ WITH {_HELD}, {_ITEMS} SELECT * FROM item_at WHERE menu_item_id > $3 ORDER BY me
 GUEST_PAGE = f"""
 WITH {_SERVED}, guest_at AS (SELECT DISTINCT guest_id FROM served WHERE guest_id <> '')
 SELECT guest_id FROM guest_at WHERE guest_id > $3 ORDER BY guest_id LIMIT $4
+"""
+_UNDER_WAY = f"""
+    shipped_at IS NOT NULL AND {known("shipped_position")}
+    AND NOT (ended_at IS NOT NULL AND {known("ended_position")})
+"""
+# A lot is on its way by a shipment of its own, or by one of the logistic unit that it is still in; what
+# partners said of either comes besides, since nothing tells which of theirs is one of ours.
+_MOVING = f"""
+on_unit AS MATERIALIZED (
+    SELECT scope.lot_id, stay.unit_id FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (unit_id) unit_id, packed FROM counted_unit_change AS unit_change
+        WHERE unit_change.lot_id = scope.lot_id AND {known("position")}
+        ORDER BY unit_id, at DESC, recorded_at DESC, packed DESC
+    ) AS stay
+    WHERE stay.packed
+), moving AS MATERIALIZED (
+    SELECT own.* FROM unnest($1::text[]) AS scope (lot_id) CROSS JOIN LATERAL (
+        SELECT shipment_id, lot_id, from_id, to_id, unit_id, amount, unit, shipped_at, false AS by_partners
+        FROM shipment WHERE shipment.lot_id = scope.lot_id AND {_UNDER_WAY} OFFSET 0
+    ) AS own
+    UNION ALL
+    (SELECT DISTINCT ON (carried.shipment_id, stay.lot_id)
+        carried.shipment_id, stay.lot_id, carried.from_id, carried.to_id, carried.unit_id,
+        NULL::numeric, NULL::text, carried.shipped_at, false
+    FROM on_unit AS stay CROSS JOIN LATERAL (
+        SELECT * FROM shipment
+        WHERE shipment.unit_id = stay.unit_id AND unit_id <> '' AND {_UNDER_WAY} OFFSET 0
+    ) AS carried
+    WHERE (
+        SELECT count(*) FROM shipment AS own
+        WHERE own.shipment_id = carried.shipment_id AND own.lot_id = stay.lot_id
+    ) = 0
+    ORDER BY carried.shipment_id, stay.lot_id, carried.lot_id)
+    UNION ALL
+    (SELECT DISTINCT ON (told.event_id, named.lot_id)
+        told.event_id, named.lot_id, told.from_id, told.to_id, named.unit_id,
+        CASE WHEN named.unit_id = '' THEN told.amount END,
+        CASE WHEN named.unit_id = '' THEN told.unit END, told.at, true
+    FROM (
+        SELECT lot_id, lot_id AS good, '' AS unit_id FROM unnest($1::text[]) AS scope (lot_id)
+        UNION ALL
+        SELECT lot_id, unit_id, unit_id FROM on_unit
+    ) AS named CROSS JOIN LATERAL ({under_way("named.lot_id", "named.good", "$2")} OFFSET 0) AS told
+    ORDER BY told.event_id, named.lot_id, named.unit_id)
+)"""
+# Of which only partners told: $1 the lots, $2 the position.
+MOVING_BY_PARTNERS = f"""
+WITH {_MOVING} SELECT * FROM moving WHERE by_partners ORDER BY shipped_at, shipment_id
+"""
+MOVING_COUNT = f"WITH {_MOVING} SELECT count(*) FROM moving"
+# $3 and $4 are the shipment and the lot to begin behind, $5 how many.
+SHIPMENT_PAGE = f"""
+WITH {_MOVING}
+SELECT * FROM moving WHERE (shipment_id, lot_id) > ($3, $4) ORDER BY shipment_id, lot_id LIMIT $5
 """
 # Lot by lot, so that a page costs what it holds: $3 is the lot to go on with, $4 the order in it to begin
 # behind, $5 how many. An order of several lots is listed under the first of them.
@@ -174,3 +262,5 @@ RECALL_STATE = "SELECT recalled FROM traced_lot WHERE lot_id = $1"
 AS_OF = """
 SELECT max(at) FROM (SELECT at FROM learned WHERE position <= $1 ORDER BY position DESC LIMIT 100) AS latest
 """
+# What a recall has to reach is made of the same parts.
+HELD, SERVED, ITEMS = _HELD, _SERVED, _ITEMS

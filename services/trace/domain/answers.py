@@ -9,7 +9,14 @@ from services.trace.domain.orders import OrderState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedLot:
-    """A lot as far as it is known; of one that was only mentioned, nothing but the id."""
+    """A lot as far as it is known; of one that was only mentioned, nothing but the id.
+
+    Args:
+        destroyed: all that was left of it.
+        unit_id: SSCC of the logistic unit that it is in; empty when in none.
+        by_partners_only: of a lot of a recall scope, nobody but partners said that it was reached.
+        in_transit_by_partners_only: it is in transit, and nobody but partners said so.
+    """
 
     lot_id: str
     lot_code: str
@@ -21,6 +28,31 @@ class TracedLot:
     quantity: Quantity | None
     harvest_time: datetime | None
     farm_name: str
+    custodian_id: str
+    held: bool
+    destroyed: bool
+    in_transit: bool
+    unit_id: str
+    by_partners_only: bool = False
+    in_transit_by_partners_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedShipment:
+    """A lot on its way; `quantity` is None when it is known only by the logistic unit that it is in.
+
+    Args:
+        by_partners_only: nobody but partners said so; `shipment_id` is that of their event.
+    """
+
+    shipment_id: str
+    lot_id: str
+    from_id: str
+    to_id: str
+    unit_id: str
+    quantity: Quantity | None
+    ship_time: datetime
+    by_partners_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +122,15 @@ class Custody:
     reference_document: str
 
 
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """A lot was split off another, or made of it."""
+
+    parent_lot_id: str
+    lot_id: str
+    at: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTrace:
     """A lot's journey; `ancestors` begins with the harvest and ends with its parent.
@@ -104,3 +145,4 @@ class LotTrace:
     stock: tuple[TracedStock, ...]
     descendant_count: int
     stock_count: int
+    descent: tuple[Descent, ...]

@@ -1,15 +1,21 @@
-"""What other services have said. They arrive in any order; a fact adds to the graph, none takes away."""
+"""What other services have said. They arrive in any order; a fact adds to the graph, none takes away.
+
+`at` is when it happened, `recorded` when its service wrote it down: of two facts about one thing the one
+recorded last holds, since times of events may be told late.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.quantity import Quantity
+from services.trace.domain.movements import Movement
 from services.trace.domain.orders import OrderState
+from services.trace.domain.reports import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotMinted:
-    """A lot was harvested, or split off `parent_lot_id`."""
+    """A lot was harvested, split off `parent_lot_id`, or made of `parent_lot_ids`."""
 
     lot_id: str
     lot_code: str
@@ -21,6 +27,8 @@ class LotMinted:
     harvest_time: datetime
     parent_lot_id: str | None
     at: datetime
+    parent_lot_ids: tuple[str, ...] = ()
+    expire_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +40,19 @@ class LotTransferred:
     new_owner_id: str
     reference_document: str
     at: datetime
+    custodian_id: str = ""
+    recorded: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotSplit:
-    """Parts were taken from a lot; `remaining` only ever falls."""
+    """Parts were taken from a lot; `remaining` is what it still holds."""
 
     lot_id: str
     part_lot_ids: tuple[str, ...]
     remaining: Quantity
+    at: datetime
+    recorded: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +61,21 @@ class LotTransformed:
 
     remaining: tuple[tuple[str, Quantity], ...]
     output_lot_ids: tuple[str, ...]
+    at: datetime
+    recorded: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotRecalled:
-    """A lot must not be used."""
+    """A lot must not be used.
+
+    Args:
+        recall_id: names the recall; a lot is recalled as long as one of its recalls is not released.
+    """
 
     lot_id: str
+    recall_id: str
+    recorded: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +95,17 @@ class StockQuarantined:
     stock_item_id: str
     venue_id: str
     lot_id: str
+    recorded: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineLifted:
+    """Stock may be used again; what was recorded last holds."""
+
+    stock_item_id: str
+    venue_id: str
+    lot_id: str
+    recorded: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +181,11 @@ Fact = (
     | LotSplit
     | LotTransformed
     | LotRecalled
+    | Movement
+    | Report
     | StockReceived
     | StockQuarantined
+    | QuarantineLifted
     | StockReserved
     | ReservationReleased
     | StockConsumed

@@ -8,6 +8,7 @@ from services.trace.domain.answers import (
     TracedLot,
     TracedMenuItem,
     TracedOrder,
+    TracedShipment,
     TracedStock,
     TracedVenue,
 )
@@ -22,14 +23,16 @@ class ScopeKind(IntEnum):
     MENU_ITEM = 4
     ORDER = 5
     GUEST = 6
+    SHIPMENT = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an entry stands in the list: by kind, then by id; orders by lot first.
+    """Where an entry stands in the list: by kind, then by id; orders by lot first, shipments by id and lot.
 
     Args:
-        lot_id: of an order, the first lot of the scope that it was served from; else empty.
+        lot_id: of an order, the first lot of the scope that it was served from; of a shipment, the lot on
+            its way; else empty.
     """
 
     kind: ScopeKind
@@ -42,7 +45,7 @@ class ScopeEntry:
     """One thing that the lot reached; of a guest the id is all that is known here."""
 
     place: Place
-    what: TracedLot | TracedStock | TracedVenue | TracedMenuItem | TracedOrder | None
+    what: TracedLot | TracedStock | TracedVenue | TracedMenuItem | TracedOrder | TracedShipment | None
 
     def without_personal_data(self) -> "ScopeEntry":
         """For those who may not see personal data."""
@@ -63,6 +66,11 @@ class ScopeCounts:
     menu_items: int
     orders: int
     guests: int
+    shipments: int
+    held_lots: int
+    destroyed_lots: int
+    custodians: int
+    partner_lots: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,8 @@ class RecallScope:
     menu_items: tuple[TracedMenuItem, ...]
     orders: tuple[TracedOrder, ...]
     guest_ids: tuple[str, ...]
+    shipments: tuple[TracedShipment, ...]
+    custodian_ids: tuple[str, ...]
     first_order: datetime | None
     last_order: datetime | None
     as_of: datetime | None

@@ -1,5 +1,6 @@
 """Other services in memory; they pass the suite of the real adapters (test_participants.py)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chassis.errors import AlreadyExists, DomainError, NotFound
@@ -44,3 +45,18 @@ class FakeNotifier:
         message = (user_id, lot_code, from_name, to_name)
         if self.sent.setdefault(request_id, message) != message:
             raise AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another message")
+
+
+@dataclass
+class FakeQuarantine:
+    """The inventory service; blocks once for each recall and lot. `failure`, when set, is its answer."""
+
+    blocked: dict[str, set[str]] = field(default_factory=dict)
+    calls: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
+    failure: DomainError | None = None
+
+    async def block(self, request_id: str, recall_id: str, lot_ids: Sequence[str], reason: str) -> None:
+        self.calls.append((request_id, recall_id, tuple(lot_ids)))
+        if self.failure is not None:
+            raise self.failure
+        self.blocked.setdefault(recall_id, set()).update(lot_ids)

@@ -149,7 +149,7 @@ async def test_a_recall_wins_over_a_transfer_that_commits_first(crops: Crops) ->
                 await asyncio.create_task(crops.lots.save([Change(lot.lot_id, lot.version, (began,))]))
             await super().save(changes)
 
-    crops.recall._lots = Overtaken(crops.database, crops.store, crops.lots._outbox)
+    crops.recall_steps._lots = Overtaken(crops.database, crops.store, crops.lots._outbox)
     recalled, _ = await crops.recall(user(GROWER), minted.lot_id, "E. coli", RecallClass.I)
     assert (recalled.state, recalled.version) == (LotState.RECALLED, 3)
 

@@ -12,10 +12,11 @@ from greenledger.crops.v1 import events_pb2
 from services.crops.application.views import LotView
 from services.crops.domain.events import Purpose, RecallClass
 from services.crops.domain.lot import Commitment, LotState
-from tests.integration.crops.conftest import Crops, user
-from tests.unit.crops.lots import BUYER, GROWER, LOT_ID
+from tests.integration.crops.conftest import Crops, service, user
+from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, MAKER
 
 VENUE = "66666666-6666-4666-8666-666666666666"
+MARKET = service(MAKER)
 
 
 def kg(amount: int) -> Quantity:
@@ -23,7 +24,7 @@ def kg(amount: int) -> Quantity:
 
 
 async def commit(crops: Crops, lot_id: str, amount: int, commitment_id: str = "") -> tuple[LotView, Quantity]:
-    wanted = Commitment(kg(amount), Purpose.RECEIPT, VENUE)
+    wanted = Commitment(kg(amount), Purpose.RECEIPT, VENUE, MAKER)
     return await crops.commit(lot_id, commitment_id or str(uuid4()), GROWER, wanted)
 
 
@@ -38,7 +39,7 @@ async def test_a_commitment_is_shown_told_and_kept_in_the_history(crops: Crops) 
     lot, quantity = await commit(crops, minted.lot_id, 30, commitment_id)
     assert (quantity, lot.quantity, lot.committed) == (kg(30), kg(100), kg(30))
     assert await crops.read.get(minted.lot_id) == lot
-    released = await crops.release(minted.lot_id, commitment_id)
+    released = await crops.release(MARKET, minted.lot_id, commitment_id)
     assert await crops.read.get(minted.lot_id) == released
     assert released.committed == kg(0)
     events = await crops.read.events(minted.lot_id, 1, 10)
@@ -61,13 +62,13 @@ async def test_what_is_repeated_is_done_and_told_once(crops: Crops) -> None:
     assert {quantity for _, quantity in await asyncio.gather(*tries)} == {kg(30)}
     assert len(await crops.published("crop.quantity-committed")) == 1
     for _ in range(2):
-        await crops.release(minted.lot_id, commitment_id)
+        await crops.release(MARKET, minted.lot_id, commitment_id)
     assert len(await crops.published("crop.quantity-released")) == 1
 
 
 async def test_a_release_that_comes_first_refuses_its_commitment_and_nobody_is_told(crops: Crops) -> None:
     minted, commitment_id = await crops.minted(), str(uuid4())
-    await crops.release(minted.lot_id, commitment_id)
+    await crops.release(MARKET, minted.lot_id, commitment_id)
     assert await reason_of(commit(crops, minted.lot_id, 30, commitment_id)) == "COMMITMENT_RELEASED"
     assert (await crops.read.get(minted.lot_id)).committed == kg(0)
     assert await crops.published("crop.quantity-released") == []
@@ -78,7 +79,7 @@ async def test_of_a_commitment_and_its_release_at_once_nothing_stays(crops: Crop
     minted, commitment_id = await crops.minted(f"R{round_}"), str(uuid4())
     made, released = await asyncio.gather(
         commit(crops, minted.lot_id, 30, commitment_id),
-        crops.release(minted.lot_id, commitment_id),
+        crops.release(MARKET, minted.lot_id, commitment_id),
         return_exceptions=True,
     )
     assert isinstance(released, LotView)
@@ -111,7 +112,7 @@ async def test_a_lot_with_committed_goods_is_not_transferred_until_they_are_rele
     await commit(crops, minted.lot_id, 1, commitment_id)
     transfer = crops.transfer(user(GROWER), str(uuid4()), minted.lot_id, BUYER, "")
     assert await reason_of(transfer) == "QUANTITY_COMMITTED"
-    await crops.release(minted.lot_id, commitment_id)
+    await crops.release(MARKET, minted.lot_id, commitment_id)
     moved = await crops.transfer(user(GROWER), str(uuid4()), minted.lot_id, BUYER, "")
     assert moved.owner_id == BUYER
     assert await reason_of(commit(crops, minted.lot_id, 1)) == "NOT_OWNER"
@@ -135,13 +136,13 @@ async def test_a_recall_reaches_committed_goods_and_they_can_still_be_released(c
     assert (recalled.state, recalled.committed) == (LotState.RECALLED, kg(100))
     assert len(await crops.published("crop.recalled")) == 1
     assert await reason_of(commit(crops, minted.lot_id, 1)) == "LOT_RECALLED"
-    released = await crops.release(minted.lot_id, commitment_id)
+    released = await crops.release(MARKET, minted.lot_id, commitment_id)
     assert (released.state, released.committed) == (LotState.RECALLED, kg(0))
     assert await crops.read.get(minted.lot_id) == released
 
 
 async def test_of_an_unknown_lot_nothing_is_committed_or_released(crops: Crops) -> None:
-    for call in (commit(crops, LOT_ID, 1), crops.release(LOT_ID, str(uuid4()))):
+    for call in (commit(crops, LOT_ID, 1), crops.release(MARKET, LOT_ID, str(uuid4()))):
         with pytest.raises(NotFound) as refused:
             await call
         assert refused.value.reason == "LOT_NOT_FOUND"

@@ -12,19 +12,22 @@ from chassis.clock import SystemClock
 from chassis.context import Principal
 from chassis.errors import AlreadyExists, InvalidArgument, NotFound
 from chassis.ids import SystemIds
+from chassis.outbox import Outbox
 from chassis.quantity import Quantity
 from chassis.testing.published import needs_published
+from greenledger.crops.v1 import events_pb2
 from services.crops.adapters.epcis_jobs import StoredJobs
 from services.crops.adapters.epcis_query import IndexedVisibilityEvents
 from services.crops.adapters.epcis_store import StoredVisibilityEvents
 from services.crops.adapters.lot_histories import StoredLotHistories
-from services.crops.application.capture_document import CaptureDocument, ReadJobs
+from services.crops.application.capture_document import CaptureDocument, ReadJobs, RecordDocument
 from services.crops.application.capture_events import CaptureEvent, Recorder
 from services.crops.application.epcis_ports import CapturedEvent, CaptureJob, FindingFilter, JobState
 from services.crops.application.export_lot import ExportLot
 from services.crops.application.read_epcis import ReadEpcis
 from services.crops.domain.epcis.event_hash import event_hash
 from services.crops.domain.epcis.findings import Severity
+from services.crops.domain.epcis.identifiers import canonical
 from services.crops.domain.epcis.jsontext import loads
 from services.crops.domain.epcis.parse import parse_event
 from services.crops.domain.events import RecallClass
@@ -42,10 +45,12 @@ class Epcis:
     def __init__(self, crops: Crops) -> None:
         database, clock = crops.database, SystemClock()
         self.crops = crops
-        record = Recorder(database, StoredVisibilityEvents(database, crops.store), clock, SystemIds())
+        record = Recorder(
+            database, StoredVisibilityEvents(database, crops.store, Outbox("crops")), clock, SystemIds()
+        )
         jobs = StoredJobs(database)
         self.capture = CaptureEvent(record)
-        self.capture_document = CaptureDocument(database, record, jobs, clock)
+        self.capture_document = CaptureDocument(RecordDocument(database, record, jobs, clock), jobs, clock)
         self.jobs = ReadJobs(jobs)
         self.read = ReadEpcis(IndexedVisibilityEvents(database))
         self.export = ExportLot(StoredLotHistories(crops.store), clock)
@@ -150,6 +155,105 @@ async def test_an_error_declaration_stands_beside_the_event_that_it_is_about(epc
     assert "errorDeclaration" in (await epcis.read.get(_id(1), True)).document
     assert "errorDeclaration" not in (await epcis.read.get(_id(1), False)).document
     assert await epcis.ids(EXISTS_errorDeclaration=None) == [_id(1)]
+
+
+async def test_a_captured_event_is_published_once_with_the_lots_of_ours_that_it_names(epcis: Epcis) -> None:
+    lot = await epcis.crops.minted("OWN-1")
+    own, strange = f"urn:uuid:{lot.lot_id.upper()}", f"urn:uuid:{uuid4()}"
+    event = _event(1, epcList=[strange], quantityList=[_amount(1), _amount(2.5, own)], bizStep="shipping")
+    for _ in range(2):
+        await epcis.capture(PARTNER, json.dumps(event))
+    [envelope] = await epcis.crops.published("crop.epcis-captured")
+    told = events_pb2.EpcisEventCaptured()
+    assert envelope.payload.Unpack(told)
+    assert (envelope.aggregate_id, told.event_id) == (_id(1), _id(1))
+    assert (told.type, told.action, told.biz_step) == ("ObjectEvent", "OBSERVE", "shipping")
+    assert told.captured_by == f"user:{PARTNER.subject}"
+    assert set(told.findings) == {"ORIGIN_UNKNOWN"}
+    shown = {
+        goods.epc: (goods.quantity.amount, goods.quantity.unit_code, goods.lot_id) for goods in told.goods
+    }
+    assert shown == {
+        strange: ("", "", ""),
+        canonical(LOT): ("1", "KGM", ""),
+        own: ("2.5", "KGM", lot.lot_id),
+    }
+    assert (told.part, told.parts, told.declared_wrong) == (1, 1, False)
+
+
+async def test_a_refused_event_and_one_that_is_there_are_not_published(epcis: Epcis) -> None:
+    declared = _event(1, errorDeclaration={"declarationTime": "2026-05-02T00:00:00Z"})
+    document = corpus.document(_event(1), _event(1), declared, _event(2, action="EAT"))
+    await epcis.document(json.dumps(document))
+    published = await epcis.crops.published("crop.epcis-captured")
+    told = [events_pb2.EpcisEventCaptured.FromString(each.payload.value) for each in published]
+    assert [(each.event_id, each.declared_wrong) for each in told] == [(_id(1), False), (_id(1), True)]
+
+
+async def test_an_event_about_very_many_goods_is_published_in_parts_that_a_broker_takes(epcis: Epcis) -> None:
+    inputs = [f"https://example.com/lot/in/{number}" for number in range(1_500)]
+    outputs = [f"https://example.com/lot/out/{number}" for number in range(12_000)]
+    event = {**_MIXING, "inputEPCList": inputs, "outputEPCList": outputs}
+    outcome = await epcis.capture(PARTNER, json.dumps(event))
+    published = await epcis.crops.published("crop.epcis-captured")
+    told = [events_pb2.EpcisEventCaptured.FromString(each.payload.value) for each in published]
+    assert [each.part for each in told] == list(range(1, len(told) + 1))
+    assert {(each.parts, each.event_id, each.transformation_id) for each in told} == {
+        (len(told), outcome.event_id, "https://example.com/mixing/1")
+    }
+    assert len(told) > 1
+    assert [goods.epc for each in told for goods in each.outputs if not goods.HasField("quantity")] == outputs
+    back = {**event, "eventID": _id(9), "inputEPCList": outputs[-1:], "outputEPCList": inputs[-1:]}
+    again = await epcis.capture(PARTNER, json.dumps(back))
+    assert "TRANSFORMATION_CYCLE" in [found.code.value for found in again.findings]
+    assert await epcis.crops.database.fetchval("SELECT count(*) FROM epcis_made_of") < 15_000
+
+
+async def test_a_shipment_is_published_with_its_sides_its_papers_and_what_was_measured(epcis: Epcis) -> None:
+    party, paper = "urn:epc:id:pgln:4012345.00001", "https://example.com/bol/7"
+    event = _event(
+        1,
+        bizStep="shipping",
+        bizTransactionList=[{"type": "bol", "bizTransaction": paper}],
+        destinationList=[{"type": "possessing_party", "destination": party}],
+        sensorElementList=[
+            {
+                "sensorMetadata": {"time": "2026-05-01T08:00:00Z"},
+                "sensorReport": [{"type": "Temperature", "value": 6.5, "uom": "CEL"}],
+            }
+        ],
+    )
+    await epcis.capture(PARTNER, json.dumps(event))
+    [envelope] = await epcis.crops.published("crop.epcis-captured")
+    told = events_pb2.EpcisEventCaptured.FromString(envelope.payload.value)
+    assert [(side.type, side.id) for side in told.destinations] == [("possessing_party", canonical(party))]
+    assert list(told.documents) == [canonical(paper)]
+    [reading] = told.readings
+    assert (reading.value, reading.unit_code, reading.time.ToJsonString()) == (
+        "6.5",
+        "CEL",
+        "2026-05-01T08:00:00Z",
+    )
+
+
+async def test_very_many_readings_of_very_many_goods_are_published_in_parts_of_each_with_each(
+    epcis: Epcis,
+) -> None:
+    goods = [f"https://example.com/lot/{number}" for number in range(14_000)]
+    reports = [{"type": "Temperature", "value": number, "uom": "CEL"} for number in range(12_000)]
+    event = _event(1, epcList=goods, sensorElementList=[{"sensorReport": reports}])
+    await epcis.capture(PARTNER, json.dumps(event))
+    published = await epcis.crops.published("crop.epcis-captured")
+    assert all(each.ByteSize() < 1_000_000 for each in published)
+    told = [events_pb2.EpcisEventCaptured.FromString(each.payload.value) for each in published]
+    of_goods = {each.goods[0].epc for each in told}
+    of_readings = {each.first_reading: len(each.readings) for each in told}
+    assert len(of_goods) > 1
+    assert len(of_readings) > 1
+    assert len(told) == len(of_goods) * len(of_readings)
+    assert sum(of_readings.values()) == len(reports)
+    for each in told:
+        assert each.readings[0].value == str(each.first_reading)
 
 
 async def test_captures_of_one_document_at_the_same_time_record_each_event_once(epcis: Epcis) -> None:
@@ -318,8 +422,9 @@ async def test_an_id_that_no_index_can_hold_is_captured_and_found(epcis: Epcis) 
 
 
 @needs_published
-async def test_a_lots_history_is_a_document_that_the_official_schema_accepts(epcis: Epcis) -> None:
-    crops = epcis.crops
+async def test_a_lots_history_is_a_document_that_the_official_schema_accepts(
+    epcis: Epcis, crops: Crops
+) -> None:
     lot = await crops.minted("EXP-1")
     _, [part] = await crops.split(user(GROWER), lot.lot_id, [("EXP-2", Quantity.of("1.5", "KGM"))])
     await crops.recall(user(GROWER), lot.lot_id, "a test", RecallClass.I)

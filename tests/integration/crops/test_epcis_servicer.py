@@ -12,17 +12,20 @@ from chassis.context import RequestContext, use
 from chassis.database import Database
 from chassis.errors import AlreadyExists, InvalidArgument, NotFound
 from chassis.ids import SystemIds
+from chassis.outbox import Outbox
 from chassis.paging import PageTokens
 from greenledger.crops.v1 import epcis_pb2 as pb
 from services.crops.adapters.epcis_grpc import EpcisServicer
 from services.crops.adapters.epcis_jobs import StoredJobs
 from services.crops.adapters.epcis_query import IndexedVisibilityEvents
 from services.crops.adapters.epcis_store import StoredVisibilityEvents
+from services.crops.adapters.epcis_uploads import StoredUploads
 from services.crops.adapters.lot_histories import StoredLotHistories
-from services.crops.application.capture_document import CaptureDocument, ReadJobs
+from services.crops.application.capture_document import CaptureDocument, ReadJobs, RecordDocument
 from services.crops.application.capture_events import CaptureEvent, Recorder
 from services.crops.application.export_lot import ExportLot
 from services.crops.application.read_epcis import ReadEpcis
+from services.crops.application.upload_document import DocumentParts
 from tests.integration.crops.conftest import Crops, user
 from tests.unit.crops.lots import GROWER
 from tests.unit.epcis import corpus
@@ -34,11 +37,14 @@ NO_CONTEXT: Any = None
 def epcis(idle_crops: Crops) -> EpcisServicer:
     database: Database = idle_crops.database
     clock = SystemClock()
-    record = Recorder(database, StoredVisibilityEvents(database, idle_crops.store), clock, SystemIds())
+    record = Recorder(
+        database, StoredVisibilityEvents(database, idle_crops.store, Outbox("crops")), clock, SystemIds()
+    )
     jobs = StoredJobs(database)
     return EpcisServicer(
         CaptureEvent(record),
-        CaptureDocument(database, record, jobs, clock),
+        CaptureDocument(RecordDocument(database, record, jobs, clock), jobs, clock),
+        DocumentParts(database, jobs, StoredUploads(database), clock, lambda: None),
         ReadJobs(jobs),
         ReadEpcis(IndexedVisibilityEvents(database)),
         ExportLot(StoredLotHistories(idle_crops.store), clock),

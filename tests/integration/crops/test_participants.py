@@ -9,12 +9,14 @@ import pytest
 import pytest_asyncio
 
 from chassis.errors import AlreadyExists, NotFound, Unavailable
+from greenledger.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from greenledger.notifications.v1 import notifications_pb2, notifications_pb2_grpc
 from greenledger.users.v1 import users_pb2, users_pb2_grpc
-from services.crops.adapters.clients import NotificationsClient, UsersClient
+from services.crops.adapters.clients import InventoryClient, NotificationsClient, UsersClient
 from services.crops.application.ports import Directory, Notifier, Person
-from tests.integration.crops.fakes import FakeDirectory, FakeNotifier
-from tests.unit.crops.lots import BUYER, GROWER, STRANGER
+from services.crops.application.recall_ports import Quarantine
+from tests.integration.crops.fakes import FakeDirectory, FakeNotifier, FakeQuarantine
+from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, RECALL_ID, STRANGER
 
 
 class UsersServer(users_pb2_grpc.UserServiceServicer):
@@ -47,28 +49,48 @@ class NotificationsServer(notifications_pb2_grpc.NotificationServiceServicer):
         return notifications_pb2.Notification(user_id=request.user_id)
 
 
+class InventoryServer(inventory_pb2_grpc.InventoryServiceServicer):
+    """Speaks the contract of inventory, as far as recalls need it."""
+
+    def __init__(self) -> None:
+        self.blocked: dict[str, set[str]] = {}
+
+    async def QuarantineLots(
+        self,
+        request: inventory_pb2.QuarantineLotsRequest,
+        context: grpc.aio.ServicerContext[object, object],
+    ) -> inventory_pb2.QuarantineLotsResponse:
+        self.blocked.setdefault(request.recall_id, set()).update(request.lot_ids)
+        return inventory_pb2.QuarantineLotsResponse()
+
+
 @dataclass
 class Participants:
-    """Both ports, what was sent through the second, and how to take both away."""
+    """The ports, what came of the last two, and how to take all away."""
 
     directory: Directory
     notifier: Notifier
+    quarantine: Quarantine
     sent: Callable[[], int]
+    blocked: Callable[[], dict[str, set[str]]]
     leave: Callable[[], Awaitable[object]]
 
 
 @pytest_asyncio.fixture(params=["fakes", "clients"])
 async def participants(request: pytest.FixtureRequest) -> AsyncIterator[Participants]:
     if request.param == "fakes":
-        directory, notifier = FakeDirectory(), FakeNotifier({BUYER})
+        directory, notifier, quarantine = FakeDirectory(), FakeNotifier({BUYER}), FakeQuarantine()
         directory.add(BUYER, "Bistro")
 
         async def leave() -> None:
-            directory.failure = notifier.failure = Unavailable("UNAVAILABLE", "away")
+            directory.failure = notifier.failure = quarantine.failure = Unavailable("UNAVAILABLE", "away")
 
-        yield Participants(directory, notifier, lambda: len(notifier.sent), leave)
+        yield Participants(
+            directory, notifier, quarantine, lambda: len(notifier.sent), lambda: quarantine.blocked, leave
+        )
         return
-    server, notifications = grpc.aio.server(), NotificationsServer()
+    server, notifications, inventory = grpc.aio.server(), NotificationsServer(), InventoryServer()
+    inventory_pb2_grpc.add_InventoryServiceServicer_to_server(inventory, server)
     users_pb2_grpc.add_UserServiceServicer_to_server(UsersServer(), server)
     notifications_pb2_grpc.add_NotificationServiceServicer_to_server(notifications, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -77,7 +99,9 @@ async def participants(request: pytest.FixtureRequest) -> AsyncIterator[Particip
         yield Participants(
             UsersClient(channel),
             NotificationsClient(channel),
+            InventoryClient(channel),
             lambda: len(notifications.sent),
+            lambda: inventory.blocked,
             lambda: server.stop(None),
         )
     await server.stop(None)
@@ -108,9 +132,20 @@ async def test_nobody_is_told_who_is_unknown(participants: Participants) -> None
     assert participants.sent() == 0
 
 
+async def test_lots_are_blocked_in_the_name_of_their_recall(participants: Participants) -> None:
+    request_id, other = str(uuid4()), str(uuid4())
+    for _ in range(2):
+        await participants.quarantine.block(request_id, RECALL_ID, [LOT_ID], "glass")
+    await participants.quarantine.block(str(uuid4()), other, [LOT_ID], "glass")
+    assert participants.blocked() == {RECALL_ID: {LOT_ID}, other: {LOT_ID}}
+
+
 async def test_a_service_that_is_away_is_unavailable(participants: Participants) -> None:
     await participants.leave()
     with pytest.raises(Unavailable):
         await participants.directory.find(BUYER)
     with pytest.raises(Unavailable):
         await tell(participants.notifier, str(uuid4()), BUYER)
+    with pytest.raises(Unavailable):
+        await participants.quarantine.block(str(uuid4()), RECALL_ID, [LOT_ID], "glass")
+    assert participants.blocked() == {}

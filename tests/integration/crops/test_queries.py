@@ -10,8 +10,8 @@ from chassis.quantity import Quantity
 from services.crops.application.views import LotFilter
 from services.crops.domain.events import Purpose, RecallClass
 from services.crops.domain.lot import Commitment, LotState
-from tests.integration.crops.conftest import Crops, user
-from tests.unit.crops.lots import BUYER, GROWER, harvest
+from tests.integration.crops.conftest import Crops, service, user
+from tests.unit.crops.lots import BUYER, GROWER, MAKER, harvest
 
 TABLES = ("lot_view", "lot_ownership", "lot_history")
 
@@ -63,9 +63,9 @@ async def test_a_rebuilt_projection_equals_the_live_one(crops: Crops) -> None:
     await eventful(crops)
     last = await crops.minted("LAST")
     for commitment_id, amount in (("kept", 30), ("released", 20)):
-        wanted = Commitment(Quantity.of(amount, "KGM"), Purpose.RECEIPT, "venue")
+        wanted = Commitment(Quantity.of(amount, "KGM"), Purpose.RECEIPT, "venue", MAKER)
         await crops.commit(last.lot_id, commitment_id, GROWER, wanted)
-    await crops.release(last.lot_id, "released")
+    await crops.release(service(MAKER), last.lot_id, "released")
     await crops.read.page(LotFilter(), None, 10)
     live = {table: await crops.dump(table) for table in TABLES}
     report = await crops.projection.rebuild()

@@ -12,6 +12,7 @@ import grpc
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -19,8 +20,9 @@ from grpc_status import rpc_status
 
 from greenledger.auth.v1 import auth_pb2, auth_pb2_grpc
 from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
-from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
+from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc, epcis_pb2, epcis_pb2_grpc
 from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
+from greenledger.trace.v1 import findings_pb2, trace_pb2_grpc
 from greenledger.users.v1 import users_pb2, users_pb2_grpc
 
 MISSING = "00000000-0000-4000-8000-000000000404"
@@ -100,7 +102,9 @@ class Services:
         orders_pb2_grpc.add_OrderServiceServicer_to_server(_Orders(self), self._server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(_Catalog(self), self._server)
         crops_pb2_grpc.add_CropCommandServiceServicer_to_server(_Crops(self), self._server)
+        epcis_pb2_grpc.add_EpcisServiceServicer_to_server(_Epcis(self), self._server)
         users_pb2_grpc.add_UserServiceServicer_to_server(_Users(self), self._server)
+        trace_pb2_grpc.add_TraceServiceServicer_to_server(_Trace(self), self._server)
         checks = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, self._server)
         await checks.set("", health_pb2.HealthCheckResponse.SERVING)
@@ -236,6 +240,24 @@ class _Catalog(catalog_pb2_grpc.CatalogServiceServicer):
         return request.menu_item
 
 
+class _Epcis(epcis_pb2_grpc.EpcisServiceServicer):
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def CreateCaptureJob(
+        self, request: epcis_pb2.CreateCaptureJobRequest, context: grpc.aio.ServicerContext
+    ) -> epcis_pb2.CaptureJob:
+        self._services.saw(context, "CreateCaptureJob", request)
+        await context.send_initial_metadata((("location", f"/api/epcis/capture/{request.request_id}"),))
+        return epcis_pb2.CaptureJob(job_id=request.request_id)
+
+    async def AddCapturePart(
+        self, request: epcis_pb2.AddCapturePartRequest, context: grpc.aio.ServicerContext
+    ) -> epcis_pb2.CaptureJob:
+        self._services.saw(context, "AddCapturePart", request)
+        return epcis_pb2.CaptureJob(job_id=request.job_id, parts=1, size=len(request.chunk))
+
+
 class _Crops(crops_pb2_grpc.CropCommandServiceServicer):
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -247,6 +269,21 @@ class _Crops(crops_pb2_grpc.CropCommandServiceServicer):
     async def TransferLot(self, request: crops_pb2.TransferLotRequest, context: Any) -> crops_pb2.Lot:
         self._services.saw(context, "TransferLot", request)
         return crops_pb2.Lot(lot_id=request.lot_id, owner_id=request.new_owner_id)
+
+
+class _Trace(trace_pb2_grpc.TraceServiceServicer):
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def ExportTraceability(
+        self, request: findings_pb2.ExportTraceabilityRequest, context: Any
+    ) -> AsyncIterator[HttpBody]:
+        self._services.saw(context, "ExportTraceability", request)
+        if MISSING in request.lot_ids:
+            await fail(context, grpc.StatusCode.NOT_FOUND, "LOT_NOT_FOUND", "There is no such lot.")
+        await context.send_initial_metadata((("content-disposition", 'attachment; filename="t.csv"'),))
+        for piece in (b"", b"tlc,quantity\r\n", b"", b"a,1\r\n" * 50_000):
+            yield HttpBody(content_type="text/csv; charset=utf-8", data=piece)
 
 
 class _Users(users_pb2_grpc.UserServiceServicer):

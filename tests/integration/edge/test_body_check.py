@@ -320,7 +320,7 @@ values = st.recursive(
 
 
 @given(value=values, ascii_only=st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_json_passes_where_any_json_is_allowed(check: httpx.Client, value: Any, ascii_only: bool) -> None:
     body = json.dumps({"aValue": value}, ensure_ascii=ascii_only)
     assert send(check, body).status_code == 204, body
@@ -355,7 +355,7 @@ def _floats(value: Any) -> Iterator[float]:
 
 
 @given(value=values, at=st.integers(0, 400), junk=st.binary(min_size=0, max_size=3), cut=st.integers(0, 3))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(value={"a": "é"}, at=7, junk=b"", cut=1)
 def test_damaged_json_is_judged_as_a_strict_reader_judges_it(
     check: httpx.Client, value: Any, at: int, junk: bytes, cut: int

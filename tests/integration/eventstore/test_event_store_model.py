@@ -161,7 +161,6 @@ def test_the_event_store_behaves_as_its_model(postgres_server: PostgresServer) -
             settings=settings(
                 max_examples=30,
                 stateful_step_count=25,
-                deadline=None,
                 phases=[Phase.generate],  # shrinking against a server takes minutes; switch it on to debug
                 suppress_health_check=list(HealthCheck),
             ),

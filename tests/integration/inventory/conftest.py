@@ -16,10 +16,11 @@ from chassis.outbox import Outbox
 from chassis.quantity import Quantity
 from chassis.saga import SagaEngine
 from chassis.testing import eventually
-from services.inventory.adapters.db import PostgresReservations, PostgresStock
+from services.inventory.adapters.db import PostgresStock
 from services.inventory.adapters.kafka import InventoryEvents
+from services.inventory.adapters.reservations import PostgresReservations
 from services.inventory.adapters.sagas import EngineReceipts
-from services.inventory.application.quarantine import QuarantineLot
+from services.inventory.application.quarantine import Blocked, HoldStock, LiftQuarantine, QuarantineLots
 from services.inventory.application.queries import StockQueries
 from services.inventory.application.receipt_saga import ReceiptSteps
 from services.inventory.application.receive import ReceiveStock
@@ -31,6 +32,7 @@ from tests.integration.inventory.fakes import FakeCatalog, FakeCrops
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 OWNER, STRANGER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 VENUE = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+RECALL = "cccccccc-cccc-4ccc-8ccc-cccccccccccc"
 SOUP = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
 
 
@@ -55,7 +57,9 @@ class Inventory:
         receipts = EngineReceipts(database, self.engine)
         self.receive_stock = ReceiveStock(receipts, self.stock, catalog, self.clock, SystemIds())
         self.reservations = ReservationCommands(database, self.stock, self.store, events, self.clock)
-        self.quarantine = QuarantineLot(database, self.stock, events)
+        self.quarantine_lots = QuarantineLots(database, self.stock, self.store, events)
+        self.lift = LiftQuarantine(database, self.stock, events)
+        self.hold = HoldStock(database, self.stock)
         self.queries = StockQueries(self.stock, catalog)
 
     def lot(self, amount: str | int = 10, unit: str = "H87", product: str = "kale", days: int = 10) -> str:
@@ -73,6 +77,10 @@ class Inventory:
         """A lot that was received whole."""
         lot_id = self.lot(amount, unit, days=days)
         return await self.receive(OWNER, VENUE, lot_id, Quantity.of(amount, unit))
+
+    async def quarantine(self, *lot_ids: str, recall_id: str = RECALL) -> Blocked:
+        """Block lots for a recall."""
+        return await self.quarantine_lots(recall_id, lot_ids, "salmonella")
 
     async def reserved(self, *needs: Need) -> str:
         """The order of a new reservation."""

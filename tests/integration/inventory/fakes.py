@@ -58,6 +58,9 @@ class FakeCrops:
             reason="listeria",
             recall_class=RecallClass.I,
             owner_id=lot.owner_id,
+            recall_id=lot_id,
+            lot_code=lot.lot_code,
+            grower_id=lot.grower_id,
             at=self.clock.now(),
         )
         self.lots[lot_id] = evolve(lot, told)
@@ -67,7 +70,7 @@ class FakeCrops:
             await self.before()
         lot, wanted = (
             self._lot(receipt.lot_id),
-            Commitment(receipt.quantity, Purpose.RECEIPT, receipt.venue_id),
+            Commitment(receipt.quantity, Purpose.RECEIPT, receipt.venue_id, "inventory"),
         )
         event = commit(
             lot,
@@ -85,7 +88,7 @@ class FakeCrops:
 
     async def release(self, request_id: str, lot_id: str, commitment_id: str) -> None:
         lot = self._lot(lot_id)
-        event = release(lot, commitment_id=commitment_id, now=self.clock.now())
+        event = release(lot, commitment_id=commitment_id, actor="inventory", now=self.clock.now())
         self.lots[lot_id] = evolve(lot, event) if event else lot
 
     def _lot(self, lot_id: str) -> Lot:

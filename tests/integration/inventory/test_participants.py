@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import uuid4
 
+import grpc
 import pytest
 import pytest_asyncio
 
@@ -17,7 +18,7 @@ from chassis.testing.postgres import PostgresServer
 from chassis.testing.service import TokenSigner, serve
 from greenledger.common.v1 import quantity_pb2
 from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
-from interceptors.testing import SignedChain
+from interceptors.testing import SignedChain, reason
 from services.auth.domain.roles import SERVICE_SCOPES
 from services.crops.wiring import wire
 from services.inventory.adapters.clients import CropsClient
@@ -61,7 +62,7 @@ async def _service(request: pytest.FixtureRequest, stack: AsyncExitStack) -> Par
     signer, dsn = TokenSigner(), await server.create_database()
     stack.push_async_callback(server.drop_database, dsn)
     chain = SignedChain(signer, SERVICE_SCOPES)
-    peers = {"users": "127.0.0.1:1", "notifications": "127.0.0.1:1"}
+    peers = dict.fromkeys(("users", "notifications", "inventory"), "127.0.0.1:1")
     running = await stack.enter_async_context(serve("crops", wire, chain, dsn, signer, peers=peers))
     commands, now = crops_pb2_grpc.CropCommandServiceStub(running.channel), SystemClock().now()
     grower = signer.user(OWNER, "crops.lots.mint", "crops.lots.recall")
@@ -82,7 +83,10 @@ async def _service(request: pytest.FixtureRequest, stack: AsyncExitStack) -> Par
         asked = crops_pb2.RecallLotRequest(
             request_id=str(uuid4()), lot_id=lot.lot_id, reason="glass", recall_class=crops_pb2.RECALL_CLASS_I
         )
-        await commands.RecallLot(asked, metadata=grower)
+        # It is recorded, and goes on for ever with an inventory that is not there.
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await commands.RecallLot(asked, metadata=grower, timeout=2)
+        assert reason(late.value) == "RECALL_UNDER_WAY"
 
     # As the inventory service would call: with its own account's permissions.
     runtime = running.runtime
@@ -137,8 +141,8 @@ async def test_what_cannot_be_committed_is_refused_with_the_reason(party: Party)
         "UNIT_MISMATCH": party.receipt("1", "LTR"),
         "QUANTITY_ZERO": party.receipt("0.0004"),
     }
-    for reason, wanted in refused.items():
-        assert await reason_of(party.crops.commit(key(), wanted)) == reason
+    for expected, wanted in refused.items():
+        assert await reason_of(party.crops.commit(key(), wanted)) == expected
     assert await reason_of(party.crops.release(key(), key(), key())) == "LOT_NOT_FOUND"
 
 

@@ -12,6 +12,7 @@ import pytest
 from chassis.errors import DomainError
 from chassis.quantity import Quantity
 from chassis.testing.service import published
+from greenledger.inventory.v1.events_pb2 import OrderAffected
 from services.inventory.domain.reservation import State
 from tests.integration.inventory.conftest import OWNER, VENUE, Inventory, need, new_id
 
@@ -104,7 +105,7 @@ async def test_of_consume_and_recall_one_comes_first_and_the_books_say_which(inv
     order_id = await inventory.reserved(need(2))
     consume, recall = await together(
         lambda: inventory.reservations.consume(order_id),
-        lambda: inventory.quarantine(item.lot_id, "salmonella"),
+        lambda: inventory.quarantine(item.lot_id),
     )
     assert recall == "ok"
     present = await inventory.stock.get(item.stock_item_id)
@@ -118,6 +119,10 @@ async def test_of_consume_and_recall_one_comes_first_and_the_books_say_which(inv
         assert await inventory.amounts(item) == ("5", "2")
     await inventory.ensure_exact()
     assert blocked.aggregate_id == item.stock_item_id
+    (affected,) = await published(inventory.database, "inventory.order-affected")
+    payload = OrderAffected()
+    assert affected.payload.Unpack(payload)
+    assert (payload.order_id, payload.consumed) == (order_id, consume == "ok")
 
 
 @pytest.mark.parametrize("round_", range(5))
@@ -160,7 +165,7 @@ async def test_a_receipt_that_meets_a_recall_is_refused_or_blocked(inventory: In
     lot_id = inventory.lot(10)
     receive, _ = await together(
         lambda: inventory.receive(OWNER, VENUE, lot_id, Quantity.of(10, "H87")),
-        lambda: inventory.quarantine(lot_id, "salmonella"),
+        lambda: inventory.quarantine(lot_id),
     )
     usable = await inventory.database.fetchval("SELECT count(*) FROM stock_item WHERE NOT quarantined")
     blocked = await inventory.database.fetchval("SELECT count(*) FROM stock_item WHERE quarantined")

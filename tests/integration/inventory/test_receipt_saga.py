@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -15,6 +16,8 @@ from chassis.quantity import Quantity
 from chassis.testing import eventually
 from chassis.testing.service import published
 from services.inventory.application import receive
+from services.inventory.application.receipt_saga import NAME, ReceiptData
+from services.inventory.domain.receipt import Receipt
 from tests.integration.inventory.conftest import OWNER, VENUE, Inventory
 
 FIVE = Quantity.of(5, "H87")
@@ -43,6 +46,25 @@ async def test_a_repeated_request_is_the_same_receipt_and_another_one_under_its_
     with pytest.raises(AlreadyExists) as refused:
         await inventory.receive(OWNER, VENUE, lot_id, Quantity.of(4, "H87"), request_id)
     assert refused.value.reason == "REQUEST_ID_REUSED"
+
+
+async def test_a_commitment_is_named_like_its_stock_so_that_crops_knows_what_is_served_of_it(
+    inventory: Inventory,
+):
+    lot_id = inventory.lot(10)
+    item = await inventory.receive(OWNER, VENUE, lot_id, FIVE)
+    assert list(inventory.crops.lots[lot_id].commitments) == [item.stock_item_id]
+
+
+async def test_a_receipt_from_before_commitments_were_named_keeps_the_name_of_its_step(inventory: Inventory):
+    lot_id, receipt_id = inventory.lot(10), str(uuid4())
+    data = ReceiptData(Receipt(OWNER, VENUE, lot_id, FIVE), str(uuid4())).to_json()
+    del data["commitment_id"]
+    async with inventory.database.transaction() as tx:
+        await inventory.engine.start(tx, NAME, receipt_id, data)
+    await inventory.engine.outcome(receipt_id, timedelta(seconds=10))
+    [commitment_id] = inventory.crops.lots[lot_id].commitments
+    assert commitment_id not in (data["stock_item_id"], receipt_id)
 
 
 async def test_one_request_that_comes_many_times_at_once_is_one_receipt(inventory: Inventory):
@@ -82,7 +104,7 @@ async def test_a_recall_between_commitment_and_storage_refuses_and_releases(inve
     lot_id = inventory.lot(10)
 
     async def recalled() -> None:
-        await inventory.quarantine(lot_id, "salmonella")
+        await inventory.quarantine(lot_id)
 
     inventory.crops.after = recalled
     with pytest.raises(FailedPrecondition) as refused:

@@ -43,7 +43,7 @@ async def test_a_receipt_needs_both_lot_and_venue(inventory: Inventory):
 
 async def test_a_recall_that_came_by_event_stops_a_receipt_although_crops_is_behind(inventory: Inventory):
     lot_id = inventory.lot()
-    await inventory.quarantine(lot_id, "salmonella")
+    await inventory.quarantine(lot_id)
     call = inventory.receive(OWNER, VENUE, lot_id, Quantity.of(1, "H87"))
     assert await reason_of(call) == "LOT_RECALLED"
     assert inventory.crops.lots[lot_id].committed.is_zero

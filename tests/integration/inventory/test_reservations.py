@@ -149,7 +149,7 @@ async def test_a_recall_blocks_the_lot_and_the_orders_that_hold_it(inventory: In
     item, other = await inventory.stocked(10, days=2), await inventory.stocked(1)
     order_id = await inventory.reserved(need(4))
     for _ in range(2):
-        await inventory.quarantine(item.lot_id, "salmonella")
+        await inventory.quarantine(item.lot_id)
     for call in (inventory.reservations.confirm, inventory.reservations.consume):
         await refused(FailedPrecondition, "LOT_QUARANTINED", call(order_id))
     await refused(FailedPrecondition, "OUT_OF_STOCK", inventory.reserved(need(2)))

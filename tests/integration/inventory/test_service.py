@@ -18,7 +18,7 @@ from chassis.testing.service import ServiceUnderTest, TokenSigner, serve
 from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from greenledger.common.v1.quantity_pb2 import Quantity
 from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
-from greenledger.crops.v1.events_pb2 import LotRecalled
+from greenledger.crops.v1.events_pb2 import LotHeld, LotHoldReleased, LotRecalled, LotRecallReleased
 from greenledger.inventory.v1 import inventory_pb2 as pb
 from greenledger.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from interceptors.testing import SignedChain, reason
@@ -50,7 +50,7 @@ async def neighbour() -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def crops(postgres_server: PostgresServer) -> AsyncIterator[ServiceUnderTest]:
     signer, dsn = TokenSigner(), await postgres_server.create_database()
-    peers = {"users": "127.0.0.1:1", "notifications": "127.0.0.1:1"}
+    peers = dict.fromkeys(("users", "notifications", "inventory"), "127.0.0.1:1")
     async with serve("crops", wire_crops, SignedChain(signer), dsn, signer, peers=peers) as running:
         yield running
     await postgres_server.drop_database(dsn)
@@ -165,7 +165,49 @@ async def test_ids_in_capitals_name_the_same_things(service, stub, owner, orders
     assert (held.allocations[0].lot_id, event.aggregate_id) == (lot, held.order_id.lower())
 
 
-async def test_a_recall_event_blocks_the_stock(service, stub, owner, orders, lot):
+async def quarantine(service, stub, lot: str, recall_id: str) -> pb.QuarantineLotsResponse:
+    request = pb.QuarantineLotsRequest(
+        request_id=str(uuid.uuid4()), recall_id=recall_id, lot_ids=[lot], reason="salmonella"
+    )
+    as_crops = service.signer.service("crops", "inventory.stock.quarantine")
+    return await stub.QuarantineLots(request, metadata=as_crops)
+
+
+async def test_crops_has_lots_blocked_and_their_end_frees_them(service, stub, owner, orders, lot):
+    received = await stub.ReceiveStock(receipt(lot), metadata=owner)
+    order_id, recall_id = str(uuid.uuid4()), str(uuid.uuid4())
+    await stub.ReserveStock(reservation(order_id, "500"), metadata=orders)
+    found = await quarantine(service, stub, lot.upper(), recall_id.upper())
+    assert (list(found.stock_item_ids), found.affected_order_count) == ([received.stock_item_id], 1)
+    found = await quarantine(service, stub, lot, recall_id)
+    assert (list(found.stock_item_ids), found.affected_order_count) == ([], 0)
+    consume = pb.ConsumeReservationRequest(request_id=str(uuid.uuid4()), order_id=order_id)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ConsumeReservation(consume, metadata=orders)
+    assert reason(caught.value) == "LOT_QUARANTINED"
+    await service.deliver("crop.recall-released", LotRecallReleased(lot_id=lot, recall_id=recall_id))
+    consumed = await stub.ConsumeReservation(consume, metadata=orders)
+    assert consumed.state == pb.RESERVATION_STATE_CONSUMED
+    assert len(await service.published("inventory.quarantine-lifted")) == 1
+
+
+async def test_events_of_holds_keep_the_stock_from_being_promised(service, stub, owner, orders, lot):
+    received = await stub.ReceiveStock(receipt(lot), metadata=owner)
+    request = pb.GetStockItemRequest(stock_item_id=received.stock_item_id)
+    await service.deliver("crop.held", LotHeld(lot_id=lot, reason="a rumour"))
+    item = await stub.GetStockItem(request, metadata=owner)
+    assert (item.held, item.quarantined, item.available.amount) == (True, False, "0")
+    await service.deliver("crop.hold-released", LotHoldReleased(lot_id=lot))
+    assert await stub.GetStockItem(request, metadata=owner) == received
+
+
+async def test_a_recall_with_a_name_is_left_to_its_call(service, stub, owner, lot):
+    await stub.ReceiveStock(receipt(lot), metadata=owner)
+    await service.deliver("crop.recalled", LotRecalled(lot_id=lot, reason="r", recall_id=str(uuid.uuid4())))
+    assert await service.published("inventory.quarantined") == []
+
+
+async def test_a_recall_event_without_a_name_blocks_the_stock(service, stub, owner, orders, lot):
     received = await stub.ReceiveStock(receipt(lot), metadata=owner)
     await service.deliver("crop.recalled", LotRecalled(lot_id=lot, reason="salmonella"))
     request = pb.GetStockItemRequest(stock_item_id=received.stock_item_id)

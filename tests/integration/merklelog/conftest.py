@@ -12,7 +12,7 @@ from chassis.merklelog.audit import Audit, AuditReport
 from chassis.merklelog.ledger import Ledger
 from chassis.merklelog.note import SigningKey
 from chassis.merklelog.store import MerkleLog
-from chassis.schema import EVENT_STORE_V1, MERKLE_LOG_V1
+from chassis.schema import EVENT_STORE_V1, MERKLE_LOG_V1, MERKLE_LOG_V2
 
 KEY = SigningKey("greenledger/test", bytes(range(32)))
 EVENT = NewEvent("counted", 1, {"lot_code": "ROM-1", "quantity": {"amount": "12.5"}})
@@ -51,4 +51,5 @@ def logged_store(database: Database) -> Logged:
 async def logged(database: Database) -> Logged:
     await database.execute(EVENT_STORE_V1)
     await database.execute(MERKLE_LOG_V1)
+    await database.execute(MERKLE_LOG_V2)
     return logged_store(database)

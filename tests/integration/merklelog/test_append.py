@@ -12,7 +12,7 @@ from chassis.eventstore import EventStore, NewEvent
 from chassis.ids import SystemIds
 from chassis.merklelog.leaf import event_leaf
 from chassis.merklelog.tree import Frontier, leaf_hash
-from chassis.schema import EVENT_STORE_V1, MERKLE_LOG_V1
+from chassis.schema import EVENT_STORE_V1, MERKLE_LOG_V1, MERKLE_LOG_V2
 from chassis.testing import rolled_back
 from tests.integration.merklelog.conftest import EVENT, Logged, logged_store
 
@@ -112,6 +112,7 @@ async def test_events_that_were_there_before_the_log_are_adopted_once(database: 
     for number in range(5):
         await before.append(f"lot-{number}", 0, [EVENT])
     await database.execute(MERKLE_LOG_V1)
+    await database.execute(MERKLE_LOG_V2)
     logged = logged_store(database)
     await logged.log.adopt()
     assert await logged.log.size() == 5
@@ -132,6 +133,7 @@ async def test_under_concurrent_writers_every_committed_event_has_one_leaf_and_n
     try:
         await database.execute(EVENT_STORE_V1)
         await database.execute(MERKLE_LOG_V1)
+        await database.execute(MERKLE_LOG_V2)
         logged = logged_store(database)
         barrier = asyncio.Barrier(WRITERS)
         committed = sum(await asyncio.gather(*(write(logged, seed, barrier) for seed in range(WRITERS))))

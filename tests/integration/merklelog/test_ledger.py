@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from chassis.clock import SystemClock
+from chassis.merklelog.answers import ForkedLogError, UnknownCheckpointError, UnknownEventError
 from chassis.merklelog.documents import export_end, export_header, export_leaf, verify_export
-from chassis.merklelog.keys import load_signing_key, publish_verifier
-from chassis.merklelog.ledger import ForkedLogError, UnknownCheckpointError, UnknownEventError
+from chassis.merklelog.keys import KeyFolder
+from chassis.merklelog.ledger import Ledger
 from chassis.merklelog.note import SigningKey
 from chassis.merklelog.store import DamagedLogError
 from chassis.merklelog.tree import EMPTY_ROOT, ProofError, verify_inclusion
@@ -118,8 +120,7 @@ async def test_a_signer_remembers_what_was_removed_from_the_database(logged: Log
 async def test_another_key_does_not_continue_the_log(logged: Logged):
     await logged.append("a")
     await logged.ledger.checkpoint()
-    ledger = logged_store(logged.database).ledger
-    ledger._key = SigningKey("greenledger/test", bytes(32))
+    ledger = Ledger(logged.database, logged.log, SigningKey("greenledger/test", bytes(32)), SystemClock())
     with pytest.raises(ForkedLogError):
         await ledger.checkpoint()
 
@@ -136,14 +137,15 @@ async def test_an_altered_event_gets_no_receipt_and_no_export(logged: Logged):
 
 
 def test_the_signing_key_is_made_once_and_for_its_owner_only(tmp_path: Path):
-    key = load_signing_key(tmp_path, "greenledger/test")
+    folder = KeyFolder(tmp_path, "greenledger/test")
+    key = folder.current()
     [path] = tmp_path.iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert str(load_signing_key(tmp_path, "greenledger/test").verifier) == str(key.verifier)
-    assert publish_verifier(tmp_path, key.verifier).read_text() == f"{key.verifier}\n"
+    assert str(folder.current().verifier) == str(key.verifier)
+    assert folder.publish([key.verifier]).read_text() == f"{key.verifier}\n"
     path.write_text("short")
     with pytest.raises(SettingsError):
-        load_signing_key(tmp_path, "greenledger/test")
+        folder.current()
 
 
 async def test_a_leaf_is_proven_in_every_tree_that_has_it(logged: Logged):

@@ -160,7 +160,6 @@ def test_effects_follow_the_model_whatever_happens(postgres_server: PostgresServ
                 settings=settings(
                     max_examples=60,
                     stateful_step_count=25,
-                    deadline=None,
                     suppress_health_check=list(HealthCheck),
                 ),
             )

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from chassis import context
 from chassis.context import Principal, RequestContext
 from chassis.database import Database
 from chassis.errors import Aborted
+from chassis.ids import SystemIds
 from chassis.outbox import OUTBOX_V1, OUTBOX_V1_DROP, Outbox
 from chassis.testing.messaging import publication
 from greenledger.events.v1.event_pb2 import Event
@@ -51,6 +53,17 @@ async def test_commit_is_announced_and_rollback_is_not(db: Database) -> None:
         await outbox.publish(tx, [publication("k", "kept")])
         assert not announced
     assert announced
+
+
+async def test_an_event_may_have_the_id_of_what_it_tells(db: Database) -> None:
+    fact_id = SystemIds().uuid7()
+    async with db.transaction() as tx:
+        told = [replace(publication("k", "v"), event_id=fact_id), publication("k", "w")]
+        first, second = await Outbox("source").publish(tx, told)
+    assert first == fact_id != second
+    row = await db.fetchrow("SELECT message_id, payload FROM outbox ORDER BY position LIMIT 1")
+    assert row is not None
+    assert (str(row["message_id"]), Event.FromString(row["payload"]).event_id) == (fact_id, fact_id)
 
 
 async def test_the_envelope_tells_who_and_why(db: Database) -> None:

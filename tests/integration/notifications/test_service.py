@@ -117,7 +117,7 @@ FACTS = [
             order_id="o1", payer_id=ANN, amount=Money(currency_code="USD", units=5, nanos=70_000_000)
         ),
     ),
-    ("crop.recalled", LotRecalled(lot_id="l1", owner_id=ANN, reason="salmonella")),
+    ("crop.recalled", LotRecalled(lot_id="l1", owner_id=ANN, reason="salmonella", recall_id="r1")),
 ]
 WORDS = {
     "order.fulfilled": "Total: 5 JPY",

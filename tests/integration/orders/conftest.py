@@ -18,11 +18,12 @@ from chassis.testing import eventually
 from chassis.wakeup import Watchers
 from services.orders.adapters.db import PostgresCarts, PostgresOrders
 from services.orders.adapters.kafka import OrderEvents
-from services.orders.adapters.sagas import EngineCheckouts
+from services.orders.adapters.sagas import EngineCheckouts, EngineRecalls
 from services.orders.application.carts import CartCommands
 from services.orders.application.checkout import Checkout
 from services.orders.application.checkout_saga import CheckoutSteps
 from services.orders.application.queries import OrderQueries
+from services.orders.application.recalled_order import RecalledOrderSteps, SeeToAffectedOrder
 from services.orders.domain.order import Order
 from tests.integration.orders.fakes import FakeCatalog, FakeInventory, FakePayments
 
@@ -43,6 +44,7 @@ class Orders:
         self.events = OrderEvents(database, Outbox("orders"))
         steps = CheckoutSteps(self.store, self.carts, self.inventory, self.payments, self.events, self.clock)
         self.saga = steps.saga()
+        self.recalled_saga = RecalledOrderSteps(self.store, self.payments, self.events, self.clock).saga()
         self.cart = CartCommands(database, self.carts, self.catalog, self.clock)
         self.queries = OrderQueries(self.store, self.catalog, self.changes, timedelta(milliseconds=30))
         self.soup = self.catalog.add(VENUE, Money(500, "USD"), owner=OWNER)
@@ -51,8 +53,13 @@ class Orders:
     def new_engine(self) -> SagaEngine:
         """An engine that is not running; checkouts go to the newest one."""
         self.engine = SagaEngine(
-            self.database, [self.saga], lease=LEASE, poll=timedelta(milliseconds=20), clock=self.clock
+            self.database,
+            [self.saga, self.recalled_saga],
+            lease=LEASE,
+            poll=timedelta(milliseconds=20),
+            clock=self.clock,
         )
+        self.see_to = SeeToAffectedOrder(self.store, EngineRecalls(self.database, self.engine))
         sagas = EngineCheckouts(self.database, self.engine)
         self.checkout = Checkout(
             self.database, self.store, self.carts, self.catalog, sagas, self.events, self.clock, SystemIds()

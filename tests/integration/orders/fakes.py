@@ -72,7 +72,7 @@ class FakeInventory:
 
     def __init__(self, on_hand: int = 10) -> None:
         self.on_hand = on_hand
-        self.recalled = False
+        self.recalled = self.held = False
         self.states: dict[str, str] = {}
         self.amounts: dict[str, int] = {}
         self.faults = Faults()
@@ -86,13 +86,17 @@ class FakeInventory:
         """All of it must not be used any more."""
         self.recalled = True
 
+    def hold_back(self) -> None:
+        """None of it may be used for now."""
+        self.held = True
+
     async def reserve(self, key: str, order_id: str, venue_id: str, needs: Sequence[Need]) -> None:
         self.faults.enter("reserve")
         if self.states.get(order_id) == "RELEASED":
             raise FailedPrecondition("RESERVATION_RELEASED", "the reservation was given back")
         if order_id not in self.states:
             wanted = sum(int(need.quantity.amount) for need in needs)
-            if self.recalled or wanted > self.on_hand - self.reserved:
+            if self.recalled or self.held or wanted > self.on_hand - self.reserved:
                 raise FailedPrecondition("OUT_OF_STOCK", "the venue has too little")
             self.states[order_id], self.amounts[order_id] = "HELD", wanted
         self.faults.leave("reserve")
@@ -127,6 +131,8 @@ class FakeInventory:
             raise FailedPrecondition(f"RESERVATION_{state}", "it was given back or consumed")
         if self.recalled:
             raise FailedPrecondition("LOT_QUARANTINED", "a lot was recalled")
+        if self.held:
+            raise FailedPrecondition("LOT_HELD", "a lot is held back")
         return True
 
 
@@ -147,6 +153,8 @@ class FakePayments:
     def __init__(self) -> None:
         self.charges: dict[str, Charge] = {}
         self.faults = Faults()
+        self.promised_minor = 0
+        """Of a refund, what an operator had promised before and the provider has not given back yet."""
 
     def orders_in(self, state: str) -> set[str]:
         """Orders whose payment stands like this."""
@@ -191,7 +199,7 @@ class FakePayments:
             charge.state = "VOIDED"
         self.faults.leave("void")
 
-    async def refund(self, key: str, order_id: str, reason: str) -> None:
+    async def refund(self, key: str, order_id: str, reason: str) -> Money:
         self.faults.enter("refund")
         charge = self._charge(order_id)
         if charge.refunds.setdefault(key, reason) != reason:
@@ -204,6 +212,8 @@ class FakePayments:
             raise FailedPrecondition("PAYMENT_NOT_CAPTURED", "only a captured payment can be refunded")
         charge.state = "REFUNDED"
         self.faults.leave("refund")
+        assert charge.amount is not None
+        return Money(charge.amount.minor - self.promised_minor, charge.amount.currency)
 
     def _charge(self, order_id: str) -> Charge:
         if order_id not in self.charges:

@@ -119,6 +119,15 @@ async def test_a_recall_after_the_capture_gives_the_money_back_once(orders: Orde
     await orders.ensure_consistent()
 
 
+@pytest.mark.parametrize("step", ["authorize", "capture"])
+async def test_goods_that_are_held_back_meanwhile_are_not_served_and_not_charged(orders: Orders, step: str):
+    orders.payments.faults.then[step] = orders.inventory.hold_back
+    error = await refused("LOT_HELD", orders.order())
+    state = "VOIDED" if step == "authorize" else "REFUNDED"
+    assert orders.payments.orders_in(state) == {error.metadata["order_id"]}
+    await orders.ensure_consistent()
+
+
 async def test_a_capture_that_is_refused_because_the_payment_was_voided_gives_all_back(orders: Orders):
     orders.payments.faults.before["capture"] = [timed_out()]
 

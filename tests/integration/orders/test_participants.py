@@ -101,7 +101,7 @@ def kale(pieces: int) -> list[Need]:
     return [Need(str(uuid4()), Quantity.of(pieces, "H87"), "kale")]
 
 
-async def refused(kind: type[DomainError], reason: str, call: Awaitable[None]) -> None:
+async def refused(kind: type[DomainError], reason: str, call: Awaitable[object]) -> None:
     with pytest.raises(kind) as caught:
         await call
     assert caught.value.reason == reason
@@ -163,7 +163,7 @@ async def test_a_payment_is_authorized_captured_and_refunded_once_for_each_reque
         await payments.capture(key(), order_id)
     await refused(FailedPrecondition, "PAYMENT_CAPTURED", payments.void(key(), order_id))
     for _ in range(2):
-        await payments.refund(refund, order_id, "lot recalled")
+        assert await payments.refund(refund, order_id, "lot recalled") == TEN
     call = payments.refund(key(), order_id, "lot recalled")
     await refused(FailedPrecondition, "REFUND_EXCEEDS_CAPTURE", call)
 

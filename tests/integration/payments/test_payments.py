@@ -158,9 +158,10 @@ async def test_refunds_add_up_and_each_is_told_with_the_total(payments: Payments
     order_id = await payments.captured()
     await refund(payments, order_id, 300)
     assert (await payments.of_order(order_id)).status is Status.PARTIALLY_REFUNDED
-    await refund(payments, order_id)
+    await refund(payments, order_id, reason="lot recalled")
     assert (await payments.of_order(order_id)).status is Status.REFUNDED
     told = await facts(payments, "payment.refunded")
+    assert [fact.reason for fact in told] == ["", "lot recalled"]
     assert [(fact.amount.units, fact.refunded_total.units) for fact in told] == [(3, 3), (7, 10)]
     await refused(FailedPrecondition, "REFUND_EXCEEDS_CAPTURE", refund(payments, order_id, 1))
     await payments.ensure_books_agree()

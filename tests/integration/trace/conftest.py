@@ -6,14 +6,22 @@ from typing import Any
 
 import pytest_asyncio
 
+from chassis.clock import SystemClock
 from chassis.database import Database
 from chassis.database.migrations import upgrade
 from chassis.inbox import ReceivedEvent
+from chassis.paging import PageTokens
 from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.graph_writer import PostgresGraphWriter
+from services.trace.adapters.grpc import TraceServicer
+from services.trace.adapters.journal_reader import PostgresJournal
 from services.trace.adapters.kafka import subscriptions
 from services.trace.adapters.scope import PostgresScopeReader
+from services.trace.application.cold_chain import ColdChain
+from services.trace.application.export_records import ExportRecords
+from services.trace.application.find_gaps import FindGaps
 from services.trace.application.learn import Learn
+from services.trace.application.mass_balance import MassBalances
 from services.trace.application.recall_scope import RecallScopes
 from services.trace.application.trace_goods import TraceGoods
 
@@ -26,6 +34,15 @@ TABLES = [
     "menu_item",
     "traced_order",
     "allocation",
+    "lot_recall",
+    "shipment",
+    "unit_change",
+    "journal",
+    "reading",
+    "partner_movement",
+    "partner_measured",
+    "partner_reading",
+    "partner_withdrawal",
     "learned",
     "menu_item_past",
 ]
@@ -42,6 +59,19 @@ class Trace:
             subscription.topic: subscription.batch_handler
             for subscription in subscriptions(Learn(PostgresGraphWriter(database)))
         }
+
+    def servicer(self) -> TraceServicer:
+        """The RPCs, without the chain in front of them."""
+        journal = PostgresJournal(self.database)
+        return TraceServicer(
+            self.ask,
+            self.scopes,
+            PageTokens(b"0123456789abcdef"),
+            MassBalances(journal),
+            ColdChain(journal),
+            FindGaps(journal, SystemClock()),
+            ExportRecords(journal),
+        )
 
     @property
     def topics(self) -> set[str]:

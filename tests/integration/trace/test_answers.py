@@ -39,6 +39,11 @@ async def test_a_recall_scope_has_all_that_the_lot_reached_and_nothing_else(trac
         menu_items=2,
         orders=3,
         guests=2,
+        shipments=0,
+        held_lots=0,
+        destroyed_lots=0,
+        custodians=1,
+        partner_lots=0,
     )
     assert scope.complete
     assert scope.first_order is not None
@@ -89,6 +94,9 @@ async def test_a_lots_journey_names_ancestors_owners_descendants_and_stock(trace
     await trace.hear(season().events)
     journey = await trace.ask.lot("a2")
     assert [lot.lot_id for lot in journey.ancestors] == ["a", "a1"]
+    assert [(step.parent_lot_id, step.lot_id) for step in journey.descent] == [("a", "a1"), ("a1", "a2")]
+    split = [event.occurred_time for event in season().events if event.type == "crop.split"]
+    assert [step.at for step in journey.descent] == split[:2]
     middle = await trace.ask.lot("a1")
     assert [lot.lot_id for lot in middle.descendants] == ["a2"]
     assert [(owner.owner_id, owner.reference_document) for owner in middle.custody] == [

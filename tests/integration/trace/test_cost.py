@@ -1,9 +1,11 @@
 """The cost of an answer follows the answer, not what is stored."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from chassis.database import Database
-from services.trace.adapters import db
+from services.trace.adapters import db, journal_sql
 from services.trace.adapters import scope_sql as sql
 from tests.integration.trace.conftest import Trace
 
@@ -24,6 +26,24 @@ INSERT INTO custody (lot_id, number, owner_id, from_time, reference_document)
 SELECT 'lot-' || n, 0, '', now(), '' FROM generate_series(1, 20000) n;
 INSERT INTO menu_item_past (menu_item_id, revision, venue_id, name, product_codes, lot_ids, until_position)
 SELECT menu_item_id, 0, venue_id, name, product_codes, lot_ids, 10 FROM menu_item;
+INSERT INTO shipment (shipment_id, lot_id, unit_id, shipped_at)
+SELECT 'sh' || n, 'lot-' || n, 'u' || n / 10, now() FROM generate_series(1, 20000) n;
+INSERT INTO unit_change (lot_id, unit_id, at, recorded_at, packed)
+SELECT 'lot-' || n, 'u' || n / 10, now(), now(), true FROM generate_series(1, 20000) n;
+INSERT INTO journal
+SELECT 'lot-' || n / 5, 'e' || n, (ARRAY['minted', 'used', 'made', 'shipped', 'consumed'])[1 + n % 5], 0,
+       now() - n * interval '1 minute', now(), '', 1, 'KGM', NULL, NULL, 'p' || n % 1000, '', 't' || n / 10,
+       '', '', '[]', '{}', 1
+FROM generate_series(1, 50000) n;
+INSERT INTO reading SELECT 'lot-' || n / 5, 'e' || n, 0, now(), now(), 4, '' FROM generate_series(1, 50000) n;
+INSERT INTO partner_movement
+SELECT 'lot-' || n / 5, (ARRAY['shipping', 'receiving'])[1 + n % 2], now(), 'e' || n, 'p' || n % 1000, '', '',
+       1, 'KGM', '{}', 1
+FROM generate_series(1, 50000) n;
+INSERT INTO partner_measured
+SELECT 'lot-' || n / 5, 'e' || n, 'p' || n % 1000 FROM generate_series(1, 50000) n;
+INSERT INTO partner_reading SELECT 'e' || n, 0, now(), now(), 4, '' FROM generate_series(1, 50000) n;
+INSERT INTO partner_withdrawal SELECT 'e' || n, 'p' || n % 1000, 1 FROM generate_series(1, 50000) n;
 INSERT INTO learned (position, at) SELECT n, now() FROM generate_series(1, 10000) n;
 ANALYZE;
 """
@@ -32,10 +52,16 @@ LOTS = [f"lot-{n}" for n in range(15000, 15040)]
 
 SCOPE = (LOTS, 10**9)
 PAGE = (*SCOPE, "", 50)
+SOME = [f"lot-{n}" for n in range(5000, 5040)]
+WHEN, LATER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
+RECORDS = (10**9, WHEN, LATER, 50, WHEN, "", "", "", 0)
 QUESTIONS: dict[str, tuple[object, ...]] = {
     sql.REACHED: ("lot-15000", 10**9),
     sql.COUNTS: (*SCOPE, 100),
-    sql.RECALLED: (LOTS,),
+    sql.LOT_COUNTS: (LOTS, 100),
+    sql.MOVING_COUNT: SCOPE,
+    sql.MOVING_BY_PARTNERS: SCOPE,
+    sql.SHIPMENT_PAGE: (*SCOPE, "sh", "lot", 50),
     sql.LOT_PAGE: PAGE,
     sql.STOCK_PAGE: PAGE,
     sql.VENUE_PAGE: PAGE,
@@ -45,7 +71,20 @@ QUESTIONS: dict[str, tuple[object, ...]] = {
     sql.VENUES: (["v1", "v2"],),
     sql.AS_OF: (10**9,),
     sql.RECALL_STATE: ("lot-15000",),
-    db._UP: (["lot-15000"],),
+    db.UP: (["lot-15000"],),
+    journal_sql.KNOWN: ("lot-15000",),
+    journal_sql.LOTS_OF: ("p7", "", 50),
+    journal_sql.HISTORY: (SOME,),
+    journal_sql.TRANSFORMATIONS: (["t7", "t8"],),
+    journal_sql.EDGES: (LOTS,),
+    journal_sql.MINTED_AT: ("lot-15000",),
+    journal_sql.EXPIRES: ("lot-15000",),
+    journal_sql.STAYS: (LOTS,),
+    journal_sql.BESIDE: (["u7", "u8"], LOTS),
+    journal_sql.READINGS: (SOME, [WHEN] * len(SOME), [LATER] * len(SOME), [""] * len(SOME)),
+    journal_sql.UNANNOUNCED: ("lot-15000",),
+    journal_sql.RECORDS: RECORDS,
+    journal_sql.RECORDS_OF_LOTS: (*RECORDS, SOME),
     db._LOTS: (LOTS,),
     db._PARENTS: (LOTS,),
     db._CUSTODY: ("lot-15000",),
@@ -65,7 +104,7 @@ async def test_no_question_reads_a_whole_table(trace: Trace, generic: bool) -> N
 
 async def planned(database: Database, statement: str, arguments: tuple[object, ...], *, generic: bool) -> str:
     """The plan that PostgreSQL uses, for these very arguments or for any."""
-    kinds = ", ".join(_KINDS[type(argument)] for argument in arguments)
+    kinds = ", ".join(map(kind, arguments))
     mode = "force_generic_plan" if generic else "force_custom_plan"
     async with database.transaction() as tx:
         await tx.execute(f"SET LOCAL plan_cache_mode = {mode}")
@@ -75,10 +114,14 @@ async def planned(database: Database, statement: str, arguments: tuple[object, .
     return "\n".join(row[0] for row in rows)
 
 
-_KINDS = {list: "text[]", str: "text", int: "bigint"}
+_KINDS = {str: "text", int: "bigint", bool: "boolean", datetime: "timestamptz"}
+
+
+def kind(argument: object) -> str:
+    return f"{kind(argument[0])}[]" if isinstance(argument, list) else _KINDS[type(argument)]
 
 
 def literal(argument: object) -> str:
     if isinstance(argument, list):
-        return "ARRAY['" + "','".join(argument) + "']"
-    return f"'{argument}'" if isinstance(argument, str) else str(argument)
+        return f"ARRAY[{', '.join(map(literal, argument))}]::{kind(argument)}"
+    return str(argument) if isinstance(argument, int) else f"'{argument}'"

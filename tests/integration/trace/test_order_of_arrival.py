@@ -21,7 +21,7 @@ def shuffled(events: list[ReceivedEvent[Any]], rng: random.Random) -> list[Recei
     return [queues[turn].pop(0) for turn in turns]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rng=st.randoms(use_true_random=False), at_once=st.integers(1, 20), by_topic=st.booleans())
 async def test_any_order_across_topics_gives_the_same_graph(
     trace: Trace, rng: random.Random, at_once: int, by_topic: bool

@@ -9,12 +9,9 @@ import pytest
 
 from chassis.context import Principal, RequestContext, use
 from chassis.errors import InvalidArgument, NotFound, PermissionDenied
-from chassis.paging import PageTokens
 from fleet import recall_scope
 from greenledger.trace.v1 import trace_pb2 as pb
-from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.grpc import TraceServicer
-from services.trace.application.trace_goods import TraceGoods
 from tests.integration.trace.conftest import Trace
 from tests.integration.trace.story import season
 from tests.integration.trace.test_answers import AUDITOR, OPERATOR
@@ -48,13 +45,12 @@ WHERE substr(venue_id, 2)::int % 5 = 2;
 INSERT INTO learned (position, at) VALUES (nextval('learned_position'), '2026-06-03Z');
 ANALYZE;
 """
-KINDS = ("lot", "stock", "venue", "menu_item", "order", "guest_id")
+KINDS = ("lot", "stock", "venue", "menu_item", "order", "guest_id", "shipment")
 
 
 @pytest.fixture
 def servicer(trace: Trace) -> TraceServicer:
-    tokens = PageTokens(b"0123456789abcdef")
-    return TraceServicer(TraceGoods(PostgresGraphReader(trace.database)), trace.scopes, tokens)
+    return trace.servicer()
 
 
 async def pages(
@@ -94,6 +90,7 @@ REACHED = {
     "menu_item": ["salad", "special"],
     "order": ["again", "eaten", "open"],
     "guest_id": ["g1", "g2"],
+    "shipment": [],
 }
 
 
@@ -140,6 +137,7 @@ async def test_what_happens_meanwhile_changes_no_page(trace: Trace, servicer: Tr
         "menu_item": ["kale-soup"],
         "order": ["aaa", "eaten"],
         "guest_id": ["g0", "g1"],
+        "shipment": [],
     }
 
 
@@ -259,9 +257,10 @@ async def test_a_scope_of_a_hundred_thousand_orders(trace: Trace, servicer: Trac
         "menu_item": 800,
         "order": ORDERS,
         "guest_id": ORDERS // 2,
+        "shipment": 0,
     }
     counts = (scope.lot_count, scope.stock_count, scope.venue_count, scope.menu_item_count)
-    assert (*counts, scope.order_count, scope.guest_count) == tuple(expected.values())
+    assert (*counts, scope.order_count, scope.guest_count, scope.shipment_count) == tuple(expected.values())
     assert (scope.recalled_lot_count, scope.quarantined_stock_count) == (30, 10)
     assert (len(scope.orders), len(scope.guest_ids), scope.complete) == (100, 100, False)
     assert scope.ByteSize() < MIB // 10

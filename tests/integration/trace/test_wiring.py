@@ -35,8 +35,8 @@ async def test_the_rpcs_answer_over_the_wired_objects(trace: Trace, tmp_path: Pa
         idempotency=IdempotencyStore(database, clock),
     )
     service = wire(runtime)
-    assert {subscription.topic for subscription in service.subscriptions} == trace.topics
-    [servicer] = service.servicers
+    assert {subscription.topic for subscription in service.subscriptions} >= trace.topics
+    servicer, _ = service.servicers
     servicer.add(servicer.implementation, grpc.aio.server())
     await trace.hear(season().events)
     implementation = servicer.implementation

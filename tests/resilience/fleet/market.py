@@ -135,15 +135,22 @@ class Market:
         )
         return await crops.call(crops.crops.TransferLot, request, by or self.grower)
 
-    async def recall(self, lot_id: str) -> None:
-        """Recall a lot, and wait until its stock is blocked."""
+    async def recall(self, lot_id: str, request_id: str = "") -> crops_pb2.RecallLotResponse:
+        """Recall a lot; when it is answered its stock is blocked."""
         crops = self.live.rpc("crops")
         request = crops_pb2.RecallLotRequest(
-            request_id=new_id(), lot_id=lot_id, reason="listeria", recall_class=crops_pb2.RECALL_CLASS_I
+            request_id=request_id or new_id(),
+            lot_id=lot_id,
+            reason="listeria",
+            recall_class=crops_pb2.RECALL_CLASS_I,
         )
-        await crops.call(crops.crops.RecallLot, request, self.grower)
-        blocked = "SELECT count(*) FROM stock_item WHERE lot_id = $1 AND quarantined"
-        await eventually(lambda: self.live.fetchval("inventory", blocked, lot_id), 30)
+        return await crops.call(crops.crops.RecallLot, request, self.grower)
+
+    async def release_recall(self, lot_id: str) -> None:
+        """End the recall of a lot."""
+        crops = self.live.rpc("crops")
+        request = crops_pb2.ReleaseRecallRequest(request_id=new_id(), lot_id=lot_id, reason="clean")
+        await crops.call(crops.crops.ReleaseRecall, request, self.operator)
 
     async def stocked(self, kilograms: int = 1000, price_minor: int = PRICE_MINOR) -> Goods:
         """A lot of a new product in the venue's stock, and a dish made of it."""
@@ -237,7 +244,7 @@ class Market:
         WHERE s.state NOT IN ('COMPLETED', 'COMPENSATED') ORDER BY p.started_at
         """
         found: list[dict[str, Any]] = []
-        for service in ("orders", "crops", "users", "inventory"):
+        for service in ("orders", "crops", "users", "inventory", "market"):
             found += [dict(row) for row in await self.live.fetch(service, sql)]
         return found
 

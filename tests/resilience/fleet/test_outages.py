@@ -48,7 +48,7 @@ async def test_consumers_killed_in_the_middle_of_a_batch_go_on_where_they_were(
     market: Market, live: LiveFleet, point: str
 ) -> None:
     # In good order this time, so that their group does not wait for the ones before.
-    names = ("trace", "notifications")
+    names = ("trace", "notifications", "crops")
     await asyncio.gather(*(live.restart(name, point, signal.SIGTERM) for name in names))
     found = await _flow(market)
     assert set(found) == {"FULFILLED"}

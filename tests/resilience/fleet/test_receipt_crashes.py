@@ -1,5 +1,6 @@
 """SIGKILL of inventory and crops at every crash point of a receipt: in stock and committed, or neither."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from chassis.testing import eventually
 from fleet.testing.live import LiveFleet
 from greenledger.crops.v1 import crops_pb2
 from services.crops.application.commitments import COMMIT_CRASHPOINTS, RELEASE_CRASHPOINTS
+from services.crops.application.deliver_committed import DELIVER_CRASHPOINTS
 from services.inventory.application.receipt_saga import ReceiptSteps
 from tests.resilience.fleet import invariants
 from tests.resilience.fleet.crashes import (
@@ -32,7 +34,7 @@ KILOGRAMS = 10
 
 
 async def test_every_crash_point_of_crops_has_its_case() -> None:
-    tried = {*COMMIT_CRASHPOINTS, *RELEASE_CRASHPOINTS}
+    tried = {*COMMIT_CRASHPOINTS, *RELEASE_CRASHPOINTS, *DELIVER_CRASHPOINTS}
     assert tried == {point for point in crashpoints.declared() if point.startswith("crops.")}
 
 
@@ -85,8 +87,8 @@ async def test_goods_of_a_recalled_lot_are_released_by_a_crops_that_dies(
     market: Market, live: LiveFleet, point: str
 ) -> None:
     lot_id, request_id = await _committed_and_dead(market)
-    await _recall(market, lot_id)
-    # What the recall's event does to inventory; here it is sure to come before the saga goes on.
+    await _recalled_and_not_blocked(market, lot_id)
+    # What the recall does to inventory; here it is sure to come before the receipt goes on.
     quarantine = "INSERT INTO quarantined_lot (lot_id, reason) VALUES ($1, 'listeria')"
     await live.fetch("inventory", quarantine, lot_id)
     await live.restart("crops", point)
@@ -103,7 +105,7 @@ async def test_a_recall_while_inventory_is_dead_leaves_nothing_that_can_be_sold(
     market: Market, live: LiveFleet
 ) -> None:
     lot_id, request_id = await _committed_and_dead(market)
-    await _recall(market, lot_id)
+    await _recalled_and_not_blocked(market, lot_id)
     await live.start_service("inventory")
     answer = await market.patiently(lambda: market.receive(lot_id, KILOGRAMS, request_id))
     known = "SELECT count(*) FROM quarantined_lot WHERE lot_id = $1"
@@ -143,6 +145,16 @@ async def _committed_and_dead(market: Market) -> tuple[str, str]:
     return lot_id, request_id
 
 
+async def _recalled_and_not_blocked(market: Market, lot_id: str) -> None:
+    """Recall a lot while inventory is dead: that is recorded, and not answered yet."""
+    recalling = asyncio.ensure_future(market.recall(lot_id))
+    recorded = "SELECT count(*) FROM event WHERE stream_id = 'lot-' || $1 AND type = 'LotRecalled'"
+    await eventually(lambda: market.live.fetchval("crops", recorded, lot_id))
+    assert not recalling.done()
+    recalling.cancel()
+    await asyncio.wait([recalling])
+
+
 async def _received(market: Market, lot_id: str, request_id: str) -> None:
     """Ask again until the goods are in stock; asked once more, it is the same stock, and there is no more."""
     items = [await market.patiently(lambda: market.receive(lot_id, KILOGRAMS, request_id)) for _ in range(2)]
@@ -158,15 +170,6 @@ async def _stock(live: LiveFleet, lot_id: str) -> list[bool]:
     """Of each stock item of a lot whether it is blocked."""
     rows = await live.fetch("inventory", "SELECT quarantined FROM stock_item WHERE lot_id = $1", lot_id)
     return [row["quarantined"] for row in rows]
-
-
-async def _recall(market: Market, lot_id: str) -> None:
-    """Recall a lot without waiting for anybody who hears of it."""
-    crops = market.live.rpc("crops")
-    request = crops_pb2.RecallLotRequest(
-        request_id=new_id(), lot_id=lot_id, reason="listeria", recall_class=crops_pb2.RECALL_CLASS_I
-    )
-    await crops.call(crops.crops.RecallLot, request, market.grower)
 
 
 async def _release(live: LiveFleet, lot_id: str) -> None:

@@ -112,7 +112,7 @@ _calls = st.tuples(st.sampled_from((*STEPS, "told")), st.sampled_from(("action",
 _faults = st.dictionaries(_calls, st.lists(st.sampled_from(FAULTS), min_size=1, max_size=3), max_size=6)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=_faults)
 def test_random_failures_at_random_steps_end_whole_or_not_at_all(postgres_server, faults):
     with capture_logs():  # printing the tracebacks of so many faults takes longer than the sagas

@@ -32,7 +32,7 @@ def reached(edge: Edge, before: int) -> list[str]:
         ("GET", "/api/orders/", 404, "METHOD_UNKNOWN"),
         ("POST", "/api/orders/", 404, "METHOD_UNKNOWN"),
         ("GET", "/api/orders;x=1", 404, "METHOD_UNKNOWN"),
-        ("GET", f"/api/crops/{ID}:watch", 404, "METHOD_UNKNOWN"),
+        ("GET", f"/api/crops/{ID}:swap", 404, "METHOD_UNKNOWN"),
         ("GET", "/api/orders#x", 400, "MALFORMED_REQUEST"),
         ("GET", "/api%2Forders", 400, "MALFORMED_REQUEST"),
         ("GET", "/api/orders/%00", 400, "MALFORMED_REQUEST"),
@@ -259,7 +259,7 @@ printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size
     query=st.none() | printable,
     body=st.binary(max_size=60),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_asked_the_answer_has_the_one_shape(
     edge: Edge, verb: str, start: str, rest: str, query: str | None, body: bytes
 ) -> None:

@@ -45,11 +45,12 @@ def test_every_permission_that_a_contract_names_exists_and_is_the_operators():
 @pytest.mark.parametrize(
     ("role", "permissions"),
     [
-        ("guest", "orders.cart orders.checkout crops.lots.read"),
+        ("guest", "orders.cart orders.checkout crops.lots.read market.read"),
         (
             "grower",
             """crops.epcis.capture crops.epcis.read
             crops.lots.mint crops.lots.transfer crops.lots.recall crops.lots.read
+            market.listings.write market.purchases.write market.read
             orders.cart orders.checkout""",
         ),
         (
@@ -57,12 +58,12 @@ def test_every_permission_that_a_contract_names_exists_and_is_the_operators():
             """catalog.venues.write catalog.menu.write inventory.stock.write inventory.stock.read
             crops.epcis.capture crops.epcis.read
             crops.lots.read crops.lots.transfer crops.lots.recall orders.cart orders.checkout
-            orders.venue.read""",
+            market.listings.write market.purchases.write market.read orders.venue.read""",
         ),
         (
             "auditor",
             """crops.epcis.read crops.lots.read trace.read orders.read payments.read users.read
-            operations.read inventory.read inventory.stock.read""",
+            operations.read inventory.read inventory.stock.read market.purchases.read market.read""",
         ),
     ],
 )

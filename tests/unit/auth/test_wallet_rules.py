@@ -167,7 +167,7 @@ def test_every_optional_part_is_read_and_written_back(changes):
     assert parse(render(message)) == message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=40), st.integers(0, 400), st.integers(0, 5))
 def test_whatever_is_put_into_a_message_is_read_back_or_refused(inserted, at, removed):
     text = render(replace(MESSAGE, resources=("https://a.example",), request_id="r"))

@@ -1,5 +1,6 @@
 """What of a lot may be committed, and what a commitment keeps from happening."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,7 +14,9 @@ from services.crops.domain.lot import Commitment, Lot, LotState, evolve
 from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer
-from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, MAKER, NOW, RECALL_ID, STRANGER, lot
+from tests.unit.crops.test_shipments import under_way
+from tests.unit.crops.test_units import packed
 
 FIRST, SECOND = "55555555-5555-4555-8555-555555555551", "55555555-5555-4555-8555-555555555552"
 VENUE = "66666666-6666-4666-8666-666666666666"
@@ -24,9 +27,14 @@ def kg(amount: str) -> Quantity:
 
 
 def decided(
-    state: Lot, amount: Quantity, commitment_id: str = FIRST, owner: str = GROWER, venue: str = VENUE
+    state: Lot,
+    amount: Quantity,
+    commitment_id: str = FIRST,
+    owner: str = GROWER,
+    venue: str = VENUE,
+    maker: str = MAKER,
 ) -> LotQuantityCommitted | None:
-    wanted = Commitment(amount, Purpose.RECEIPT, venue)
+    wanted = Commitment(amount, Purpose.RECEIPT, venue, maker)
     return commit(state, wanted, commitment_id=commitment_id, owner_id=owner, now=NOW)
 
 
@@ -37,14 +45,21 @@ def committed(state: Lot, amount: str, commitment_id: str = FIRST) -> Lot:
 
 
 def released(state: Lot, commitment_id: str = FIRST) -> Lot:
-    event = release(state, commitment_id=commitment_id, now=NOW)
+    event = release(state, commitment_id=commitment_id, actor=MAKER, now=NOW)
     assert event is not None
     return evolve(state, event)
 
 
 def recalled(state: Lot) -> Lot:
     [(_, event)] = recall(
-        state, [], actor=GROWER, is_operator=False, reason="glass", recall_class=RecallClass.I, now=NOW
+        state,
+        [],
+        recall_id=RECALL_ID,
+        actor=GROWER,
+        is_operator=False,
+        reason="glass",
+        recall_class=RecallClass.I,
+        now=NOW,
     )
     return evolve(state, event)
 
@@ -103,7 +118,9 @@ def test_a_repeated_commitment_is_the_same_one_whatever_has_become_of_the_lot() 
     assert decided(replace(recalled(state), expire_time=NOW - timedelta(days=1)), kg("30")) is None
 
 
-@pytest.mark.parametrize("changes", [{"amount": kg("31")}, {"venue": BUYER}, {"owner": BUYER}])
+@pytest.mark.parametrize(
+    "changes", [{"amount": kg("31")}, {"venue": BUYER}, {"owner": BUYER}, {"maker": "inventory"}]
+)
 def test_another_commitment_under_the_same_id_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(AlreadyExists) as refused:
         decided(committed(lot(), "30"), **{"amount": kg("30"), **changes})  # type: ignore[arg-type]
@@ -113,7 +130,7 @@ def test_another_commitment_under_the_same_id_is_refused(changes: dict[str, obje
 def test_what_is_released_is_free_again_and_stays_released() -> None:
     after = released(committed(lot(), "30"))
     assert (after.committed, after.uncommitted) == (kg("0"), kg("100"))
-    assert release(after, commitment_id=FIRST, now=NOW) is None
+    assert release(after, commitment_id=FIRST, actor=MAKER, now=NOW) is None
     with pytest.raises(FailedPrecondition) as refused:
         decided(after, kg("30"))
     assert reason_of(refused) == "COMMITMENT_RELEASED"
@@ -121,7 +138,7 @@ def test_what_is_released_is_free_again_and_stays_released() -> None:
 
 
 def test_a_release_that_comes_first_refuses_its_commitment() -> None:
-    event = release(lot(), commitment_id=FIRST, now=NOW)
+    event = release(lot(), commitment_id=FIRST, actor=MAKER, now=NOW)
     assert event is not None
     assert event.quantity.is_zero
     with pytest.raises(FailedPrecondition) as refused:
@@ -159,3 +176,16 @@ def test_a_lot_of_which_something_is_committed_is_not_transferred_and_the_part_o
 def test_a_recall_reaches_a_lot_whose_goods_are_committed() -> None:
     after = recalled(committed(lot(), "100"))
     assert (after.state, after.committed) == (LotState.RECALLED, kg("100"))
+
+
+@pytest.mark.parametrize(("away", "reason"), [(under_way, "LOT_IN_TRANSIT"), (packed, "LOT_IN_UNIT")])
+def test_goods_that_cannot_be_got_at_are_received_but_not_put_up_for_sale(
+    away: Callable[[], Lot], reason: str
+) -> None:
+    for purpose in (Purpose.LISTING, Purpose.POOL):
+        with pytest.raises(FailedPrecondition) as refused:
+            commit(
+                away(), Commitment(kg("1"), purpose, "", MAKER), commitment_id=FIRST, owner_id=GROWER, now=NOW
+            )
+        assert refused.value.reason == reason
+    assert decided(away(), kg("1")) is not None

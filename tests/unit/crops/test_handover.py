@@ -21,7 +21,7 @@ from services.crops.domain.lot import Lot, evolve, replay_from
 from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, complete_transfer
-from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, NOW, RECALL_ID, STRANGER, lot
 
 UNTIL = NOW + timedelta(days=1)
 PART = Part("p", "A", Quantity.of("1", "KGM"))
@@ -56,13 +56,27 @@ def kept(state: Lot, actor: str = BUYER) -> Lot:
     return replay_from(state, accept_custody(state, "o", actor=actor, now=NOW))
 
 
+def test_a_part_is_where_the_goods_are_from_which_it_was_taken() -> None:
+    away = kept(offered(lot(), OfferKind.CUSTODY))
+    _, [minted] = split(away, [PART], actor=GROWER, now=NOW)
+    part = evolve(None, minted)
+    assert (part.owner_id, part.custodian_id) == (GROWER, BUYER)
+
+
 def held(state: Lot) -> Lot:
     return evolve(state, hold(state, actor=GROWER, is_operator=False, reason="lab", now=NOW))
 
 
 def recalled(state: Lot) -> Lot:
     [(_, event)] = recall(
-        state, [], actor=GROWER, is_operator=False, reason="r", recall_class=RecallClass.I, now=NOW
+        state,
+        [],
+        recall_id=RECALL_ID,
+        actor=GROWER,
+        is_operator=False,
+        reason="r",
+        recall_class=RecallClass.I,
+        now=NOW,
     )
     return evolve(state, event)
 

@@ -14,7 +14,7 @@ from services.crops.domain.lot import Commitment, Lot, LotState, evolve
 from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, complete_transfer
-from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, MAKER, NOW, STRANGER, lot
 
 
 def kg(amount: str) -> Quantity:
@@ -35,7 +35,7 @@ def destroyed(state: Lot, amount: str | None = None, actor: str = GROWER) -> Lot
 
 
 def committed(state: Lot, amount: str) -> Lot:
-    wanted = Commitment(kg(amount), Purpose.RECEIPT, "venue")
+    wanted = Commitment(kg(amount), Purpose.RECEIPT, "venue", MAKER)
     event = commit(state, wanted, commitment_id="c", owner_id=GROWER, now=NOW)
     assert event is not None
     return evolve(state, event)
@@ -52,7 +52,14 @@ def begun(state: Lot) -> Lot:
 
 def recalled(root: Lot, *descendants: Lot) -> list[Lot]:
     facts = recall(
-        root, descendants, actor=GROWER, is_operator=True, reason="r", recall_class=RecallClass.I, now=NOW
+        root,
+        descendants,
+        recall_id=f"recall of {root.lot_id}",
+        actor=GROWER,
+        is_operator=True,
+        reason="r",
+        recall_class=RecallClass.I,
+        now=NOW,
     )
     after = {each.lot_id: evolve(each, fact) for each, fact in facts}
     return [after.get(each.lot_id, each) for each in (root, *descendants)]
@@ -157,7 +164,12 @@ def test_what_came_of_two_recalled_lots_stays_recalled_until_both_have_ended() -
     [second, mix] = recalled(second, mix)
     assert freed(first, [mix], second) == {LOT_ID}
     [(_, event)] = release_recall(first, [], {}, reason="r", now=NOW)
-    assert freed(second, [mix], evolve(first, event)) == {"second", "mix"}
+    ended = release_recall(second, [mix], {LOT_ID: evolve(first, event)}, reason="r", now=NOW)
+    # Each by the recall that held it, which is how others know of it.
+    assert {lot.lot_id: fact.recall_id for lot, fact in ended} == {
+        "second": "recall of second",
+        "mix": f"recall of {LOT_ID}",
+    }
     with pytest.raises(DomainError) as refused:
         freed(mix, [], first, second)
     assert refused.value.reason == "ANCESTOR_RECALLED"

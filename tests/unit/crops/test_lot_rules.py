@@ -12,7 +12,7 @@ from services.crops.domain.lot import Lot, LotState, evolve, replay
 from services.crops.domain.recall import recall
 from services.crops.domain.split import Part, split
 from services.crops.domain.transfer import begin_transfer, cancel_transfer, complete_transfer
-from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, NOW, STRANGER, harvest, lot
+from tests.unit.crops.lots import BUYER, GROWER, LOT_ID, NOW, RECALL_ID, STRANGER, harvest, lot
 
 TRANSFER = "44444444-4444-4444-8444-444444444444"
 
@@ -27,6 +27,7 @@ def recalled(state: Lot) -> Lot:
     [(_, event)] = recall(
         state,
         [],
+        recall_id=RECALL_ID,
         actor=GROWER,
         is_operator=False,
         reason="E. coli",
@@ -181,14 +182,30 @@ def test_owner_grower_and_operator_recall_a_lot(actor: str, operator: bool) -> N
     pending = evolve(lot(), begin(lot()))
     sold = evolve(pending, complete_transfer(pending, transfer_id=TRANSFER, now=NOW))
     [(_, event)] = recall(
-        sold, [], actor=actor, is_operator=operator, reason="glass", recall_class=RecallClass.II, now=NOW
+        sold,
+        [],
+        recall_id=RECALL_ID,
+        actor=actor,
+        is_operator=operator,
+        reason="glass",
+        recall_class=RecallClass.II,
+        now=NOW,
     )
     assert event.owner_id == BUYER
 
 
 def test_a_stranger_recalls_nothing() -> None:
     with pytest.raises(PermissionDenied) as refused:
-        recall(lot(), [], actor=STRANGER, is_operator=False, reason="?", recall_class=RecallClass.I, now=NOW)
+        recall(
+            lot(),
+            [],
+            recall_id=RECALL_ID,
+            actor=STRANGER,
+            is_operator=False,
+            reason="?",
+            recall_class=RecallClass.I,
+            now=NOW,
+        )
     assert refused.value.reason == "NOT_OWNER"
 
 
@@ -203,6 +220,7 @@ def test_a_recall_reaches_descendants_once() -> None:
     reached = recall(
         root,
         [first, second],
+        recall_id=RECALL_ID,
         actor=GROWER,
         is_operator=False,
         reason="E. coli",
@@ -210,6 +228,10 @@ def test_a_recall_reaches_descendants_once() -> None:
         now=NOW,
     )
     assert [(state.lot_id, fact.root_lot_id) for state, fact in reached] == [(LOT_ID, LOT_ID), ("p1", LOT_ID)]
+    assert [(fact.recall_id, fact.lot_code, fact.grower_id) for _, fact in reached] == [
+        (RECALL_ID, root.lot_code, GROWER),
+        (RECALL_ID, "A", GROWER),
+    ]
 
 
 def test_a_recalled_lot_is_not_recalled_again() -> None:
@@ -220,7 +242,15 @@ def test_a_recalled_lot_is_not_recalled_again() -> None:
 
 def test_a_history_that_does_not_begin_with_minting_is_no_lots_history() -> None:
     event = LotRecalled(
-        lot_id=LOT_ID, root_lot_id=LOT_ID, reason="", recall_class=RecallClass.I, owner_id="", at=NOW
+        lot_id=LOT_ID,
+        root_lot_id=LOT_ID,
+        reason="",
+        recall_class=RecallClass.I,
+        owner_id="",
+        recall_id=RECALL_ID,
+        lot_code="",
+        grower_id="",
+        at=NOW,
     )
     with pytest.raises(ValueError, match="begins with LotRecalled"):
         replay([event])

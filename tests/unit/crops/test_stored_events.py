@@ -8,7 +8,14 @@ import pytest
 
 from chassis.eventstore import RecordedEvent
 from services.crops.adapters.events import SCHEMA_VERSIONS, UPCASTERS, decode, encode, stream_of
-from services.crops.domain.events import LotEvent, LotMinted, LotTransferBegun, LotTransferred
+from services.crops.domain.events import (
+    LotEvent,
+    LotMinted,
+    LotRecalled,
+    LotRecallReleased,
+    LotTransferBegun,
+    LotTransferred,
+)
 from tests.unit.crops.lots import LOT_ID, NOW
 
 RECORDINGS = sorted((Path(__file__).parent / "stored").glob("*.json"))
@@ -54,8 +61,26 @@ def test_a_lot_minted_before_there_were_transformations_has_its_one_parent() -> 
     assert event.transformation_id is None
 
 
+def test_before_commitments_were_their_makers_each_purpose_had_its_service() -> None:
+    for purpose, maker in (("RECEIPT", "inventory"), ("LISTING", "market"), ("POOL", "market")):
+        _, upcast = UPCASTERS.upcast("LotQuantityCommitted", 1, {"purpose": purpose})
+        assert upcast["made_by"] == maker
+
+
+def test_before_recalls_had_names_they_go_by_the_lot_that_was_recalled() -> None:
+    folder = Path(__file__).parent / "stored"
+    for kind in ("LotRecalled", "LotRecallReleased"):
+        _, event = read(folder / f"{kind}.v1.json")
+        assert isinstance(event, LotRecalled | LotRecallReleased)
+        assert event.recall_id == event.root_lot_id != ""
+
+
 def test_before_custody_was_apart_the_goods_went_along_with_the_ownership() -> None:
     folder = Path(__file__).parent / "stored"
+    for version in ("v1", "v2"):
+        _, minted = read(folder / f"LotMinted.{version}.json")
+        assert isinstance(minted, LotMinted)
+        assert minted.custodian_id == minted.owner_id
     _, begun = read(folder / "LotTransferBegun.v1.json")
     _, transferred = read(folder / "LotTransferred.v1.json")
     assert isinstance(begun, LotTransferBegun)

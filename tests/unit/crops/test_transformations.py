@@ -12,7 +12,7 @@ from services.crops.domain.lot import Lot, LotState, evolve
 from services.crops.domain.recall import recall
 from services.crops.domain.transfer import begin_transfer
 from services.crops.domain.transform import Input, Output, Transformation, merge, transform
-from tests.unit.crops.lots import BUYER, GROWER, NOW, STRANGER, lot
+from tests.unit.crops.lots import BUYER, GROWER, NOW, RECALL_ID, STRANGER, lot
 
 OTHER_ID = "00000000-0000-7000-8000-000000000002"
 LATER = NOW + timedelta(days=30)
@@ -42,7 +42,14 @@ def merged(*inputs: Input, actor: str = GROWER) -> Transformation:
 
 def recalled(state: Lot) -> Lot:
     [(_, event)] = recall(
-        state, [], actor=GROWER, is_operator=False, reason="glass", recall_class=RecallClass.I, now=NOW
+        state,
+        [],
+        recall_id=RECALL_ID,
+        actor=GROWER,
+        is_operator=False,
+        reason="glass",
+        recall_class=RecallClass.I,
+        now=NOW,
     )
     return evolve(state, event)
 
@@ -133,3 +140,11 @@ def test_lots_of_two_products_are_not_merged() -> None:
     with pytest.raises(DomainError) as refused:
         merged(Input(lot(), None), Input(other(product_code="kale"), None))
     assert refused.value.reason == "PRODUCTS_DIFFER"
+
+
+def test_what_was_made_of_goods_in_one_hand_is_in_that_hand_else_with_who_made_it() -> None:
+    away = {"custodian_id": STRANGER}
+    together = merged(Input(replace(lot(), **away), None), Input(other(**away), None))  # type: ignore[arg-type]
+    assert [each.custodian_id for each in together.made] == [STRANGER]
+    apart = merged(Input(lot(), None), Input(other(**away), None))
+    assert [each.custodian_id for each in apart.made] == [GROWER]

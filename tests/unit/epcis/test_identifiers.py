@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidArgument
@@ -137,7 +137,6 @@ LOT = st.text("!\"%&'()*+,-./0123456789:;<=>?ABCXYZ_abcxyz", min_size=1, max_siz
 
 
 @given(prefix=st.text("0123456789", min_size=6, max_size=12), data=st.data())
-@settings(deadline=None)
 def test_every_form_of_a_lot_has_one_canonical_form(prefix: str, data: st.DataObject) -> None:
     item = data.draw(st.text("0123456789", min_size=13 - len(prefix), max_size=13 - len(prefix)))
     lot = data.draw(LOT)
@@ -155,7 +154,6 @@ def test_every_form_of_a_lot_has_one_canonical_form(prefix: str, data: st.DataOb
 @given(
     digits=st.text("0123456789", min_size=7, max_size=17), place=st.integers(0, 16), shift=st.integers(1, 9)
 )
-@settings(deadline=None)
 def test_a_check_digit_finds_every_single_wrong_digit(digits: str, place: int, shift: int) -> None:
     place %= len(digits)
     wrong = digits[:place] + str((int(digits[place]) + shift) % 10) + digits[place + 1 :]
@@ -168,7 +166,6 @@ LINK_LIKE = st.from_regex(r"https?://[a-z.]{1,9}(/[0-9a-z%]{1,15}){0,6}", fullma
 
 
 @given(text=st.one_of(st.text(max_size=60), URN_LIKE, LINK_LIKE))
-@settings(deadline=None)
 def test_recognising_never_fails_and_is_stable(text: str) -> None:
     found = recognise(text)
     assert recognise(found.canonical).canonical == found.canonical

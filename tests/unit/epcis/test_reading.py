@@ -63,7 +63,7 @@ def shuffled(document: dict[str, Any], order: list[str]) -> dict[str, Any]:
     order=st.permutations(["@context", "type", "schemaVersion", "creationDate", "epcisBody"]),
     size=st.integers(1, 400),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_order_of_the_documents_fields_and_the_cuts_do_not_matter(order: list[str], size: int) -> None:
     events = [corpus.event(eventID=f"urn:x:{i}", **{"ex:text": 'a"]}\\é'}) for i in range(5)]
     document = corpus.document(*events)
@@ -155,7 +155,6 @@ def test_a_broken_document_is_refused(name: str) -> None:
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))
-@settings(deadline=None)
 def test_no_bytes_make_the_reader_fail_in_another_way(data: bytes, size: int) -> None:
     try:
         results, _ = read(data, size)
@@ -165,7 +164,7 @@ def test_no_bytes_make_the_reader_fail_in_another_way(data: bytes, size: int) ->
 
 
 @given(cut_at=st.integers(0, 400), noise=st.binary(max_size=6))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_document_with_noise_in_it_is_read_as_the_json_decoder_reads_it(cut_at: int, noise: bytes) -> None:
     text = dumps(corpus.document(corpus.event(), corpus.event())).encode()
     noisy = text[:cut_at] + noise + text[cut_at:]
@@ -223,6 +222,15 @@ async def test_chunks_may_arrive_over_time() -> None:
 
     results = [item async for item in read_events_async(chunks(), EventReader())]
     assert len(events_of(results)) == 3
+
+
+@pytest.mark.parametrize("context_first", [True, False])
+@pytest.mark.parametrize("skip", [0, 1, 3, 4])
+def test_events_that_are_done_with_are_passed_over(context_first: bool, skip: int) -> None:
+    whole = list(read_events(generated(4, context_first), EventReader()))
+    reader = EventReader(skip=skip)
+    assert list(read_events(generated(4, context_first), reader)) == whole[skip:]
+    assert reader.head is not None
 
 
 def test_the_fields_that_a_repository_excludes_from_the_hash_are_known() -> None:

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.testing.published import needs_published
@@ -86,7 +86,6 @@ def test_a_time_is_hashed_in_utc_with_milliseconds(text: str, rounded: str) -> N
 
 
 @given(st.datetimes(timezones=st.timezones()))
-@settings(deadline=None)
 def test_a_time_that_was_written_is_read(instant: datetime) -> None:
     try:
         written = Timestamp.of(instant)
@@ -103,7 +102,6 @@ def test_a_year_outside_utc_is_no_time() -> None:
 
 @needs_published
 @given(st.text("a1é:/?#[]@!$&'()*+,;=%2F. \\\"<>^`{|}-_~\t", max_size=25))
-@settings(deadline=None)
 def test_a_uri_is_what_the_reference_validator_says(text: str) -> None:
     validate = pytest.importorskip("rfc3986_validator").validate_rfc3986
     assert is_uri(text) == bool(validate(text))

@@ -55,17 +55,32 @@ def test_options_of_kafka_reach_a_service_only_with_an_external_broker(
 
 
 def test_a_service_stops_before_those_it_calls() -> None:
-    order = [name for wave in stop_waves(SERVICES) for name in wave]
-    assert sorted(order) == sorted(spec.name for spec in SERVICES)
+    wave = {name: number for number, names in enumerate(stop_waves(SERVICES)) for name in names}
+    assert wave.keys() == {spec.name for spec in SERVICES}
+    mutual = {"crops", "inventory"}
     for spec in SERVICES:
-        assert all(order.index(spec.name) < order.index(callee) for callee in spec.depends_on)
+        for callee in spec.depends_on:
+            together = {spec.name, callee} == mutual
+            assert wave[spec.name] == wave[callee] if together else wave[spec.name] < wave[callee]
+
+
+def test_what_a_circle_calls_stops_after_it() -> None:
+    specs = numbered(
+        [
+            ServiceSpec("a", depends_on=("b", "d")),
+            ServiceSpec("b", depends_on=("a",)),
+            ServiceSpec("c", depends_on=("a",)),
+            ServiceSpec("d"),
+        ]
+    )
+    assert stop_waves(specs) == [["c"], ["a", "b"], ["d"]]
 
 
 def test_services_that_call_each_other_stop_together() -> None:
     specs = numbered(
         [ServiceSpec("a", depends_on=("b",)), ServiceSpec("b", depends_on=("a",)), ServiceSpec("c")]
     )
-    assert stop_waves(specs) == [["c"], ["a", "b"]]
+    assert stop_waves(specs) == [["a", "b", "c"]]
 
 
 def test_a_chosen_service_keeps_the_port_it_has_among_all() -> None:

@@ -53,6 +53,7 @@ def test_reserved_expired_and_quarantined_stock_is_left_alone():
         item(1, "4", reserved=Quantity.of(3, "KGM")),
         item(2, "9", expires_at=NOW),
         item(3, "9", quarantined=True),
+        item(3, "9", held=True),
         item(4, "9"),
     ]
     assert taken([need("2")], stock) == [("s1", "1 KGM"), ("s4", "1 KGM")]

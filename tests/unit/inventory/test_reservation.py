@@ -6,6 +6,7 @@ import pytest
 
 from chassis.errors import DomainError
 from services.inventory.domain.reservation import Reservation, State
+from services.inventory.domain.stock import Block
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -22,22 +23,27 @@ def reason_of(call, *arguments: object, **named: object) -> str:
 
 @pytest.mark.parametrize("state", [State.HELD, State.CONFIRMED])
 def test_an_open_reservation_may_be_confirmed_and_consumed(state):
-    assert reservation(state).confirmed(quarantined=False).state is State.CONFIRMED
-    assert reservation(state).consumed(quarantined=False).state is State.CONSUMED
+    assert reservation(state).confirmed(block=None).state is State.CONFIRMED
+    assert reservation(state).consumed(block=None).state is State.CONSUMED
 
 
 @pytest.mark.parametrize("state", [State.HELD, State.CONFIRMED])
 def test_a_recalled_lot_is_not_consumed(state):
-    assert reason_of(reservation(state).consumed, quarantined=True) == "LOT_QUARANTINED"
+    assert reason_of(reservation(state).consumed, block=Block.RECALL) == "LOT_QUARANTINED"
+
+
+def test_a_held_lot_is_neither_confirmed_nor_consumed():
+    for call in (reservation(State.HELD).confirmed, reservation(State.CONFIRMED).consumed):
+        assert reason_of(call, block=Block.HOLD) == "LOT_HELD"
 
 
 def test_a_recalled_lot_is_not_confirmed():
-    assert reason_of(reservation(State.HELD).confirmed, quarantined=True) == "LOT_QUARANTINED"
+    assert reason_of(reservation(State.HELD).confirmed, block=Block.RECALL) == "LOT_QUARANTINED"
 
 
 def test_what_is_consumed_stays_consumed_also_when_the_lot_is_recalled_later():
     consumed = reservation(State.CONSUMED)
-    assert consumed.consumed(quarantined=True) is consumed
+    assert consumed.consumed(block=Block.RECALL) is consumed
     assert reason_of(consumed.released) == "RESERVATION_CONSUMED"
 
 
@@ -48,8 +54,8 @@ def test_what_is_consumed_stays_consumed_also_when_the_lot_is_recalled_later():
 def test_what_was_given_back_is_given_back_for_good(state, reason):
     gone = reservation(state)
     assert gone.released() is gone
-    assert reason_of(gone.confirmed, quarantined=False) == reason
-    assert reason_of(gone.consumed, quarantined=False) == reason
+    assert reason_of(gone.confirmed, block=None) == reason
+    assert reason_of(gone.consumed, block=None) == reason
     assert reason_of(gone.ensure_not_given_back) == reason
 
 

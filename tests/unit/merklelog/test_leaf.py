@@ -44,7 +44,7 @@ def test_text_is_escaped_as_the_rfc_says():
     assert canonical_json(text) == written.encode()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(JSON)
 def test_canonical_json_reads_as_what_was_written_and_is_its_own_canonical_form(value: Any):
     written = canonical_json(value)

@@ -130,7 +130,7 @@ def test_every_size_is_proven_to_begin_every_later_one():
             verify_consistency(size1, size2, TREE.roots[size1], TREE.roots[size2], proof)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_altered_inclusion_proof_is_accepted(data: st.DataObject):
     size = data.draw(st.integers(1, MOST))
@@ -145,7 +145,7 @@ def test_no_altered_inclusion_proof_is_accepted(data: st.DataObject):
         verify_inclusion(leaf, index, size, proof, root)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_proof_serves_another_leaf_size_or_length(data: st.DataObject):
     size = data.draw(st.integers(2, MOST))
@@ -160,7 +160,7 @@ def test_no_proof_serves_another_leaf_size_or_length(data: st.DataObject):
         verify_inclusion(LEAVES[index], index, size, [*proof, root], root)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_altered_consistency_proof_is_accepted(data: st.DataObject):
     size2 = data.draw(st.integers(2, MOST))

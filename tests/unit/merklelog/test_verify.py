@@ -97,7 +97,7 @@ def test_a_log_that_somebody_else_made_up_does_not_hold_under_the_true_key(tmp_p
     assert verify_file(path, [key_file]).status == FAILS
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(index=st.integers(0, 10), place=st.integers(0), bit=st.integers(0, 6))
 def test_no_receipt_holds_for_an_altered_event(
     tmp_path: Path, key_file: str, index: int, place: int, bit: int
@@ -110,7 +110,7 @@ def test_no_receipt_holds_for_an_altered_event(
     assert verify_file(written(tmp_path, document), [key_file]).status == FAILS
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0), bit=st.integers(0, 6))
 def test_no_altered_export_holds(tmp_path: Path, key_file: str, place: int, bit: int):
     path = written(tmp_path, export())

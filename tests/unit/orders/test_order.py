@@ -78,3 +78,20 @@ def test_what_the_saga_remembers_survives_json():
     need = Need("id-soup", Quantity.of("0.600000", "KGM"), product_code="leek")
     data = CheckoutData("o1", "ann", "v1", "pm_card", Money(7, "USD"), (need,), cart_revision=3)
     assert CheckoutData.from_json({**data.to_json(), "recalled": True}) == data
+
+
+def test_a_recall_counts_once_changes_no_state_and_takes_back_no_refund():
+    served, back, nothing = order(State.FULFILLED), Money(1, "USD"), Money(0, "USD")
+    refunded = served.recalled("r1", back, NOW + timedelta(1))
+    assert (refunded.state, refunded.revision, refunded.refunded) == (State.FULFILLED, 1, back)
+    assert refunded.recalled("r1", nothing, NOW) is refunded
+    again = refunded.recalled("r2", nothing, NOW + timedelta(2))
+    assert (again.recall_ids, again.refunded, again.updated_at) == (("r1", "r2"), back, NOW + timedelta(2))
+
+
+def test_what_the_guest_has_back_only_grows():
+    served = order(State.FULFILLED)
+    for first, then in ((3, 2), (2, 3), (0, 3), (3, 0)):
+        told = served.recalled("r1", Money(first, "USD"), NOW).recalled("r2", Money(then, "USD"), NOW)
+        assert told.refunded == Money(3, "USD")
+    assert served.recalled("r1", Money(0, "USD"), NOW).refunded is None

@@ -118,7 +118,7 @@ def run(world: World, most_moves: int = 400) -> Instance:
 KINDS = ["done", "done", "refused", "lost", "late", "dies_before", "dies_after"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(sagas(), st.data())
 def test_every_saga_ends_whole_or_not_at_all_whatever_fails(saga, data):
     # After 60 troubled calls the world calms down, so that "retried for ever" ends.
@@ -141,7 +141,7 @@ def test_every_saga_ends_whole_or_not_at_all_whatever_fails(saga, data):
         assert last.error is not None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sagas(), st.data())
 def test_nothing_is_undone_once_the_pivot_has_succeeded(saga, data):
     world = World(saga, data, st.sampled_from(KINDS))
@@ -158,7 +158,7 @@ def test_nothing_is_undone_once_the_pivot_has_succeeded(saga, data):
         assert not (past and instance.turned_back)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sagas())
 def test_without_faults_each_step_is_attempted_once_and_nothing_is_undone(saga):
     instance, now = new_instance(saga, "i", {}, {}, START), START

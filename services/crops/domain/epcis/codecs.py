@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from services.crops.domain.epcis.jsontext import EXACT, Json
-from services.crops.domain.epcis.problems import Code, Problem, shown
+from services.crops.domain.epcis.jsontext import EXACT, Json, dumps
+from services.crops.domain.epcis.problems import Code, Problem, shown, step
 from services.crops.domain.epcis.times import Timestamp, is_zone_offset, parse_time
 from services.crops.domain.epcis.uri import is_uri
 from services.crops.domain.epcis.vocabulary import Vocabulary
@@ -180,7 +180,17 @@ def _read_zone_offset(value: Json, at: str, problems: Problems) -> Any:
 ZONE_OFFSET: Final = Codec(_read_zone_offset)
 
 
+MOST_CONTEXT_CHARACTERS: Final = 16_384
+"""Longest `@context` as JSON: it is kept with each event."""
+MOST_PREFIX_CHARACTERS: Final = 256
+"""Longest URI of a prefix: each use of it is written out, and prefixes may use one another."""
+
+
 def _read_context(value: Json, at: str, problems: Problems) -> Any:
+    if len(dumps(value)) > MOST_CONTEXT_CHARACTERS:
+        detail = f"a context has at most {MOST_CONTEXT_CHARACTERS} characters"
+        problems.append(Problem(at, Code.TOO_LARGE, detail))
+        return value
     if isinstance(value, list):
         _check_unique(value, at, problems)
     for place, item in (
@@ -190,7 +200,17 @@ def _read_context(value: Json, at: str, problems: Problems) -> Any:
             _read_uri(item, place, problems)
         elif not isinstance(item, dict):
             wrong_type(item, "the URI of a context or an object", place, problems)
+        else:
+            _check_prefixes(item, place, problems)
     return value
+
+
+def _check_prefixes(item: dict[str, Json], at: str, problems: Problems) -> None:
+    for name, value in item.items():
+        uri = value.get("@id") if isinstance(value, dict) else value
+        if isinstance(uri, str) and len(uri) > MOST_PREFIX_CHARACTERS:
+            detail = f"a prefix has at most {MOST_PREFIX_CHARACTERS} characters"
+            problems.append(Problem(at + step(name), Code.TOO_LARGE, detail))
 
 
 CONTEXT: Final = Codec(_read_context)

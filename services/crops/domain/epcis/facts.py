@@ -12,7 +12,9 @@ from services.crops.domain.epcis import vocabulary as v
 from services.crops.domain.epcis.context import NO_CONTEXT, Context
 from services.crops.domain.epcis.event_hash import event_hash
 from services.crops.domain.epcis.identifiers import Identifier, Level, canonical, recognise
+from services.crops.domain.epcis.sensors import readings
 from services.crops.domain.epcis.times import Timestamp
+from services.crops.domain.physical import Reading
 
 PIECES: Final = "H87"
 """Unit of a quantity without `uom` (UN/ECE Rec 20: piece)."""
@@ -72,6 +74,7 @@ class EventFacts:
         declares_error: the event withdraws the one with the same id.
         correctives: ids of the events that correct it.
         flawed: identifiers that are not sound.
+        readings: temperatures and humidities that were measured.
     """
 
     event_id: str
@@ -94,6 +97,7 @@ class EventFacts:
     declares_error: bool
     correctives: tuple[str, ...]
     flawed: tuple[Identifier, ...]
+    readings: tuple[Reading, ...]
 
     def of(self, *roles: Role) -> tuple[Good, ...]:
         """The goods in these roles."""
@@ -148,6 +152,7 @@ def facts(event: m.Event, context: Context = NO_CONTEXT, ignored: Collection[str
         declares_error=declared is not None,
         correctives=(declared.corrective_event_ids or ()) if declared else (),
         flawed=tuple(found for found in map(recognise, _named(event, business)) if found.flaw is not None),
+        readings=tuple(readings(business, context)),
     )
 
 

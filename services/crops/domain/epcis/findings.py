@@ -46,6 +46,10 @@ class FindingCode(StrEnum):
     SHIPPED_TWICE = "SHIPPED_TWICE"
     RECEIVED_UNSHIPPED = "RECEIVED_UNSHIPPED"
     SHIPMENT_OVERDUE = "SHIPMENT_OVERDUE"
+    QUANTITY_DIFFERS = "QUANTITY_DIFFERS"
+    MOVED_BEFORE_SHIPPED = "MOVED_BEFORE_SHIPPED"
+    READING_IMPLAUSIBLE = "READING_IMPLAUSIBLE"
+    SERVED_WHILE_BLOCKED = "SERVED_WHILE_BLOCKED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ def _exceeded(event: EventFacts, known: Known) -> Iterator[Finding]:
         comparable = balance is not None and asked is not None and balance.comparable(asked.unit)
         if good.instance or good.id in made or balance is None or asked is None or not comparable:
             continue
-        if asked <= balance:
+        if asked.exact <= balance.exact:
             left[good.id] = balance - asked
             continue
         text = f"{asked} leaves where {balance} is there"
@@ -169,7 +173,7 @@ def _parents(event: EventFacts, known: Known) -> Iterator[Finding]:
     for good in event.of(Role.CHILD):
         others = known.parents.get(good.id, frozenset()) - {event.parent}
         if good.instance and others:
-            text = f"it is put into {event.parent} and still is in {', '.join(sorted(others))}"
+            text = f"it is put into {event.parent} and still is in {', '.join(sorted(others)[:5])}"
             yield _find(event, FindingCode.TWO_PARENTS, Severity.ERROR, good.id, text)
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from json.encoder import encode_basestring_ascii
@@ -19,6 +19,7 @@ EXACT: Final = 2**53
 _LONGEST_NUMBER: Final = 64
 _LARGEST_EXPONENT: Final = 308
 _DEEPEST: Final = 200
+_MOST_VALUES: Final = 1_000_000
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKET: Final = re.compile(r"[\[\]{}]")
 
@@ -32,35 +33,56 @@ class Limits:
         head_bytes: largest document without its events, default 10 MB.
         depth: deepest nesting inside one event, default 64.
         nodes: most values inside one event, default 200,000.
+        spool_bytes: most events before the document's `@context` and type, default 256 MB.
+        spool_events: the same by their number, default 2,000,000.
     """
 
     event_bytes: int = 10_000_000
     head_bytes: int = 10_000_000
     depth: int = 64
     nodes: int = 200_000
+    spool_bytes: int = 256_000_000
+    spool_events: int = 2_000_000
 
 
 DEFAULT_LIMITS: Final = Limits()
 
 
+class _BadNumber(Exception):
+    """A number that is not kept; in a value that was read to find it, it stands where the number was."""
+
+
 def _whole(text: str) -> int:
     if len(text) > _LONGEST_NUMBER:
-        raise one("", Code.NUMBER_OUT_OF_RANGE, f"a number has {len(text)} characters")
+        raise _BadNumber(f"a number has {len(text)} characters")
     return int(text)
 
 
 def _decimal(text: str) -> Decimal:
     number = Decimal(text) if len(text) <= _LONGEST_NUMBER else None
     if number is None or abs(number.adjusted()) > _LARGEST_EXPONENT:
-        raise one("", Code.NUMBER_OUT_OF_RANGE, f"the number {shown(text)} is out of range")
+        raise _BadNumber(f"the number {shown(text)} is out of range")
     return number
 
 
 def _constant(text: str) -> Json:
-    raise one("", Code.NUMBER_OUT_OF_RANGE, f"{text} is not a number in JSON")
+    raise _BadNumber(f"{text} is not a number in JSON")
+
+
+def _found(read: Callable[[str], Json]) -> Callable[[str], Json]:
+    def found(text: str) -> Json:
+        try:
+            return read(text)
+        except _BadNumber as bad:
+            return bad
+
+    return found
 
 
 _DECODER: Final = json.JSONDecoder(parse_int=_whole, parse_float=_decimal, parse_constant=_constant)
+_FINDER: Final = json.JSONDecoder(
+    parse_int=_found(_whole), parse_float=_found(_decimal), parse_constant=_found(_constant)
+)
 
 
 def loads(text: str | bytes | bytearray) -> Json:
@@ -70,28 +92,44 @@ def loads(text: str | bytes | bytearray) -> Json:
     example has such a one.
 
     Raises:
-        NotEpcis: NOT_JSON, NUMBER_OUT_OF_RANGE or TOO_DEEP.
+        NotEpcis: NOT_JSON, NUMBER_OUT_OF_RANGE (with the field), TOO_DEEP or TOO_LARGE.
 
     Source: RFC 8259, RFC 7493 (I-JSON).
     """
     try:
         if not isinstance(text, str):
             text = text.decode("utf-8")
-        _refuse_abyss(text)
+        _refuse_bombs(text)
         return _DECODER.decode(text)
+    except _BadNumber as bad:
+        raise _located(text, bad) from None
     except UnicodeDecodeError as error:
         raise one("", Code.NOT_JSON, f"byte {error.start} is not UTF-8") from None
     except json.JSONDecodeError as error:
         raise one("", Code.NOT_JSON, f"{error.msg} at character {error.pos}") from None
 
 
-def _refuse_abyss(text: str) -> None:
-    # Before decoding: the decoder recurses, and would trust the interpreter's stack with what strangers send.
+def _refuse_bombs(text: str) -> None:
+    # Before decoding: the decoder recurses, and would trust the interpreter's stack with what strangers send;
+    # and a value of two bytes is an object of a hundred.
+    bare = _STRING.sub("", text)
+    if bare.count(",") + bare.count("[") + bare.count("{") > _MOST_VALUES:
+        raise one("", Code.TOO_LARGE, f"more than {_MOST_VALUES} values")
     depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
+    for bracket in _BRACKET.finditer(bare):
+        depth += 1 if bracket[0] in "[{" else -1
         if depth > _DEEPEST:
             raise one("", Code.TOO_DEEP, f"nested deeper than {_DEEPEST} levels")
+
+
+def _located(text: str | bytes | bytearray, bad: _BadNumber) -> NotEpcis:
+    """Reads once more to say where the number is, since the decoder does not know."""
+    try:
+        value = _FINDER.decode(text if isinstance(text, str) else text.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        return one("", Code.NOT_JSON, f"{error.msg} at character {error.pos}")
+    pointer, found = _first(value, "", lambda item: isinstance(item, _BadNumber)) or ("", bad)
+    return one(pointer, Code.NUMBER_OUT_OF_RANGE, str(found))
 
 
 def dumps(value: Json) -> str:
@@ -177,17 +215,22 @@ def _is_unicode(text: str) -> bool:
 
 def _unsound(value: Json, at: str) -> NotEpcis:
     """Finds again where it was, since building the pointers on the way would cost more than the check."""
+    pointer, item = _first(value, at, lambda item: not _is_sound(item)) or (at, value)
+    if isinstance(item, str):
+        return one(pointer, Code.NOT_STORABLE, "the text holds U+0000 or half a surrogate pair")
+    return one(pointer, Code.NUMBER_OUT_OF_RANGE, f"{item} is not a number in JSON")
+
+
+def _first(value: Json, at: str, wanted: Callable[[Json], bool]) -> tuple[str, Json] | None:
+    """Pointer and value of some wanted value or name."""
     waiting: list[tuple[Json, str]] = [(value, at)]
     while waiting:
         item, pointer = waiting.pop()
-        if not _is_sound(item):
-            at = pointer
-            break
+        if wanted(item):
+            return pointer, item
         if isinstance(item, dict):
             waiting.extend((child, pointer + step(name)) for name, child in item.items())
             waiting.extend((name, pointer) for name in item)
         elif isinstance(item, list):
             waiting.extend((child, f"{pointer}/{i}") for i, child in enumerate(item))
-    if isinstance(item, str):
-        return one(at, Code.NOT_STORABLE, "the text holds U+0000 or half a surrogate pair")
-    return one(at, Code.NUMBER_OUT_OF_RANGE, f"{item} is not a number in JSON")
+    return None

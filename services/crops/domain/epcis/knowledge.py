@@ -2,13 +2,18 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Final
 
 from services.crops.domain.epcis.facts import EventFacts, Role
-from services.crops.domain.epcis.known import GoodKnown, Known, learn
+from services.crops.domain.epcis.known import GoodKnown, Known, learn_without_descent
 
 MOST_ANCESTORS: Final = 2000
 """So many ancestors of a good are looked at for a circle; a hostile history could have any number."""
+MOST_LOOKED_AT: Final = 50_000
+"""The same for all inputs of one event."""
+_STEP: Final = "step "
+"""Begins the name of a transformation between its inputs and its outputs; no URI has a blank."""
 
 Pair = tuple[str, str]
 
@@ -19,7 +24,8 @@ class Knowledge:
     Args:
         goods: canonical id -> what is known.
         held: (child, parent) of open aggregations.
-        made_of: (output, input) of transformations, as far up as the inputs of the batch reach.
+        made_of: (output, transformation) and (transformation, input), as far up as the inputs of the batch
+            reach; through the transformation, since each output with each input could be billions.
         bills: (bill of lading, party that used it).
     """
 
@@ -52,7 +58,7 @@ class Knowledge:
         return Known(
             {good.id: self.goods[good.id] for good in event.goods if good.id in self.goods},
             {child: frozenset(self._parents.get(child, ())) for child in children},
-            {good.id: self._ancestors(good.id) for good in event.of(Role.INPUT)},
+            self._descent(event),
             {
                 bill: frozenset(self._parties.get(bill, ()))
                 for kind, bill in event.transactions
@@ -67,7 +73,7 @@ class Knowledge:
             event: the event.
             before: what `about` said of it.
         """
-        after = learn(before, event)
+        after = learn_without_descent(before, event)
         if after is before:
             return
         self.goods.update(after.goods)
@@ -77,10 +83,14 @@ class Knowledge:
         for bill, parties in after.bill_parties.items():
             self.bills.update((bill, party) for party in parties)
             self._parties[bill] = set(parties)
-        inputs = {good.id for good in event.of(Role.INPUT)}
-        for good in event.of(Role.OUTPUT):
-            self.made_of.update((good.id, each) for each in inputs)
-            self._inputs.setdefault(good.id, set()).update(inputs)
+        step, inputs = _STEP + event.event_hash, {good.id for good in event.of(Role.INPUT)}
+        outputs = {good.id for good in event.of(Role.OUTPUT)} if inputs else set()
+        for output in outputs:
+            self.made_of.add((output, step))
+            self._inputs.setdefault(output, set()).add(step)
+        if outputs:
+            self.made_of.update((step, each) for each in inputs)
+            self._inputs[step] = inputs
 
     def _hold(self, child: str, parents: frozenset[str]) -> None:
         for gone in self._parents.get(child, set()) - parents:
@@ -91,11 +101,19 @@ class Knowledge:
             self._children.setdefault(parent, set()).add(child)
         self._parents[child] = set(parents)
 
-    def _ancestors(self, good: str) -> frozenset[str]:
+    def _descent(self, event: EventFacts) -> dict[str, frozenset[str]]:
+        found, left = {}, MOST_LOOKED_AT
+        for good in event.of(Role.INPUT):
+            found[good.id] = self._ancestors(good.id, min(left, MOST_ANCESTORS))
+            left -= len(found[good.id])
+        return found
+
+    def _ancestors(self, good: str, most: int) -> frozenset[str]:
         found: set[str] = set()
         ahead = deque([good])
-        while ahead and len(found) < MOST_ANCESTORS:
-            new = self._inputs.get(ahead.popleft(), set()) - found
+        while ahead and len(found) < most:
+            above = self._inputs.get(ahead.popleft(), set())
+            new = set(islice((each for each in above if each not in found), most - len(found)))
             found |= new
             ahead.extend(new)
         return frozenset(found)

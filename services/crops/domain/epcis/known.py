@@ -76,6 +76,13 @@ def learn(known: Known, event: EventFacts) -> Known:
     """
     if event.declares_error:
         return known
+    return replace(learn_without_descent(known, event), ancestors=_ancestors(known, event))
+
+
+def learn_without_descent(known: Known, event: EventFacts) -> Known:
+    """`learn` but for the ancestors, of which an event may have many more than it has goods."""
+    if event.declares_error:
+        return known
     goods = dict(known.goods)
     for good in event.goods:
         goods[good.id] = _seen(goods.get(good.id), good, event)
@@ -83,7 +90,7 @@ def learn(known: Known, event: EventFacts) -> Known:
         goods[good.id] = _made(goods[good.id], good, event)
     for good in uses_up(event):
         goods[good.id] = _used(goods[good.id], good, event)
-    return Known(goods, _parents(known, event), _ancestors(known, event), _bills(known, event))
+    return Known(goods, _parents(known, event), known.ancestors, _bills(known, event))
 
 
 def _seen(before: GoodKnown | None, good: Good, event: EventFacts) -> GoodKnown:
@@ -109,14 +116,17 @@ def _used(now: GoodKnown, good: Good, event: EventFacts) -> GoodKnown:
         return replace(now, ended_at=event.event_time)
     if used is None or now.balance is None or not now.balance.comparable(used.unit):
         return now
-    left = now.balance - used if used <= now.balance else Quantity.of(0, now.balance.unit)
+    left = now.balance - used if used.exact <= now.balance.exact else Quantity.of(0, now.balance.unit)
     return replace(now, balance=left)
 
 
 def _sum(one: Quantity | None, other: Quantity | None) -> Quantity | None:
     if one is None or other is None or not one.comparable(other.unit):
         return one or other
-    return one + other
+    try:
+        return one + other
+    except InvalidArgument:  # more than a quantity can be: what was known before stays
+        return one
 
 
 def _parents(known: Known, event: EventFacts) -> Mapping[str, frozenset[str]]:

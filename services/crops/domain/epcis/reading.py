@@ -4,6 +4,7 @@ Events are given out as soon as `@context` and `type` of the document are known.
 the events, the events wait in a spool (memory, then a temporary file) until the document has ended.
 """
 
+from array import array
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -19,6 +20,7 @@ from services.crops.domain.epcis.problems import Code, NotEpcis, one
 from services.crops.domain.epcis.scanner import Scanner
 
 _SPOOL_MEMORY_BYTES: Final = 8_000_000
+_MOST_IGNORED_CHARACTERS: Final = 4_096  # they are kept with each event
 _ON_THE_WAY: Final = {path[:i] for path in PATHS.values() for i in range(1, len(path))}
 _LISTS: Final = {path: kind for kind, path in PATHS.items()}
 _COMMA, _QUOTE, _CLOSE_OBJECT, _CLOSE_ARRAY = b",", b'"', b"}", b"]"
@@ -46,22 +48,24 @@ class EventReader:
     """Takes the bytes of one document, or of one event alone, and gives out its events.
 
     Args:
-        limits: bounds for an event and for the document around the events; default 10 MB each.
+        limits: bounds for an event and for the document around the events; default `DEFAULT_LIMITS`.
+        skip: so many of the first events are known to be done with and only passed over; default none.
 
     Feed it, then close it, and exhaust what each call gives. An event that is refused does not disturb
     the others; what breaks the document itself raises NotEpcis, then or at the end, and it is for the
     caller to keep or drop the events given before.
     """
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, skip: int = 0) -> None:
         self.head: DocumentHead | QueryDocumentHead | None = None
         """The document, once it has been read to its end; None for an event alone."""
         self._limits = limits
+        self._skip = skip
         self._scanner = Scanner()
         self._fields: dict[str, Json] = {}
         self._head_bytes = 0
         self._spool: IO[bytes] | None = None
-        self._spooled: list[int] = []
+        self._spooled = array("q")
         self._count: int | None = None
         self._list: tuple[str, ...] = ()
         self._steps = self._document()
@@ -78,9 +82,18 @@ class EventReader:
 
     @property
     def ignored(self) -> frozenset[str]:
-        """Fields that do not count in the event hash (see `event_hash.ignored_fields`), as far as read."""
+        """Fields that do not count in the event hash (see `event_hash.ignored_fields`), as far as read.
+
+        Raises:
+            NotEpcis: TOO_LARGE, there are more than anybody has use for.
+        """
         results = _inside(self._fields, ("epcisBody", "queryResults"))
-        return ignored_fields(self._fields, self.context) or ignored_fields(results, self.context)
+        found = ignored_fields(self._fields, self.context) or ignored_fields(results, self.context)
+        if sum(map(len, found)) > _MOST_IGNORED_CHARACTERS:
+            raise one(
+                "", Code.TOO_LARGE, f"more than {_MOST_IGNORED_CHARACTERS} characters of ignored fields"
+            )
+        return found
 
     def feed(self, chunk: bytes) -> Iterator[ReadEvent]:
         """Take the next bytes and give the events that they complete.
@@ -181,16 +194,25 @@ class EventReader:
         closing = yield from scanner.peek()
         while closing != _CLOSE_ARRAY[0]:
             found = yield from scanner.value(self._limits.event_bytes)
-            if self._spool is None:
+            if self._spool is not None:
+                self._keep(self._spool, found)
+            elif self._count >= self._skip:
                 yield self._event(found, self._count, at)
-            else:
-                self._spooled.append(-1 if found is None else len(found))
-                self._spool.write(found or b"")
             self._count += 1
             closing = yield from scanner.peek()
             if closing != _CLOSE_ARRAY[0]:
                 yield from scanner.expect(_COMMA)
         yield from scanner.expect(_CLOSE_ARRAY)
+
+    def _keep(self, spool: IO[bytes], found: bytes | None) -> None:
+        if len(self._spooled) >= self._limits.spool_events:
+            detail = f"more than {self._limits.spool_events} events before @context and type"
+            raise one("", Code.TOO_LARGE, detail)
+        self._spooled.append(-1 if found is None else len(found))
+        spool.write(found or b"")
+        if spool.tell() > self._limits.spool_bytes:
+            detail = f"more than {self._limits.spool_bytes} bytes of events before @context and type"
+            raise one("", Code.TOO_LARGE, detail)
 
     def _unspool(self) -> _Steps:
         if self._spool is None:
@@ -198,7 +220,9 @@ class EventReader:
         self._spool.seek(0)
         at = "/" + "/".join(self._list)
         for index, size in enumerate(self._spooled):
-            yield self._event(None if size < 0 else self._spool.read(size), index, at)
+            found = None if size < 0 else self._spool.read(size)
+            if index >= self._skip:
+                yield self._event(found, index, at)
 
     def _event(self, found: bytes | None, index: int, at: str) -> ReadEvent:
         pointer = f"{at}/{index}"
@@ -221,7 +245,7 @@ class EventReader:
             problem = error.problems[0]
             if problem.code is Code.NOT_JSON:
                 raise _Broken(problem.detail) from None
-            raise one(pointer, problem.code, problem.detail) from None
+            raise one(pointer + problem.pointer, problem.code, problem.detail) from None
 
 
 class _Broken(Exception):

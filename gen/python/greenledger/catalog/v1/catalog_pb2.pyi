@@ -36,6 +36,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PRICE_INVALID: _ErrorReason.ValueType  # 4
     ERROR_REASON_UNIT_UNKNOWN: _ErrorReason.ValueType  # 5
     ERROR_REASON_QUANTITY_ZERO: _ErrorReason.ValueType  # 6
+    ERROR_REASON_LOT_RECALLED: _ErrorReason.ValueType  # 7
+    """It names a lot that is in quarantine at the venue, so guests cannot be offered it."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -47,6 +49,8 @@ ERROR_REASON_NOT_OWNER: ErrorReason.ValueType  # 3
 ERROR_REASON_PRICE_INVALID: ErrorReason.ValueType  # 4
 ERROR_REASON_UNIT_UNKNOWN: ErrorReason.ValueType  # 5
 ERROR_REASON_QUANTITY_ZERO: ErrorReason.ValueType  # 6
+ERROR_REASON_LOT_RECALLED: ErrorReason.ValueType  # 7
+"""It names a lot that is in quarantine at the venue, so guests cannot be offered it."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -136,6 +140,7 @@ class MenuItem(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    RECALL_IDS_FIELD_NUMBER: _builtins.int
     menu_item_id: _builtins.str
     venue_id: _builtins.str
     name: _builtins.str
@@ -151,6 +156,10 @@ class MenuItem(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def recall_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Recalls that took it off the menu and are why it is not available."""
+
     def __init__(
         self,
         *,
@@ -164,10 +173,11 @@ class MenuItem(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        recall_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "price", b"price", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "create_time", b"create_time", "description", b"description", "etag", b"etag", "ingredients", b"ingredients", "menu_item_id", b"menu_item_id", "name", b"name", "price", b"price", "update_time", b"update_time", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "create_time", b"create_time", "description", b"description", "etag", b"etag", "ingredients", b"ingredients", "menu_item_id", b"menu_item_id", "name", b"name", "price", b"price", "recall_ids", b"recall_ids", "update_time", b"update_time", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

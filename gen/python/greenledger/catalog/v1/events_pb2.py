@@ -27,7 +27,7 @@ from greenledger.catalog.v1 import catalog_pb2 as greenledger_dot_catalog_dot_v1
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#greenledger/catalog/v1/events.proto\x12\x16greenledger.catalog.v1\x1a\x17google/type/money.proto\x1a$greenledger/catalog/v1/catalog.proto\x1a$greenledger/options/v1/options.proto\"\x8d\x01\n\x0cVenueCreated\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x30\n\x07\x61\x64\x64ress\x18\x04 \x01(\x0b\x32\x1f.greenledger.catalog.v1.Address:\x19\xd2\xf3\x18\x15\x63\x61talog.venue-created\"\xe7\x01\n\x0fMenuItemChanged\x12\x14\n\x0cmenu_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12!\n\x05price\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12\x37\n\x0bingredients\x18\x05 \x03(\x0b\x32\".greenledger.catalog.v1.Ingredient\x12\x11\n\tavailable\x18\x06 \x01(\x08\x12\x10\n\x08revision\x18\x07 \x01(\x03:\x1d\xd2\xf3\x18\x19\x63\x61talog.menu-item-changedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#greenledger/catalog/v1/events.proto\x12\x16greenledger.catalog.v1\x1a\x17google/type/money.proto\x1a$greenledger/catalog/v1/catalog.proto\x1a$greenledger/options/v1/options.proto\"\x8d\x01\n\x0cVenueCreated\x12\x10\n\x08venue_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x30\n\x07\x61\x64\x64ress\x18\x04 \x01(\x0b\x32\x1f.greenledger.catalog.v1.Address:\x19\xd2\xf3\x18\x15\x63\x61talog.venue-created\"\xe7\x01\n\x0fMenuItemChanged\x12\x14\n\x0cmenu_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12!\n\x05price\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12\x37\n\x0bingredients\x18\x05 \x03(\x0b\x32\".greenledger.catalog.v1.Ingredient\x12\x11\n\tavailable\x18\x06 \x01(\x08\x12\x10\n\x08revision\x18\x07 \x01(\x03:\x1d\xd2\xf3\x18\x19\x63\x61talog.menu-item-changed\"~\n\x10MenuItemDelisted\x12\x14\n\x0cmenu_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x11\n\trecall_id\x18\x03 \x01(\t\x12\x0f\n\x07lot_ids\x18\x04 \x03(\t:\x1e\xd2\xf3\x18\x1a\x63\x61talog.menu-item-delistedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VENUECREATED']._serialized_options = b'\322\363\030\025catalog.venue-created'
   _globals['_MENUITEMCHANGED']._loaded_options = None
   _globals['_MENUITEMCHANGED']._serialized_options = b'\322\363\030\031catalog.menu-item-changed'
+  _globals['_MENUITEMDELISTED']._loaded_options = None
+  _globals['_MENUITEMDELISTED']._serialized_options = b'\322\363\030\032catalog.menu-item-delisted'
   _globals['_VENUECREATED']._serialized_start=165
   _globals['_VENUECREATED']._serialized_end=306
   _globals['_MENUITEMCHANGED']._serialized_start=309
   _globals['_MENUITEMCHANGED']._serialized_end=540
+  _globals['_MENUITEMDELISTED']._serialized_start=542
+  _globals['_MENUITEMDELISTED']._serialized_end=668
 # @@protoc_insertion_point(module_scope)

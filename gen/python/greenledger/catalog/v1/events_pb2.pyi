@@ -92,3 +92,34 @@ class MenuItemChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MenuItemChanged: _TypeAlias = MenuItemChanged  # noqa: Y015
+
+@_typing.final
+class MenuItemDelisted(_message.Message):
+    """A menu item cannot be ordered because of a recall. Told once for each recall and item. Key: menu item id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MENU_ITEM_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    menu_item_id: _builtins.str
+    venue_id: _builtins.str
+    recall_id: _builtins.str
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        menu_item_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "menu_item_id", b"menu_item_id", "recall_id", b"recall_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MenuItemDelisted: _TypeAlias = MenuItemDelisted  # noqa: Y015

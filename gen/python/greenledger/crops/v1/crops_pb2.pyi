@@ -50,6 +50,87 @@ LOT_STATE_DESTROYED: LotState.ValueType  # 5
 """Nothing is left, and the last was destroyed."""
 Global___LotState: _TypeAlias = LotState  # noqa: Y015
 
+class _DocumentType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DocumentTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DocumentType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DOCUMENT_TYPE_UNSPECIFIED: _DocumentType.ValueType  # 0
+    DOCUMENT_TYPE_PO: _DocumentType.ValueType  # 1
+    """Purchase order."""
+    DOCUMENT_TYPE_INV: _DocumentType.ValueType  # 2
+    """Invoice."""
+    DOCUMENT_TYPE_DESADV: _DocumentType.ValueType  # 3
+    """Despatch advice."""
+    DOCUMENT_TYPE_RECADV: _DocumentType.ValueType  # 4
+    """Receiving advice."""
+    DOCUMENT_TYPE_BOL: _DocumentType.ValueType  # 5
+    """Bill of lading."""
+    DOCUMENT_TYPE_CERT: _DocumentType.ValueType  # 6
+    """Certificate."""
+    DOCUMENT_TYPE_PRODORDER: _DocumentType.ValueType  # 7
+
+class DocumentType(_DocumentType, metaclass=_DocumentTypeEnumTypeWrapper):
+    """Business transaction types of CBV 2.0, as far as goods need them."""
+
+DOCUMENT_TYPE_UNSPECIFIED: DocumentType.ValueType  # 0
+DOCUMENT_TYPE_PO: DocumentType.ValueType  # 1
+"""Purchase order."""
+DOCUMENT_TYPE_INV: DocumentType.ValueType  # 2
+"""Invoice."""
+DOCUMENT_TYPE_DESADV: DocumentType.ValueType  # 3
+"""Despatch advice."""
+DOCUMENT_TYPE_RECADV: DocumentType.ValueType  # 4
+"""Receiving advice."""
+DOCUMENT_TYPE_BOL: DocumentType.ValueType  # 5
+"""Bill of lading."""
+DOCUMENT_TYPE_CERT: DocumentType.ValueType  # 6
+"""Certificate."""
+DOCUMENT_TYPE_PRODORDER: DocumentType.ValueType  # 7
+Global___DocumentType: _TypeAlias = DocumentType  # noqa: Y015
+
+class _TransportStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransportStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransportStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSPORT_STAGE_UNSPECIFIED: _TransportStage.ValueType  # 0
+    TRANSPORT_STAGE_LOADING: _TransportStage.ValueType  # 1
+    TRANSPORT_STAGE_DEPARTING: _TransportStage.ValueType  # 2
+    TRANSPORT_STAGE_TRANSPORTING: _TransportStage.ValueType  # 3
+    TRANSPORT_STAGE_ARRIVING: _TransportStage.ValueType  # 4
+    TRANSPORT_STAGE_UNLOADING: _TransportStage.ValueType  # 5
+
+class TransportStage(_TransportStage, metaclass=_TransportStageEnumTypeWrapper):
+    """Where goods under way are."""
+
+TRANSPORT_STAGE_UNSPECIFIED: TransportStage.ValueType  # 0
+TRANSPORT_STAGE_LOADING: TransportStage.ValueType  # 1
+TRANSPORT_STAGE_DEPARTING: TransportStage.ValueType  # 2
+TRANSPORT_STAGE_TRANSPORTING: TransportStage.ValueType  # 3
+TRANSPORT_STAGE_ARRIVING: TransportStage.ValueType  # 4
+TRANSPORT_STAGE_UNLOADING: TransportStage.ValueType  # 5
+Global___TransportStage: _TypeAlias = TransportStage  # noqa: Y015
+
+class _SensorType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SensorTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SensorType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SENSOR_TYPE_UNSPECIFIED: _SensorType.ValueType  # 0
+    SENSOR_TYPE_TEMPERATURE: _SensorType.ValueType  # 1
+    SENSOR_TYPE_RELATIVE_HUMIDITY: _SensorType.ValueType  # 2
+
+class SensorType(_SensorType, metaclass=_SensorTypeEnumTypeWrapper): ...
+
+SENSOR_TYPE_UNSPECIFIED: SensorType.ValueType  # 0
+SENSOR_TYPE_TEMPERATURE: SensorType.ValueType  # 1
+SENSOR_TYPE_RELATIVE_HUMIDITY: SensorType.ValueType  # 2
+Global___SensorType: _TypeAlias = SensorType  # noqa: Y015
+
 class _TransformationStep:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -142,6 +223,10 @@ class _CommitmentPurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     COMMITMENT_PURPOSE_UNSPECIFIED: _CommitmentPurpose.ValueType  # 0
     COMMITMENT_PURPOSE_RECEIPT: _CommitmentPurpose.ValueType  # 1
     """Goods received into a venue's stock (21 CFR 1.1345)."""
+    COMMITMENT_PURPOSE_LISTING: _CommitmentPurpose.ValueType  # 2
+    """For sale at a price."""
+    COMMITMENT_PURPOSE_POOL: _CommitmentPurpose.ValueType  # 3
+    """In a pool of the market."""
 
 class CommitmentPurpose(_CommitmentPurpose, metaclass=_CommitmentPurposeEnumTypeWrapper):
     """What a committed quantity is for."""
@@ -149,6 +234,10 @@ class CommitmentPurpose(_CommitmentPurpose, metaclass=_CommitmentPurposeEnumType
 COMMITMENT_PURPOSE_UNSPECIFIED: CommitmentPurpose.ValueType  # 0
 COMMITMENT_PURPOSE_RECEIPT: CommitmentPurpose.ValueType  # 1
 """Goods received into a venue's stock (21 CFR 1.1345)."""
+COMMITMENT_PURPOSE_LISTING: CommitmentPurpose.ValueType  # 2
+"""For sale at a price."""
+COMMITMENT_PURPOSE_POOL: CommitmentPurpose.ValueType  # 3
+"""In a pool of the market."""
 Global___CommitmentPurpose: _TypeAlias = CommitmentPurpose  # noqa: Y015
 
 class _ErrorReason:
@@ -203,6 +292,33 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Someone else has the goods."""
     ERROR_REASON_LOT_STATE_NOT_FOUND: _ErrorReason.ValueType  # 34
     """The lot has no such version, or was not there yet at that time."""
+    ERROR_REASON_LOT_IN_TRANSIT: _ErrorReason.ValueType  # 40
+    """The goods are under way to someone."""
+    ERROR_REASON_SHIPMENT_NOT_UNDER_WAY: _ErrorReason.ValueType  # 41
+    """The lot is not under way, or in another shipment."""
+    ERROR_REASON_SENSOR_READING_INVALID: _ErrorReason.ValueType  # 42
+    """A reading contradicts itself or has no such unit; the violations say which."""
+    ERROR_REASON_LOT_IN_UNIT: _ErrorReason.ValueType  # 43
+    """The lot is on a logistic unit and moves with it; take it off first."""
+    ERROR_REASON_LOT_NOT_IN_UNIT: _ErrorReason.ValueType  # 44
+    ERROR_REASON_UNIT_EMPTY: _ErrorReason.ValueType  # 45
+    """No lot is on the logistic unit."""
+    ERROR_REASON_UNIT_FULL: _ErrorReason.ValueType  # 46
+    """No more lots fit on the logistic unit."""
+    ERROR_REASON_LOT_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 47
+    """The lot has no such event."""
+    ERROR_REASON_EVENT_CORRECTED: _ErrorReason.ValueType  # 48
+    """The event was declared wrong before."""
+    ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 49
+    ERROR_REASON_NOT_TELLER: _ErrorReason.ValueType  # 52
+    """Somebody else told of the event, or an operator decided it; they or an operator declare it wrong."""
+    ERROR_REASON_COMMITMENT_NOT_FOUND: _ErrorReason.ValueType  # 58
+    ERROR_REASON_COMMITMENT_OF_ANOTHER: _ErrorReason.ValueType  # 59
+    """Another service made the commitment; it alone delivers of it and takes it back."""
+    ERROR_REASON_RECALL_UNDER_WAY: _ErrorReason.ValueType  # 50
+    """The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
+    ERROR_REASON_RECALL_FAILED: _ErrorReason.ValueType  # 51
+    """The recall could not be recorded in time; nothing has changed."""
     ERROR_REASON_LEDGER_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 60
     """The log has no such event."""
     ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 61
@@ -223,6 +339,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CAPTURE_JOB_NOT_FOUND: _ErrorReason.ValueType  # 74
     ERROR_REASON_EPCIS_QUERY_UNSUPPORTED: _ErrorReason.ValueType  # 75
     """The parameter is one of EPCIS, but not one that is answered here."""
+    ERROR_REASON_CAPTURE_PART_CONFLICT: _ErrorReason.ValueType  # 76
+    """Another part was sent under this index."""
+    ERROR_REASON_CAPTURE_NOT_OPEN: _ErrorReason.ValueType  # 77
+    """The document was finished, and takes no further parts."""
+    ERROR_REASON_CAPTURE_PARTS_MISSING: _ErrorReason.ValueType  # 78
+    """Parts before the last one were not sent."""
+    ERROR_REASON_CAPTURE_TOO_LARGE: _ErrorReason.ValueType  # 79
+    """The document has more bytes or parts than can be sent in parts."""
+    ERROR_REASON_CAPTURE_TOO_MANY: _ErrorReason.ValueType  # 80
+    """The caller has too many documents under way; finish them, or wait."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -273,6 +399,33 @@ ERROR_REASON_NOT_CUSTODIAN: ErrorReason.ValueType  # 33
 """Someone else has the goods."""
 ERROR_REASON_LOT_STATE_NOT_FOUND: ErrorReason.ValueType  # 34
 """The lot has no such version, or was not there yet at that time."""
+ERROR_REASON_LOT_IN_TRANSIT: ErrorReason.ValueType  # 40
+"""The goods are under way to someone."""
+ERROR_REASON_SHIPMENT_NOT_UNDER_WAY: ErrorReason.ValueType  # 41
+"""The lot is not under way, or in another shipment."""
+ERROR_REASON_SENSOR_READING_INVALID: ErrorReason.ValueType  # 42
+"""A reading contradicts itself or has no such unit; the violations say which."""
+ERROR_REASON_LOT_IN_UNIT: ErrorReason.ValueType  # 43
+"""The lot is on a logistic unit and moves with it; take it off first."""
+ERROR_REASON_LOT_NOT_IN_UNIT: ErrorReason.ValueType  # 44
+ERROR_REASON_UNIT_EMPTY: ErrorReason.ValueType  # 45
+"""No lot is on the logistic unit."""
+ERROR_REASON_UNIT_FULL: ErrorReason.ValueType  # 46
+"""No more lots fit on the logistic unit."""
+ERROR_REASON_LOT_EVENT_NOT_FOUND: ErrorReason.ValueType  # 47
+"""The lot has no such event."""
+ERROR_REASON_EVENT_CORRECTED: ErrorReason.ValueType  # 48
+"""The event was declared wrong before."""
+ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 49
+ERROR_REASON_NOT_TELLER: ErrorReason.ValueType  # 52
+"""Somebody else told of the event, or an operator decided it; they or an operator declare it wrong."""
+ERROR_REASON_COMMITMENT_NOT_FOUND: ErrorReason.ValueType  # 58
+ERROR_REASON_COMMITMENT_OF_ANOTHER: ErrorReason.ValueType  # 59
+"""Another service made the commitment; it alone delivers of it and takes it back."""
+ERROR_REASON_RECALL_UNDER_WAY: ErrorReason.ValueType  # 50
+"""The recall goes on by itself; ask again with the same request_id to hear when the stock is blocked."""
+ERROR_REASON_RECALL_FAILED: ErrorReason.ValueType  # 51
+"""The recall could not be recorded in time; nothing has changed."""
 ERROR_REASON_LEDGER_EVENT_NOT_FOUND: ErrorReason.ValueType  # 60
 """The log has no such event."""
 ERROR_REASON_LEDGER_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 61
@@ -293,6 +446,16 @@ ERROR_REASON_EPCIS_EVENT_NOT_FOUND: ErrorReason.ValueType  # 73
 ERROR_REASON_CAPTURE_JOB_NOT_FOUND: ErrorReason.ValueType  # 74
 ERROR_REASON_EPCIS_QUERY_UNSUPPORTED: ErrorReason.ValueType  # 75
 """The parameter is one of EPCIS, but not one that is answered here."""
+ERROR_REASON_CAPTURE_PART_CONFLICT: ErrorReason.ValueType  # 76
+"""Another part was sent under this index."""
+ERROR_REASON_CAPTURE_NOT_OPEN: ErrorReason.ValueType  # 77
+"""The document was finished, and takes no further parts."""
+ERROR_REASON_CAPTURE_PARTS_MISSING: ErrorReason.ValueType  # 78
+"""Parts before the last one were not sent."""
+ERROR_REASON_CAPTURE_TOO_LARGE: ErrorReason.ValueType  # 79
+"""The document has more bytes or parts than can be sent in parts."""
+ERROR_REASON_CAPTURE_TOO_MANY: ErrorReason.ValueType  # 80
+"""The caller has too many documents under way; finish them, or wait."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -323,6 +486,8 @@ class Lot(_message.Message):
     HOLD_REASON_FIELD_NUMBER: _builtins.int
     CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
     OFFER_FIELD_NUMBER: _builtins.int
+    SHIPMENT_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     """The traceability lot code: an opaque string, given once (21 CFR 1.1320)."""
@@ -342,6 +507,8 @@ class Lot(_message.Message):
     """Why it is held back; empty when it is not."""
     custodian_id: _builtins.str
     """Who has the goods, be it that they belong to someone else."""
+    unit_id: _builtins.str
+    """SSCC, as GS1 Digital Link, of the logistic unit that it is on; empty when it is on none."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """What was not taken out, committed or not."""
@@ -374,6 +541,10 @@ class Lot(_message.Message):
     def offer(self) -> Global___Offer:
         """The open offer, if there is one."""
 
+    @_builtins.property
+    def shipment(self) -> Global___Shipment:
+        """Set while it is in transit."""
+
     def __init__(
         self,
         *,
@@ -401,14 +572,59 @@ class Lot(_message.Message):
         hold_reason: _builtins.str = ...,
         custodian_id: _builtins.str = ...,
         offer: Global___Offer | None = ...,
+        shipment: Global___Shipment | None = ...,
+        unit_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "offer", b"offer", "origin", b"origin", "quantity", b"quantity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "last_transfer_time", b"last_transfer_time", "offer", b"offer", "origin", b"origin", "quantity", b"quantity", "shipment", b"shipment", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "custodian_id", b"custodian_id", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "offer", b"offer", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "state", b"state", "transfer_count", b"transfer_count", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_quantity", b"committed_quantity", "create_time", b"create_time", "custodian_id", b"custodian_id", "description", b"description", "etag", b"etag", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "hold_reason", b"hold_reason", "last_transfer_time", b"last_transfer_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "offer", b"offer", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "recall_reason", b"recall_reason", "shipment", b"shipment", "state", b"state", "transfer_count", b"transfer_count", "unit_id", b"unit_id", "update_time", b"update_time", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Lot: _TypeAlias = Lot  # noqa: Y015
+
+@_typing.final
+class Shipment(_message.Message):
+    """Goods under way from one to another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    SHIP_TIME_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    shipment_id: _builtins.str
+    from_id: _builtins.str
+    to_id: _builtins.str
+    stage: Global___TransportStage.ValueType
+    """Where it was last; unspecified until somebody said so."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """As it was sent."""
+
+    @_builtins.property
+    def ship_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent."""
+
+    def __init__(
+        self,
+        *,
+        shipment_id: _builtins.str = ...,
+        from_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        ship_time: _timestamp_pb2.Timestamp | None = ...,
+        stage: Global___TransportStage.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "ship_time", b"ship_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_id", b"from_id", "quantity", b"quantity", "ship_time", b"ship_time", "shipment_id", b"shipment_id", "stage", b"stage", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Shipment: _TypeAlias = Shipment  # noqa: Y015
 
 @_typing.final
 class Origin(_message.Message):
@@ -449,6 +665,128 @@ class Origin(_message.Message):
 Global___Origin: _TypeAlias = Origin  # noqa: Y015
 
 @_typing.final
+class Occasion(_message.Message):
+    """When and where something happened to goods, and the papers that go with it (21 CFR 1.1325 to 1.1350; EPCIS 2.0)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    UTC_OFFSET_FIELD_NUMBER: _builtins.int
+    READ_POINT_FIELD_NUMBER: _builtins.int
+    BIZ_LOCATION_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    utc_offset: _builtins.str
+    """Local offset from UTC where it happened, e.g. "-07:00"; default "+00:00"."""
+    read_point: _builtins.str
+    """Where it happened, and where the goods are afterwards: a GLN (13 digits), or an SGLN as URN or GS1 Digital Link."""
+    biz_location: _builtins.str
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """Default now. Not in the future."""
+
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___BusinessDocument]: ...
+    def __init__(
+        self,
+        *,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        utc_offset: _builtins.str = ...,
+        read_point: _builtins.str = ...,
+        biz_location: _builtins.str = ...,
+        documents: _abc.Iterable[Global___BusinessDocument] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["biz_location", b"biz_location", "documents", b"documents", "event_time", b"event_time", "read_point", b"read_point", "utc_offset", b"utc_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Occasion: _TypeAlias = Occasion  # noqa: Y015
+
+@_typing.final
+class BusinessDocument(_message.Message):
+    """A paper of the trade, by its number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    type: Global___DocumentType.ValueType
+    document_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        type: Global___DocumentType.ValueType = ...,
+        document_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BusinessDocument: _TypeAlias = BusinessDocument  # noqa: Y015
+
+@_typing.final
+class SensorReading(_message.Message):
+    """What was measured of goods, over a span or at a moment. Numbers are decimal text, as quantities are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    UNIT_CODE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    MIN_VALUE_FIELD_NUMBER: _builtins.int
+    MAX_VALUE_FIELD_NUMBER: _builtins.int
+    MEAN_VALUE_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    ALARM_FIELD_NUMBER: _builtins.int
+    type: Global___SensorType.ValueType
+    unit_code: _builtins.str
+    """UN/ECE Recommendation 20, e.g. CEL, FAH, P1 (percent)."""
+    value: _builtins.str
+    min_value: _builtins.str
+    max_value: _builtins.str
+    mean_value: _builtins.str
+    device_id: _builtins.str
+    """URI or serial number of what measured."""
+    alarm: _builtins.bool
+    """The device itself raised an alarm (CBV ALARM_CONDITION)."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """A moment has `time` and `value`; a span has `start_time`, `end_time` and at least one of the others."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        type: Global___SensorType.ValueType = ...,
+        unit_code: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        value: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        min_value: _builtins.str = ...,
+        max_value: _builtins.str = ...,
+        mean_value: _builtins.str = ...,
+        device_id: _builtins.str = ...,
+        alarm: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "device_id", b"device_id", "end_time", b"end_time", "max_value", b"max_value", "mean_value", b"mean_value", "min_value", b"min_value", "start_time", b"start_time", "time", b"time", "type", b"type", "unit_code", b"unit_code", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SensorReading: _TypeAlias = SensorReading  # noqa: Y015
+
+@_typing.final
 class MintLotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -462,6 +800,7 @@ class MintLotRequest(_message.Message):
     HARVEST_TIME_FIELD_NUMBER: _builtins.int
     HARVEST_UTC_OFFSET_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    GROWER_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     lot_code: _builtins.str
     product_code: _builtins.str
@@ -469,6 +808,8 @@ class MintLotRequest(_message.Message):
     variety: _builtins.str
     harvest_utc_offset: _builtins.str
     """Local offset from UTC where it was harvested, e.g. "-07:00"."""
+    grower_id: _builtins.str
+    """Whose harvest it is, where a service records it on their behalf; default the caller. People name only themselves."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -490,10 +831,11 @@ class MintLotRequest(_message.Message):
         harvest_time: _timestamp_pb2.Timestamp | None = ...,
         harvest_utc_offset: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        grower_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "harvest_time", b"harvest_time", "origin", b"origin", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "expire_time", b"expire_time", "harvest_time", b"harvest_time", "harvest_utc_offset", b"harvest_utc_offset", "lot_code", b"lot_code", "origin", b"origin", "product_code", b"product_code", "quantity", b"quantity", "request_id", b"request_id", "variety", b"variety"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "harvest_utc_offset", b"harvest_utc_offset", "lot_code", b"lot_code", "origin", b"origin", "product_code", b"product_code", "quantity", b"quantity", "request_id", b"request_id", "variety", b"variety"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -887,6 +1229,9 @@ class RecallLotResponse(_message.Message):
 
     LOT_FIELD_NUMBER: _builtins.int
     RECALLED_LOT_IDS_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    recall_id: _builtins.str
+    """Names the recall; trace shows how far it has come."""
     @_builtins.property
     def lot(self) -> Global___Lot: ...
     @_builtins.property
@@ -898,10 +1243,11 @@ class RecallLotResponse(_message.Message):
         *,
         lot: Global___Lot | None = ...,
         recalled_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        recall_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot", "recalled_lot_ids", b"recalled_lot_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot", "recall_id", b"recall_id", "recalled_lot_ids", b"recalled_lot_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1016,9 +1362,12 @@ class DestroyLotRequest(_message.Message):
     LOT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     lot_id: _builtins.str
     reason: _builtins.str
+    owner_id: _builtins.str
+    """On whose behalf a service asks; default the caller. People name only themselves."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """Default all that is not committed."""
@@ -1030,14 +1379,45 @@ class DestroyLotRequest(_message.Message):
         lot_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
+        owner_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "owner_id", b"owner_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DestroyLotRequest: _TypeAlias = DestroyLotRequest  # noqa: Y015
+
+@_typing.final
+class SellLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    reference_document: _builtins.str
+    """Number of the receipt."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reference_document", b"reference_document", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SellLotRequest: _TypeAlias = SellLotRequest  # noqa: Y015
 
 @_typing.final
 class Offer(_message.Message):
@@ -1188,6 +1568,459 @@ class WithdrawOfferRequest(_message.Message):
 Global___WithdrawOfferRequest: _TypeAlias = WithdrawOfferRequest  # noqa: Y015
 
 @_typing.final
+class ShipLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    to_id: _builtins.str
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "request_id", b"request_id", "to_id", b"to_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShipLotRequest: _TypeAlias = ShipLotRequest  # noqa: Y015
+
+@_typing.final
+class VoidShipmentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "reason", b"reason", "request_id", b"request_id", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidShipmentRequest: _TypeAlias = VoidShipmentRequest  # noqa: Y015
+
+@_typing.final
+class ReceiveLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    """Empty for goods that nobody announced."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """As counted, in any unit; default as it was sent."""
+
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "quantity", b"quantity", "request_id", b"request_id", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveLotRequest: _TypeAlias = ReceiveLotRequest  # noqa: Y015
+
+@_typing.final
+class RecordTransportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    stage: Global___TransportStage.ValueType
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        stage: Global___TransportStage.ValueType = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "request_id", b"request_id", "shipment_id", b"shipment_id", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordTransportRequest: _TypeAlias = RecordTransportRequest  # noqa: Y015
+
+@_typing.final
+class ObserveLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COOLING_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    cooling: _builtins.bool
+    """Cooling before packing (21 CFR 1.1325(b)); then readings may be absent."""
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[Global___SensorReading]: ...
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        cooling: _builtins.bool = ...,
+        readings: _abc.Iterable[Global___SensorReading] | None = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling", b"cooling", "lot_id", b"lot_id", "occasion", b"occasion", "readings", b"readings", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObserveLotRequest: _TypeAlias = ObserveLotRequest  # noqa: Y015
+
+@_typing.final
+class PackUnitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "occasion", b"occasion", "request_id", b"request_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackUnitRequest: _TypeAlias = PackUnitRequest  # noqa: Y015
+
+@_typing.final
+class PackUnitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOTS_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """As GS1 Digital Link."""
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        lots: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lots", b"lots", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackUnitResponse: _TypeAlias = PackUnitResponse  # noqa: Y015
+
+@_typing.final
+class UnpackUnitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Default all that are on it."""
+
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "occasion", b"occasion", "request_id", b"request_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnpackUnitRequest: _TypeAlias = UnpackUnitRequest  # noqa: Y015
+
+@_typing.final
+class UnpackUnitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOTS_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        lots: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lots", b"lots", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnpackUnitResponse: _TypeAlias = UnpackUnitResponse  # noqa: Y015
+
+@_typing.final
+class ShipUnitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
+    to_id: _builtins.str
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        occasion: Global___Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "request_id", b"request_id", "to_id", b"to_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShipUnitRequest: _TypeAlias = ShipUnitRequest  # noqa: Y015
+
+@_typing.final
+class ShipUnitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    LOTS_FIELD_NUMBER: _builtins.int
+    shipment_id: _builtins.str
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        shipment_id: _builtins.str = ...,
+        lots: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lots", b"lots", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShipUnitResponse: _TypeAlias = ShipUnitResponse  # noqa: Y015
+
+@_typing.final
+class ReceiveUnitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the unit: 18 digits, a URN or a GS1 Digital Link."""
+    shipment_id: _builtins.str
+    @_builtins.property
+    def occasion(self) -> Global___Occasion: ...
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotCount]:
+        """Lots on it of which something else was counted than was sent."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        occasion: Global___Occasion | None = ...,
+        counts: _abc.Iterable[Global___LotCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "occasion", b"occasion", "request_id", b"request_id", "shipment_id", b"shipment_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveUnitRequest: _TypeAlias = ReceiveUnitRequest  # noqa: Y015
+
+@_typing.final
+class LotCount(_message.Message):
+    """What was counted of a lot, in any unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotCount: _TypeAlias = LotCount  # noqa: Y015
+
+@_typing.final
+class ReceiveUnitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
+    def __init__(
+        self,
+        *,
+        lots: _abc.Iterable[Global___Lot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lots", b"lots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveUnitResponse: _TypeAlias = ReceiveUnitResponse  # noqa: Y015
+
+@_typing.final
+class CorrectLotEventRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRECTIVE_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    lot_id: _builtins.str
+    event_id: _builtins.str
+    """The event of the lot that was wrong."""
+    reason: _builtins.str
+    etag: _builtins.str
+    """The lot's version that was counted or looked at: nothing is corrected when the lot has changed since."""
+    @_builtins.property
+    def corrective_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Events of the lot that say what was right."""
+
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """What the lot holds now, if that is other than recorded; not below what is committed. It needs the etag."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        corrective_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrective_event_ids", b"corrective_event_ids", "etag", b"etag", "event_id", b"event_id", "lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectLotEventRequest: _TypeAlias = CorrectLotEventRequest  # noqa: Y015
+
+@_typing.final
 class CommitLotQuantityRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1204,7 +2037,7 @@ class CommitLotQuantityRequest(_message.Message):
     """On whose behalf; refused when the lot belongs to someone else."""
     purpose: Global___CommitmentPurpose.ValueType
     venue_id: _builtins.str
-    """Where the goods are used."""
+    """Where the goods are used: needed for a receipt, and for nothing else."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """Committed in the lot's own unit."""
@@ -1252,6 +2085,71 @@ class CommitLotQuantityResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CommitLotQuantityResponse: _TypeAlias = CommitLotQuantityResponse  # noqa: Y015
+
+@_typing.final
+class DeliverCommittedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    NEW_OWNER_ID_FIELD_NUMBER: _builtins.int
+    LOT_CODE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the delivery."""
+    lot_id: _builtins.str
+    commitment_id: _builtins.str
+    new_owner_id: _builtins.str
+    lot_code: _builtins.str
+    """Code of the new lot, among those of the lot's owner."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        new_owner_id: _builtins.str = ...,
+        lot_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id", "lot_code", b"lot_code", "lot_id", b"lot_id", "new_owner_id", b"new_owner_id", "quantity", b"quantity", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverCommittedRequest: _TypeAlias = DeliverCommittedRequest  # noqa: Y015
+
+@_typing.final
+class DeliverCommittedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lot(self) -> Global___Lot:
+        """What it was carved out of."""
+
+    @_builtins.property
+    def delivered(self) -> Global___Lot:
+        """As it was when it was delivered."""
+
+    def __init__(
+        self,
+        *,
+        lot: Global___Lot | None = ...,
+        delivered: Global___Lot | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "lot", b"lot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverCommittedResponse: _TypeAlias = DeliverCommittedResponse  # noqa: Y015
 
 @_typing.final
 class ReleaseLotQuantityRequest(_message.Message):
@@ -1321,6 +2219,7 @@ class ListLotsRequest(_message.Message):
     PRODUCT_CODE_FIELD_NUMBER: _builtins.int
     LOT_CODE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
     owner_id: _builtins.str
@@ -1329,6 +2228,8 @@ class ListLotsRequest(_message.Message):
     product_code: _builtins.str
     lot_code: _builtins.str
     state: Global___LotState.ValueType
+    unit_id: _builtins.str
+    """SSCC of a logistic unit, in any form."""
     def __init__(
         self,
         *,
@@ -1339,10 +2240,11 @@ class ListLotsRequest(_message.Message):
         product_code: _builtins.str = ...,
         lot_code: _builtins.str = ...,
         state: Global___LotState.ValueType = ...,
+        unit_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grower_id", b"grower_id", "lot_code", b"lot_code", "owner_id", b"owner_id", "page_size", b"page_size", "page_token", b"page_token", "product_code", b"product_code", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grower_id", b"grower_id", "lot_code", b"lot_code", "owner_id", b"owner_id", "page_size", b"page_size", "page_token", b"page_token", "product_code", b"product_code", "state", b"state", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1409,6 +2311,7 @@ class LotEvent(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
     REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    CORRECTED_BY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     version: _builtins.int
     type: _builtins.str
@@ -1418,6 +2321,8 @@ class LotEvent(_message.Message):
     """The fact in one line for people."""
     owner_id: _builtins.str
     reference_document: _builtins.str
+    corrected_by: _builtins.str
+    """The event that declared this one wrong; empty while it stands."""
     @_builtins.property
     def recorded_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -1434,10 +2339,11 @@ class LotEvent(_message.Message):
         quantity: _quantity_pb2.Quantity | None = ...,
         owner_id: _builtins.str = ...,
         reference_document: _builtins.str = ...,
+        corrected_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "recorded_time", b"recorded_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "event_id", b"event_id", "owner_id", b"owner_id", "quantity", b"quantity", "recorded_time", b"recorded_time", "reference_document", b"reference_document", "summary", b"summary", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "corrected_by", b"corrected_by", "event_id", b"event_id", "owner_id", b"owner_id", "quantity", b"quantity", "recorded_time", b"recorded_time", "reference_document", b"reference_document", "summary", b"summary", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1542,3 +2448,132 @@ class ListOwnershipResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListOwnershipResponse: _TypeAlias = ListOwnershipResponse  # noqa: Y015
+
+@_typing.final
+class ListCustodyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustodyRequest: _TypeAlias = ListCustodyRequest  # noqa: Y015
+
+@_typing.final
+class Custody(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    custodian_id: _builtins.str
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def until_time(self) -> _timestamp_pb2.Timestamp:
+        """Absent for who has the lot."""
+
+    def __init__(
+        self,
+        *,
+        custodian_id: _builtins.str = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        until_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "until_time", b"until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "from_time", b"from_time", "until_time", b"until_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Custody: _TypeAlias = Custody  # noqa: Y015
+
+@_typing.final
+class ListCustodyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTODIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def custodies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Custody]: ...
+    def __init__(
+        self,
+        *,
+        custodies: _abc.Iterable[Global___Custody] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodies", b"custodies", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustodyResponse: _TypeAlias = ListCustodyResponse  # noqa: Y015
+
+@_typing.final
+class WatchLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    resume_token: _builtins.str
+    """The last resume_token seen; every later state is sent."""
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchLotRequest: _TypeAlias = WatchLotRequest  # noqa: Y015
+
+@_typing.final
+class WatchLotResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    heartbeat: _builtins.bool
+    """Sent every 15 seconds when nothing changes."""
+    @_builtins.property
+    def lot(self) -> Global___Lot:
+        """Absent in a heartbeat."""
+
+    def __init__(
+        self,
+        *,
+        lot: Global___Lot | None = ...,
+        resume_token: _builtins.str = ...,
+        heartbeat: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "lot", b"lot", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchLotResponse: _TypeAlias = WatchLotResponse  # noqa: Y015

@@ -85,6 +85,11 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
                 _registered_method=True)
+        self.SellLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/SellLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SellLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
         self.OfferLot = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/OfferLot',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.SerializeToString,
@@ -105,10 +110,65 @@ class CropCommandServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
                 _registered_method=True)
+        self.ShipLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ShipLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.VoidShipment = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/VoidShipment',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.VoidShipmentRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.ReceiveLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReceiveLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.RecordTransport = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/RecordTransport',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecordTransportRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.ObserveLot = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ObserveLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
+        self.PackUnit = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/PackUnit',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitResponse.FromString,
+                _registered_method=True)
+        self.UnpackUnit = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/UnpackUnit',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitResponse.FromString,
+                _registered_method=True)
+        self.ShipUnit = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ShipUnit',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitResponse.FromString,
+                _registered_method=True)
+        self.ReceiveUnit = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/ReceiveUnit',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitResponse.FromString,
+                _registered_method=True)
+        self.CorrectLotEvent = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/CorrectLotEvent',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CorrectLotEventRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+                _registered_method=True)
         self.CommitLotQuantity = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.FromString,
+                _registered_method=True)
+        self.DeliverCommitted = channel.unary_unary(
+                '/greenledger.crops.v1.CropCommandService/DeliverCommitted',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedResponse.FromString,
                 _registered_method=True)
         self.ReleaseLotQuantity = channel.unary_unary(
                 '/greenledger.crops.v1.CropCommandService/ReleaseLotQuantity',
@@ -158,7 +218,8 @@ class CropCommandServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecallLot(self, request, context):
-        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may.
+        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may. The answer means that
+        the stock of all of them is blocked: from then on no order is served from it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,7 +227,7 @@ class CropCommandServiceServicer:
 
     def ReleaseRecall(self, request, context):
         """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
-        another lot that is recalled. Quarantined stock stays quarantined.
+        another lot that is recalled. Stock of lots that are free by it may be used again soon after.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +249,14 @@ class CropCommandServiceServicer:
 
     def DestroyLot(self, request, context):
         """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SellLot(self, request, context):
+        """Records that goods were sold at retail, in a farm shop or at a market stall, to somebody who is not known
+        here: of what is not committed. The owner may, who must have the goods.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -223,6 +292,82 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShipLot(self, request, context):
+        """Sends a lot to someone. Its custodian may, also of a held or recalled lot, since such goods are brought back;
+        until it arrives the custodian stays who they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidShipment(self, request, context):
+        """Takes back that a lot was sent. Who sent it may, until it arrives; with it all lots of its logistic unit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveLot(self, request, context):
+        """Takes what arrived into the caller's custody: the one whom it was sent to may, or the owner of goods that nobody
+        announced. What was counted otherwise than it was sent is recorded and flagged (EpcisService.ListFindings).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordTransport(self, request, context):
+        """Records where goods under way are, as who sent them or whom they were sent to knows it; with a lot all lots of
+        its logistic unit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ObserveLot(self, request, context):
+        """Records that goods were cooled, or what was measured of them. Their custodian or owner may, in any state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PackUnit(self, request, context):
+        """Puts lots on a logistic unit, such as a pallet, as who has them all. Until they are taken off they travel with the
+        unit and are neither split nor made into something. Held and recalled lots are not packed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnpackUnit(self, request, context):
+        """Takes lots off a logistic unit, in any state, but not under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShipUnit(self, request, context):
+        """Sends a logistic unit with all lots on it, each as with ShipLot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveUnit(self, request, context):
+        """Takes a logistic unit that arrived into custody with all lots on it, each as with ReceiveLot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CorrectLotEvent(self, request, context):
+        """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. An
+        operator may; the owner, but for what an operator decided, other corrections, and readings and arrivals that
+        somebody else told; and who told a physical fact. What the lot holds by it may change, down to what is committed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CommitLotQuantity(self, request, context):
         """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
         it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
@@ -232,8 +377,17 @@ class CropCommandServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeliverCommitted(self, request, context):
+        """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
+        less, and the new lot is theirs, at once. Only who made the commitment delivers of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseLotQuantity(self, request, context):
-        """Takes a commitment back, also one that has not arrived yet, which is then refused.
+        """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused.
+        Only who made it takes it back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -292,6 +446,11 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DestroyLotRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
+            'SellLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.SellLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.SellLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
             'OfferLot': grpc.unary_unary_rpc_method_handler(
                     servicer.OfferLot,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.OfferLotRequest.FromString,
@@ -312,10 +471,65 @@ def add_CropCommandServiceServicer_to_server(servicer, server):
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WithdrawOfferRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
             ),
+            'ShipLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShipLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'VoidShipment': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidShipment,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.VoidShipmentRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'ReceiveLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'RecordTransport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordTransport,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.RecordTransportRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'ObserveLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ObserveLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
+            'PackUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.PackUnit,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitResponse.SerializeToString,
+            ),
+            'UnpackUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnpackUnit,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitResponse.SerializeToString,
+            ),
+            'ShipUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShipUnit,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitResponse.SerializeToString,
+            ),
+            'ReceiveUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveUnit,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitResponse.SerializeToString,
+            ),
+            'CorrectLotEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectLotEvent,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CorrectLotEventRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.SerializeToString,
+            ),
             'CommitLotQuantity': grpc.unary_unary_rpc_method_handler(
                     servicer.CommitLotQuantity,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.SerializeToString,
+            ),
+            'DeliverCommitted': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverCommitted,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedResponse.SerializeToString,
             ),
             'ReleaseLotQuantity': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseLotQuantity,
@@ -605,6 +819,33 @@ class CropCommandService:
             _registered_method=True)
 
     @staticmethod
+    def SellLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/SellLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.SellLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def OfferLot(request,
             target,
             options=(),
@@ -713,6 +954,276 @@ class CropCommandService:
             _registered_method=True)
 
     @staticmethod
+    def ShipLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ShipLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidShipment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/VoidShipment',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.VoidShipmentRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReceiveLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordTransport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/RecordTransport',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.RecordTransportRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ObserveLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ObserveLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ObserveLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PackUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/PackUnit',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.PackUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnpackUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/UnpackUnit',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.UnpackUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShipUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ShipUnit',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ShipUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/ReceiveUnit',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ReceiveUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectLotEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/CorrectLotEvent',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.CorrectLotEventRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.Lot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CommitLotQuantity(request,
             target,
             options=(),
@@ -729,6 +1240,33 @@ class CropCommandService:
             '/greenledger.crops.v1.CropCommandService/CommitLotQuantity',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.CommitLotQuantityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverCommitted(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropCommandService/DeliverCommitted',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.DeliverCommittedResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -797,6 +1335,16 @@ class CropQueryServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipResponse.FromString,
                 _registered_method=True)
+        self.ListCustody = channel.unary_unary(
+                '/greenledger.crops.v1.CropQueryService/ListCustody',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyResponse.FromString,
+                _registered_method=True)
+        self.WatchLot = channel.unary_stream(
+                '/greenledger.crops.v1.CropQueryService/WatchLot',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotResponse.FromString,
+                _registered_method=True)
 
 
 class CropQueryServiceServicer:
@@ -830,6 +1378,21 @@ class CropQueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCustody(self, request, context):
+        """Who had the lot, from when to when, whosever it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchLot(self, request, context):
+        """Streams the lot at once, or what came after a resume_token, and then at each change, for as long as the
+        caller listens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CropQueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -852,6 +1415,16 @@ def add_CropQueryServiceServicer_to_server(servicer, server):
                     servicer.ListOwnership,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipResponse.SerializeToString,
+            ),
+            'ListCustody': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustody,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyResponse.SerializeToString,
+            ),
+            'WatchLot': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchLot,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -963,6 +1536,60 @@ class CropQueryService:
             '/greenledger.crops.v1.CropQueryService/ListOwnership',
             greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_crops__pb2.ListOwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCustody(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.CropQueryService/ListCustody',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.ListCustodyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/greenledger.crops.v1.CropQueryService/WatchLot',
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_crops__pb2.WatchLotResponse.FromString,
             options,
             channel_credentials,
             insecure,

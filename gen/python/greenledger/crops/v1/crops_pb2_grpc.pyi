@@ -29,10 +29,12 @@ class CropCommandServiceStub:
     is what comes out and the stated loss.
     """
     RecallLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.RecallLotRequest, _crops_pb2.RecallLotResponse]
-    """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
+    """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may. The answer means that
+    the stock of all of them is blocked: from then on no order is served from it.
+    """
     ReleaseRecall: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseRecallRequest, _crops_pb2.ReleaseRecallResponse]
     """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
-    another lot that is recalled. Quarantined stock stays quarantined.
+    another lot that is recalled. Stock of lots that are free by it may be used again soon after.
     """
     HoldLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.HoldLotRequest, _crops_pb2.Lot]
     """Keeps a lot from being split, transferred, transformed or committed. Its owner or an operator may."""
@@ -40,6 +42,10 @@ class CropCommandServiceStub:
     """Ends a hold. Its owner or an operator may; what an operator holds, operators release."""
     DestroyLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.DestroyLotRequest, _crops_pb2.Lot]
     """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
+    SellLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.SellLotRequest, _crops_pb2.Lot]
+    """Records that goods were sold at retail, in a farm shop or at a market stall, to somebody who is not known
+    here: of what is not committed. The owner may, who must have the goods.
+    """
     OfferLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.OfferLotRequest, _crops_pb2.Lot]
     """Offers a lot to someone: its owner the ownership, its custodian the custody, who is both may offer both.
     Until the offer ends nothing else is done with the lot.
@@ -52,13 +58,50 @@ class CropCommandServiceStub:
     """Refuses what was offered to the caller."""
     WithdrawOffer: _aio.UnaryUnaryMultiCallable[_crops_pb2.WithdrawOfferRequest, _crops_pb2.Lot]
     """Takes back what the caller offered."""
+    ShipLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.ShipLotRequest, _crops_pb2.Lot]
+    """Sends a lot to someone. Its custodian may, also of a held or recalled lot, since such goods are brought back;
+    until it arrives the custodian stays who they are.
+    """
+    VoidShipment: _aio.UnaryUnaryMultiCallable[_crops_pb2.VoidShipmentRequest, _crops_pb2.Lot]
+    """Takes back that a lot was sent. Who sent it may, until it arrives; with it all lots of its logistic unit."""
+    ReceiveLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReceiveLotRequest, _crops_pb2.Lot]
+    """Takes what arrived into the caller's custody: the one whom it was sent to may, or the owner of goods that nobody
+    announced. What was counted otherwise than it was sent is recorded and flagged (EpcisService.ListFindings).
+    """
+    RecordTransport: _aio.UnaryUnaryMultiCallable[_crops_pb2.RecordTransportRequest, _crops_pb2.Lot]
+    """Records where goods under way are, as who sent them or whom they were sent to knows it; with a lot all lots of
+    its logistic unit.
+    """
+    ObserveLot: _aio.UnaryUnaryMultiCallable[_crops_pb2.ObserveLotRequest, _crops_pb2.Lot]
+    """Records that goods were cooled, or what was measured of them. Their custodian or owner may, in any state."""
+    PackUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.PackUnitRequest, _crops_pb2.PackUnitResponse]
+    """Puts lots on a logistic unit, such as a pallet, as who has them all. Until they are taken off they travel with the
+    unit and are neither split nor made into something. Held and recalled lots are not packed.
+    """
+    UnpackUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.UnpackUnitRequest, _crops_pb2.UnpackUnitResponse]
+    """Takes lots off a logistic unit, in any state, but not under way."""
+    ShipUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.ShipUnitRequest, _crops_pb2.ShipUnitResponse]
+    """Sends a logistic unit with all lots on it, each as with ShipLot."""
+    ReceiveUnit: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReceiveUnitRequest, _crops_pb2.ReceiveUnitResponse]
+    """Takes a logistic unit that arrived into custody with all lots on it, each as with ReceiveLot."""
+    CorrectLotEvent: _aio.UnaryUnaryMultiCallable[_crops_pb2.CorrectLotEventRequest, _crops_pb2.Lot]
+    """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. An
+    operator may; the owner, but for what an operator decided, other corrections, and readings and arrivals that
+    somebody else told; and who told a physical fact. What the lot holds by it may change, down to what is committed.
+    """
     CommitLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.CommitLotQuantityRequest, _crops_pb2.CommitLotQuantityResponse]
     """Sets a quantity of a lot aside for what is made of it elsewhere, so that it counts there and nowhere else:
     it can then be neither split off nor transferred nor committed again. The request_id names the commitment;
     repeated with the same content it is the same commitment.
     """
+    DeliverCommitted: _aio.UnaryUnaryMultiCallable[_crops_pb2.DeliverCommittedRequest, _crops_pb2.DeliverCommittedResponse]
+    """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
+    less, and the new lot is theirs, at once. Only who made the commitment delivers of it.
+    """
     ReleaseLotQuantity: _aio.UnaryUnaryMultiCallable[_crops_pb2.ReleaseLotQuantityRequest, _crops_pb2.Lot]
-    """Takes a commitment back, also one that has not arrived yet, which is then refused."""
+    """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused.
+    Only who made it takes it back.
+    """
 
 class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     """Commands on crop lots. Each appends to the lot's history."""
@@ -111,7 +154,9 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _crops_pb2.RecallLotRequest,
         context: _aio.ServicerContext[_crops_pb2.RecallLotRequest, _abc.Awaitable[_crops_pb2.RecallLotResponse]],
     ) -> _abc.Awaitable[_crops_pb2.RecallLotResponse]:
-        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may."""
+        """Recalls a lot and every lot that came of it. Its owner, its grower or an operator may. The answer means that
+        the stock of all of them is blocked: from then on no order is served from it.
+        """
 
     @_abc_1.abstractmethod
     def ReleaseRecall(
@@ -120,7 +165,7 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.ReleaseRecallRequest, _abc.Awaitable[_crops_pb2.ReleaseRecallResponse]],
     ) -> _abc.Awaitable[_crops_pb2.ReleaseRecallResponse]:
         """Ends the recall of a lot and of those that it reached, but for what was recalled on its own or came of
-        another lot that is recalled. Quarantined stock stays quarantined.
+        another lot that is recalled. Stock of lots that are free by it may be used again soon after.
         """
 
     @_abc_1.abstractmethod
@@ -146,6 +191,16 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.DestroyLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
         """Takes goods out for good, also of a held or recalled lot. Its owner or an operator may."""
+
+    @_abc_1.abstractmethod
+    def SellLot(
+        self,
+        request: _crops_pb2.SellLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.SellLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Records that goods were sold at retail, in a farm shop or at a market stall, to somebody who is not known
+        here: of what is not committed. The owner may, who must have the goods.
+        """
 
     @_abc_1.abstractmethod
     def OfferLot(
@@ -184,6 +239,97 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes back what the caller offered."""
 
     @_abc_1.abstractmethod
+    def ShipLot(
+        self,
+        request: _crops_pb2.ShipLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.ShipLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Sends a lot to someone. Its custodian may, also of a held or recalled lot, since such goods are brought back;
+        until it arrives the custodian stays who they are.
+        """
+
+    @_abc_1.abstractmethod
+    def VoidShipment(
+        self,
+        request: _crops_pb2.VoidShipmentRequest,
+        context: _aio.ServicerContext[_crops_pb2.VoidShipmentRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes back that a lot was sent. Who sent it may, until it arrives; with it all lots of its logistic unit."""
+
+    @_abc_1.abstractmethod
+    def ReceiveLot(
+        self,
+        request: _crops_pb2.ReceiveLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReceiveLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Takes what arrived into the caller's custody: the one whom it was sent to may, or the owner of goods that nobody
+        announced. What was counted otherwise than it was sent is recorded and flagged (EpcisService.ListFindings).
+        """
+
+    @_abc_1.abstractmethod
+    def RecordTransport(
+        self,
+        request: _crops_pb2.RecordTransportRequest,
+        context: _aio.ServicerContext[_crops_pb2.RecordTransportRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Records where goods under way are, as who sent them or whom they were sent to knows it; with a lot all lots of
+        its logistic unit.
+        """
+
+    @_abc_1.abstractmethod
+    def ObserveLot(
+        self,
+        request: _crops_pb2.ObserveLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.ObserveLotRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Records that goods were cooled, or what was measured of them. Their custodian or owner may, in any state."""
+
+    @_abc_1.abstractmethod
+    def PackUnit(
+        self,
+        request: _crops_pb2.PackUnitRequest,
+        context: _aio.ServicerContext[_crops_pb2.PackUnitRequest, _abc.Awaitable[_crops_pb2.PackUnitResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.PackUnitResponse]:
+        """Puts lots on a logistic unit, such as a pallet, as who has them all. Until they are taken off they travel with the
+        unit and are neither split nor made into something. Held and recalled lots are not packed.
+        """
+
+    @_abc_1.abstractmethod
+    def UnpackUnit(
+        self,
+        request: _crops_pb2.UnpackUnitRequest,
+        context: _aio.ServicerContext[_crops_pb2.UnpackUnitRequest, _abc.Awaitable[_crops_pb2.UnpackUnitResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.UnpackUnitResponse]:
+        """Takes lots off a logistic unit, in any state, but not under way."""
+
+    @_abc_1.abstractmethod
+    def ShipUnit(
+        self,
+        request: _crops_pb2.ShipUnitRequest,
+        context: _aio.ServicerContext[_crops_pb2.ShipUnitRequest, _abc.Awaitable[_crops_pb2.ShipUnitResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.ShipUnitResponse]:
+        """Sends a logistic unit with all lots on it, each as with ShipLot."""
+
+    @_abc_1.abstractmethod
+    def ReceiveUnit(
+        self,
+        request: _crops_pb2.ReceiveUnitRequest,
+        context: _aio.ServicerContext[_crops_pb2.ReceiveUnitRequest, _abc.Awaitable[_crops_pb2.ReceiveUnitResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.ReceiveUnitResponse]:
+        """Takes a logistic unit that arrived into custody with all lots on it, each as with ReceiveLot."""
+
+    @_abc_1.abstractmethod
+    def CorrectLotEvent(
+        self,
+        request: _crops_pb2.CorrectLotEventRequest,
+        context: _aio.ServicerContext[_crops_pb2.CorrectLotEventRequest, _abc.Awaitable[_crops_pb2.Lot]],
+    ) -> _abc.Awaitable[_crops_pb2.Lot]:
+        """Declares that an earlier event of a lot was wrong; nothing is deleted, and the event stays with a mark. An
+        operator may; the owner, but for what an operator decided, other corrections, and readings and arrivals that
+        somebody else told; and who told a physical fact. What the lot holds by it may change, down to what is committed.
+        """
+
+    @_abc_1.abstractmethod
     def CommitLotQuantity(
         self,
         request: _crops_pb2.CommitLotQuantityRequest,
@@ -195,12 +341,24 @@ class CropCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def DeliverCommitted(
+        self,
+        request: _crops_pb2.DeliverCommittedRequest,
+        context: _aio.ServicerContext[_crops_pb2.DeliverCommittedRequest, _abc.Awaitable[_crops_pb2.DeliverCommittedResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.DeliverCommittedResponse]:
+        """Carves a part of a commitment out as a new lot of someone else's: the lot and the commitment hold that much
+        less, and the new lot is theirs, at once. Only who made the commitment delivers of it.
+        """
+
+    @_abc_1.abstractmethod
     def ReleaseLotQuantity(
         self,
         request: _crops_pb2.ReleaseLotQuantityRequest,
         context: _aio.ServicerContext[_crops_pb2.ReleaseLotQuantityRequest, _abc.Awaitable[_crops_pb2.Lot]],
     ) -> _abc.Awaitable[_crops_pb2.Lot]:
-        """Takes a commitment back, also one that has not arrived yet, which is then refused."""
+        """Takes a commitment back, or what is left of it, also one that has not arrived yet, which is then refused.
+        Only who made it takes it back.
+        """
 
 def add_CropCommandServiceServicer_to_server(servicer: CropCommandServiceServicer, server: _aio.Server) -> None: ...
 
@@ -215,6 +373,12 @@ class CropQueryServiceStub:
     """The lot's history, oldest first."""
     ListOwnership: _aio.UnaryUnaryMultiCallable[_crops_pb2.ListOwnershipRequest, _crops_pb2.ListOwnershipResponse]
     """Who owned the lot, from when to when."""
+    ListCustody: _aio.UnaryUnaryMultiCallable[_crops_pb2.ListCustodyRequest, _crops_pb2.ListCustodyResponse]
+    """Who had the lot, from when to when, whosever it was."""
+    WatchLot: _aio.UnaryStreamMultiCallable[_crops_pb2.WatchLotRequest, _crops_pb2.WatchLotResponse]
+    """Streams the lot at once, or what came after a resume_token, and then at each change, for as long as the
+    caller listens.
+    """
 
 class CropQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Questions about crop lots, answered from projections."""
@@ -249,5 +413,23 @@ class CropQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_crops_pb2.ListOwnershipRequest, _abc.Awaitable[_crops_pb2.ListOwnershipResponse]],
     ) -> _abc.Awaitable[_crops_pb2.ListOwnershipResponse]:
         """Who owned the lot, from when to when."""
+
+    @_abc_1.abstractmethod
+    def ListCustody(
+        self,
+        request: _crops_pb2.ListCustodyRequest,
+        context: _aio.ServicerContext[_crops_pb2.ListCustodyRequest, _abc.Awaitable[_crops_pb2.ListCustodyResponse]],
+    ) -> _abc.Awaitable[_crops_pb2.ListCustodyResponse]:
+        """Who had the lot, from when to when, whosever it was."""
+
+    @_abc_1.abstractmethod
+    def WatchLot(
+        self,
+        request: _crops_pb2.WatchLotRequest,
+        context: _aio.ServicerContext[_crops_pb2.WatchLotRequest, _abc.AsyncIterator[_crops_pb2.WatchLotResponse]],
+    ) -> _abc.AsyncIterator[_crops_pb2.WatchLotResponse]:
+        """Streams the lot at once, or what came after a resume_token, and then at each change, for as long as the
+        caller listens.
+        """
 
 def add_CropQueryServiceServicer_to_server(servicer: CropQueryServiceServicer, server: _aio.Server) -> None: ...

@@ -27,10 +27,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from greenledger.common.v1 import quantity_pb2 as greenledger_dot_common_dot_v1_dot_quantity__pb2
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/crops/v1/epcis.proto\x12\x14greenledger.crops.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/options/v1/options.proto\"V\n\x13\x43\x61ptureEventRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x08\x64ocument\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\"\x99\x01\n\x14\x43\x61ptureEventResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_hash\x18\x02 \x01(\t\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x12\x17\n\x0fledger_event_id\x18\x04 \x01(\t\x12/\n\x08\x66indings\x18\x05 \x03(\x0b\x32\x1d.greenledger.crops.v1.Finding\"T\n\x16\x43\x61ptureDocumentRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\"\x91\x02\n\nCaptureJob\x12\x14\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".greenledger.crops.v1.CaptureState\x12\x10\n\x08\x63\x61ptured\x18\x03 \x01(\x03\x12\x12\n\nduplicates\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x03\x12\x10\n\x08\x66indings\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\t \x01(\t\"0\n\x14GetCaptureJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"d\n\x18ListCaptureErrorsRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\">\n\x0c\x43\x61ptureError\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"h\n\x19ListCaptureErrorsResponse\x12\x32\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\".greenledger.crops.v1.CaptureError\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x0fGetEventRequest\x12\x1d\n\x08\x65vent_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\x12\x19\n\x11\x65rror_declaration\x18\x02 \x01(\x08\"\xc3\x01\n\rCapturedEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_hash\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fledger_event_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63\x61ptured_by\x18\x06 \x01(\t\x12\x1b\n\x13hash_ignored_fields\x18\x07 \x03(\t\"q\n\x12QueryEventsRequest\x12+\n\nparameters\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"c\n\x13QueryEventsResponse\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.greenledger.crops.v1.CapturedEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x37\n\x08severity\x18\x02 \x01(\x0e\x32%.greenledger.crops.v1.FindingSeverity\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\t\x12/\n\x0brecord_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x13ListFindingsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\x04\x63ode\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x41\n\x08severity\x18\x04 \x01(\x0e\x32%.greenledger.crops.v1.FindingSeverityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\"`\n\x14ListFindingsResponse\x12/\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1d.greenledger.crops.v1.Finding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x16\x45xportLotEventsRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"+\n\x17\x45xportLotEventsResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t*\x7f\n\x0c\x43\x61ptureState\x12\x1d\n\x19\x43\x41PTURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41PTURE_STATE_RUNNING\x10\x01\x12\x1b\n\x17\x43\x41PTURE_STATE_SUCCEEDED\x10\x02\x12\x18\n\x14\x43\x41PTURE_STATE_FAILED\x10\x03*\x88\x01\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46INDING_SEVERITY_INFO\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x03\x32\xf7\t\n\x0c\x45pcisService\x12\x9e\x01\n\x0c\x43\x61ptureEvent\x12).greenledger.crops.v1.CaptureEventRequest\x1a*.greenledger.crops.v1.CaptureEventResponse\"7\xca\xf3\x18\x17\x1a\x13\x63rops.epcis.capture \x01\x82\xd3\xe4\x93\x02\x16\"\x11/api/epcis/events:\x01*\x12\x80\x01\n\x0f\x43\x61ptureDocument\x12,.greenledger.crops.v1.CaptureDocumentRequest\x1a .greenledger.crops.v1.CaptureJob\"\x1b\xca\xf3\x18\x17\x1a\x13\x63rops.epcis.capture \x02(\x01\x12\x9b\x01\n\rGetCaptureJob\x12*.greenledger.crops.v1.GetCaptureJobRequest\x1a .greenledger.crops.v1.CaptureJob\"<\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/epcis/capture/{job_id}\x12\xb9\x01\n\x11ListCaptureErrors\x12..greenledger.crops.v1.ListCaptureErrorsRequest\x1a/.greenledger.crops.v1.ListCaptureErrorsResponse\"C\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02$\x12\"/api/epcis/capture/{job_id}/errors\x12\x86\x01\n\x08GetEvent\x12%.greenledger.crops.v1.GetEventRequest\x1a#.greenledger.crops.v1.CapturedEvent\".\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x12\x12\x10/api/epcis/event\x12\x9c\x01\n\x0bQueryEvents\x12(.greenledger.crops.v1.QueryEventsRequest\x1a).greenledger.crops.v1.QueryEventsResponse\"8\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x1c\"\x17/api/epcis/events:query:\x01*\x12\x98\x01\n\x0cListFindings\x12).greenledger.crops.v1.ListFindingsRequest\x1a*.greenledger.crops.v1.ListFindingsResponse\"1\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x15\x12\x13/api/epcis/findings\x12\xa5\x01\n\x0f\x45xportLotEvents\x12,.greenledger.crops.v1.ExportLotEventsRequest\x1a-.greenledger.crops.v1.ExportLotEventsResponse\"5\xca\xf3\x18\x11\x1a\x0f\x63rops.lots.read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/epcis/lots/{lot_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n greenledger/crops/v1/epcis.proto\x12\x14greenledger.crops.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a$greenledger/options/v1/options.proto\"V\n\x13\x43\x61ptureEventRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x08\x64ocument\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\"\x99\x01\n\x14\x43\x61ptureEventResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_hash\x18\x02 \x01(\t\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x12\x17\n\x0fledger_event_id\x18\x04 \x01(\t\x12/\n\x08\x66indings\x18\x05 \x03(\x0b\x32\x1d.greenledger.crops.v1.Finding\"T\n\x16\x43\x61ptureDocumentRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\"M\n\x17\x43reateCaptureJobRequest\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\"l\n\x15\x41\x64\x64\x43\x61pturePartRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x05index\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x10\x80 (\x00\x12\x1e\n\x05\x63hunk\x18\x03 \x01(\x0c\x42\x0f\xe2\x41\x01\x02\xbaH\x08z\x06\x10\x01\x18\x80\x80@\"R\n\x17\x46inishCaptureJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x05parts\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\x80  \x00\"\xae\x02\n\nCaptureJob\x12\x14\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".greenledger.crops.v1.CaptureState\x12\x10\n\x08\x63\x61ptured\x18\x03 \x01(\x03\x12\x12\n\nduplicates\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x03\x12\x10\n\x08\x66indings\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\t \x01(\t\x12\r\n\x05parts\x18\n \x01(\x05\x12\x0c\n\x04size\x18\x0b \x01(\x03\"0\n\x14GetCaptureJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"d\n\x18ListCaptureErrorsRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\">\n\x0c\x43\x61ptureError\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"h\n\x19ListCaptureErrorsResponse\x12\x32\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\".greenledger.crops.v1.CaptureError\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x0fGetEventRequest\x12\x1d\n\x08\x65vent_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\x12\x19\n\x11\x65rror_declaration\x18\x02 \x01(\x08\"\xc3\x01\n\rCapturedEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_hash\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fledger_event_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63\x61ptured_by\x18\x06 \x01(\t\x12\x1b\n\x13hash_ignored_fields\x18\x07 \x03(\t\"q\n\x12QueryEventsRequest\x12+\n\nparameters\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"c\n\x13QueryEventsResponse\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.greenledger.crops.v1.CapturedEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x37\n\x08severity\x18\x02 \x01(\x0e\x32%.greenledger.crops.v1.FindingSeverity\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\t\x12/\n\x0brecord_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x13ListFindingsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\x04\x63ode\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x41\n\x08severity\x18\x04 \x01(\x0e\x32%.greenledger.crops.v1.FindingSeverityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\"`\n\x14ListFindingsResponse\x12/\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1d.greenledger.crops.v1.Finding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x16\x45xportLotEventsRequest\x12\x18\n\x06lot_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"+\n\x17\x45xportLotEventsResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\"\\\n\nEpcisGoods\x12\x0b\n\x03\x65pc\x18\x01 \x01(\t\x12\x31\n\x08quantity\x18\x02 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\"%\n\tEpcisSide\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t*\x9c\x01\n\x0c\x43\x61ptureState\x12\x1d\n\x19\x43\x41PTURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41PTURE_STATE_RUNNING\x10\x01\x12\x1b\n\x17\x43\x41PTURE_STATE_SUCCEEDED\x10\x02\x12\x18\n\x14\x43\x41PTURE_STATE_FAILED\x10\x03\x12\x1b\n\x17\x43\x41PTURE_STATE_UPLOADING\x10\x04*\x88\x01\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46INDING_SEVERITY_INFO\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x03\x32\xf0\r\n\x0c\x45pcisService\x12\x9e\x01\n\x0c\x43\x61ptureEvent\x12).greenledger.crops.v1.CaptureEventRequest\x1a*.greenledger.crops.v1.CaptureEventResponse\"7\xca\xf3\x18\x17\x1a\x13\x63rops.epcis.capture \x01\x82\xd3\xe4\x93\x02\x16\"\x11/api/epcis/events:\x01*\x12\x80\x01\n\x0f\x43\x61ptureDocument\x12,.greenledger.crops.v1.CaptureDocumentRequest\x1a .greenledger.crops.v1.CaptureJob\"\x1b\xca\xf3\x18\x17\x1a\x13\x63rops.epcis.capture \x02(\x01\x12\x9f\x01\n\x10\x43reateCaptureJob\x12-.greenledger.crops.v1.CreateCaptureJobRequest\x1a .greenledger.crops.v1.CaptureJob\":\xca\xf3\x18\x19\x1a\x13\x63rops.epcis.capture \x02(\x01\x82\xd3\xe4\x93\x02\x17\"\x12/api/epcis/capture:\x01*\x12\xa6\x01\n\x0e\x41\x64\x64\x43\x61pturePart\x12+.greenledger.crops.v1.AddCapturePartRequest\x1a .greenledger.crops.v1.CaptureJob\"E\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02&\"!/api/epcis/capture/{job_id}/parts:\x01*\x12\xab\x01\n\x10\x46inishCaptureJob\x12-.greenledger.crops.v1.FinishCaptureJobRequest\x1a .greenledger.crops.v1.CaptureJob\"F\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02\'\"\"/api/epcis/capture/{job_id}:finish:\x01*\x12\x9b\x01\n\rGetCaptureJob\x12*.greenledger.crops.v1.GetCaptureJobRequest\x1a .greenledger.crops.v1.CaptureJob\"<\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/epcis/capture/{job_id}\x12\xb9\x01\n\x11ListCaptureErrors\x12..greenledger.crops.v1.ListCaptureErrorsRequest\x1a/.greenledger.crops.v1.ListCaptureErrorsResponse\"C\xca\xf3\x18\x15\x1a\x13\x63rops.epcis.capture\x82\xd3\xe4\x93\x02$\x12\"/api/epcis/capture/{job_id}/errors\x12\x86\x01\n\x08GetEvent\x12%.greenledger.crops.v1.GetEventRequest\x1a#.greenledger.crops.v1.CapturedEvent\".\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x12\x12\x10/api/epcis/event\x12\x9c\x01\n\x0bQueryEvents\x12(.greenledger.crops.v1.QueryEventsRequest\x1a).greenledger.crops.v1.QueryEventsResponse\"8\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x1c\"\x17/api/epcis/events:query:\x01*\x12\x98\x01\n\x0cListFindings\x12).greenledger.crops.v1.ListFindingsRequest\x1a*.greenledger.crops.v1.ListFindingsResponse\"1\xca\xf3\x18\x12\x1a\x10\x63rops.epcis.read\x82\xd3\xe4\x93\x02\x15\x12\x13/api/epcis/findings\x12\xa5\x01\n\x0f\x45xportLotEvents\x12,.greenledger.crops.v1.ExportLotEventsRequest\x1a-.greenledger.crops.v1.ExportLotEventsResponse\"5\xca\xf3\x18\x11\x1a\x0f\x63rops.lots.read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/epcis/lots/{lot_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +46,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CAPTUREDOCUMENTREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002\272H\005r\003\260\001\001'
   _globals['_CAPTUREDOCUMENTREQUEST'].fields_by_name['chunk']._loaded_options = None
   _globals['_CAPTUREDOCUMENTREQUEST'].fields_by_name['chunk']._serialized_options = b'\272H\006z\004\030\200\200@'
+  _globals['_CREATECAPTUREJOBREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATECAPTUREJOBREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002\272H\005r\003\260\001\001'
+  _globals['_ADDCAPTUREPARTREQUEST'].fields_by_name['job_id']._loaded_options = None
+  _globals['_ADDCAPTUREPARTREQUEST'].fields_by_name['job_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ADDCAPTUREPARTREQUEST'].fields_by_name['index']._loaded_options = None
+  _globals['_ADDCAPTUREPARTREQUEST'].fields_by_name['index']._serialized_options = b'\272H\007\032\005\020\200 (\000'
+  _globals['_ADDCAPTUREPARTREQUEST'].fields_by_name['chunk']._loaded_options = None
+  _globals['_ADDCAPTUREPARTREQUEST'].fields_by_name['chunk']._serialized_options = b'\342A\001\002\272H\010z\006\020\001\030\200\200@'
+  _globals['_FINISHCAPTUREJOBREQUEST'].fields_by_name['job_id']._loaded_options = None
+  _globals['_FINISHCAPTUREJOBREQUEST'].fields_by_name['job_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_FINISHCAPTUREJOBREQUEST'].fields_by_name['parts']._loaded_options = None
+  _globals['_FINISHCAPTUREJOBREQUEST'].fields_by_name['parts']._serialized_options = b'\342A\001\002\272H\007\032\005\030\200  \000'
   _globals['_CAPTUREJOB'].fields_by_name['job_id']._loaded_options = None
   _globals['_CAPTUREJOB'].fields_by_name['job_id']._serialized_options = b'\342A\001\010'
   _globals['_GETCAPTUREJOBREQUEST'].fields_by_name['job_id']._loaded_options = None
@@ -69,6 +82,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EPCISSERVICE'].methods_by_name['CaptureEvent']._serialized_options = b'\312\363\030\027\032\023crops.epcis.capture \001\202\323\344\223\002\026\"\021/api/epcis/events:\001*'
   _globals['_EPCISSERVICE'].methods_by_name['CaptureDocument']._loaded_options = None
   _globals['_EPCISSERVICE'].methods_by_name['CaptureDocument']._serialized_options = b'\312\363\030\027\032\023crops.epcis.capture \002'
+  _globals['_EPCISSERVICE'].methods_by_name['CreateCaptureJob']._loaded_options = None
+  _globals['_EPCISSERVICE'].methods_by_name['CreateCaptureJob']._serialized_options = b'\312\363\030\031\032\023crops.epcis.capture \002(\001\202\323\344\223\002\027\"\022/api/epcis/capture:\001*'
+  _globals['_EPCISSERVICE'].methods_by_name['AddCapturePart']._loaded_options = None
+  _globals['_EPCISSERVICE'].methods_by_name['AddCapturePart']._serialized_options = b'\312\363\030\025\032\023crops.epcis.capture\202\323\344\223\002&\"!/api/epcis/capture/{job_id}/parts:\001*'
+  _globals['_EPCISSERVICE'].methods_by_name['FinishCaptureJob']._loaded_options = None
+  _globals['_EPCISSERVICE'].methods_by_name['FinishCaptureJob']._serialized_options = b'\312\363\030\025\032\023crops.epcis.capture\202\323\344\223\002\'\"\"/api/epcis/capture/{job_id}:finish:\001*'
   _globals['_EPCISSERVICE'].methods_by_name['GetCaptureJob']._loaded_options = None
   _globals['_EPCISSERVICE'].methods_by_name['GetCaptureJob']._serialized_options = b'\312\363\030\025\032\023crops.epcis.capture\202\323\344\223\002\035\022\033/api/epcis/capture/{job_id}'
   _globals['_EPCISSERVICE'].methods_by_name['ListCaptureErrors']._loaded_options = None
@@ -81,44 +100,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EPCISSERVICE'].methods_by_name['ListFindings']._serialized_options = b'\312\363\030\022\032\020crops.epcis.read\202\323\344\223\002\025\022\023/api/epcis/findings'
   _globals['_EPCISSERVICE'].methods_by_name['ExportLotEvents']._loaded_options = None
   _globals['_EPCISSERVICE'].methods_by_name['ExportLotEvents']._serialized_options = b'\312\363\030\021\032\017crops.lots.read\202\323\344\223\002\032\022\030/api/epcis/lots/{lot_id}'
-  _globals['_CAPTURESTATE']._serialized_start=2250
-  _globals['_CAPTURESTATE']._serialized_end=2377
-  _globals['_FINDINGSEVERITY']._serialized_start=2380
-  _globals['_FINDINGSEVERITY']._serialized_end=2516
-  _globals['_CAPTUREEVENTREQUEST']._serialized_start=251
-  _globals['_CAPTUREEVENTREQUEST']._serialized_end=337
-  _globals['_CAPTUREEVENTRESPONSE']._serialized_start=340
-  _globals['_CAPTUREEVENTRESPONSE']._serialized_end=493
-  _globals['_CAPTUREDOCUMENTREQUEST']._serialized_start=495
-  _globals['_CAPTUREDOCUMENTREQUEST']._serialized_end=579
-  _globals['_CAPTUREJOB']._serialized_start=582
-  _globals['_CAPTUREJOB']._serialized_end=855
-  _globals['_GETCAPTUREJOBREQUEST']._serialized_start=857
-  _globals['_GETCAPTUREJOBREQUEST']._serialized_end=905
-  _globals['_LISTCAPTUREERRORSREQUEST']._serialized_start=907
-  _globals['_LISTCAPTUREERRORSREQUEST']._serialized_end=1007
-  _globals['_CAPTUREERROR']._serialized_start=1009
-  _globals['_CAPTUREERROR']._serialized_end=1071
-  _globals['_LISTCAPTUREERRORSRESPONSE']._serialized_start=1073
-  _globals['_LISTCAPTUREERRORSRESPONSE']._serialized_end=1177
-  _globals['_GETEVENTREQUEST']._serialized_start=1179
-  _globals['_GETEVENTREQUEST']._serialized_end=1254
-  _globals['_CAPTUREDEVENT']._serialized_start=1257
-  _globals['_CAPTUREDEVENT']._serialized_end=1452
-  _globals['_QUERYEVENTSREQUEST']._serialized_start=1454
-  _globals['_QUERYEVENTSREQUEST']._serialized_end=1567
-  _globals['_QUERYEVENTSRESPONSE']._serialized_start=1569
-  _globals['_QUERYEVENTSRESPONSE']._serialized_end=1668
-  _globals['_FINDING']._serialized_start=1671
-  _globals['_FINDING']._serialized_end=1856
-  _globals['_LISTFINDINGSREQUEST']._serialized_start=1859
-  _globals['_LISTFINDINGSREQUEST']._serialized_end=2053
-  _globals['_LISTFINDINGSRESPONSE']._serialized_start=2055
-  _globals['_LISTFINDINGSRESPONSE']._serialized_end=2151
-  _globals['_EXPORTLOTEVENTSREQUEST']._serialized_start=2153
-  _globals['_EXPORTLOTEVENTSREQUEST']._serialized_end=2203
-  _globals['_EXPORTLOTEVENTSRESPONSE']._serialized_start=2205
-  _globals['_EXPORTLOTEVENTSRESPONSE']._serialized_end=2248
-  _globals['_EPCISSERVICE']._serialized_start=2519
-  _globals['_EPCISSERVICE']._serialized_end=3790
+  _globals['_CAPTURESTATE']._serialized_start=2724
+  _globals['_CAPTURESTATE']._serialized_end=2880
+  _globals['_FINDINGSEVERITY']._serialized_start=2883
+  _globals['_FINDINGSEVERITY']._serialized_end=3019
+  _globals['_CAPTUREEVENTREQUEST']._serialized_start=289
+  _globals['_CAPTUREEVENTREQUEST']._serialized_end=375
+  _globals['_CAPTUREEVENTRESPONSE']._serialized_start=378
+  _globals['_CAPTUREEVENTRESPONSE']._serialized_end=531
+  _globals['_CAPTUREDOCUMENTREQUEST']._serialized_start=533
+  _globals['_CAPTUREDOCUMENTREQUEST']._serialized_end=617
+  _globals['_CREATECAPTUREJOBREQUEST']._serialized_start=619
+  _globals['_CREATECAPTUREJOBREQUEST']._serialized_end=696
+  _globals['_ADDCAPTUREPARTREQUEST']._serialized_start=698
+  _globals['_ADDCAPTUREPARTREQUEST']._serialized_end=806
+  _globals['_FINISHCAPTUREJOBREQUEST']._serialized_start=808
+  _globals['_FINISHCAPTUREJOBREQUEST']._serialized_end=890
+  _globals['_CAPTUREJOB']._serialized_start=893
+  _globals['_CAPTUREJOB']._serialized_end=1195
+  _globals['_GETCAPTUREJOBREQUEST']._serialized_start=1197
+  _globals['_GETCAPTUREJOBREQUEST']._serialized_end=1245
+  _globals['_LISTCAPTUREERRORSREQUEST']._serialized_start=1247
+  _globals['_LISTCAPTUREERRORSREQUEST']._serialized_end=1347
+  _globals['_CAPTUREERROR']._serialized_start=1349
+  _globals['_CAPTUREERROR']._serialized_end=1411
+  _globals['_LISTCAPTUREERRORSRESPONSE']._serialized_start=1413
+  _globals['_LISTCAPTUREERRORSRESPONSE']._serialized_end=1517
+  _globals['_GETEVENTREQUEST']._serialized_start=1519
+  _globals['_GETEVENTREQUEST']._serialized_end=1594
+  _globals['_CAPTUREDEVENT']._serialized_start=1597
+  _globals['_CAPTUREDEVENT']._serialized_end=1792
+  _globals['_QUERYEVENTSREQUEST']._serialized_start=1794
+  _globals['_QUERYEVENTSREQUEST']._serialized_end=1907
+  _globals['_QUERYEVENTSRESPONSE']._serialized_start=1909
+  _globals['_QUERYEVENTSRESPONSE']._serialized_end=2008
+  _globals['_FINDING']._serialized_start=2011
+  _globals['_FINDING']._serialized_end=2196
+  _globals['_LISTFINDINGSREQUEST']._serialized_start=2199
+  _globals['_LISTFINDINGSREQUEST']._serialized_end=2393
+  _globals['_LISTFINDINGSRESPONSE']._serialized_start=2395
+  _globals['_LISTFINDINGSRESPONSE']._serialized_end=2491
+  _globals['_EXPORTLOTEVENTSREQUEST']._serialized_start=2493
+  _globals['_EXPORTLOTEVENTSREQUEST']._serialized_end=2543
+  _globals['_EXPORTLOTEVENTSRESPONSE']._serialized_start=2545
+  _globals['_EXPORTLOTEVENTSRESPONSE']._serialized_end=2588
+  _globals['_EPCISGOODS']._serialized_start=2590
+  _globals['_EPCISGOODS']._serialized_end=2682
+  _globals['_EPCISSIDE']._serialized_start=2684
+  _globals['_EPCISSIDE']._serialized_end=2721
+  _globals['_EPCISSERVICE']._serialized_start=3022
+  _globals['_EPCISSERVICE']._serialized_end=4798
 # @@protoc_insertion_point(module_scope)

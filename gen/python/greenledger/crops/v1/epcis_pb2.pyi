@@ -10,6 +10,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from greenledger.common.v1 import quantity_pb2 as _quantity_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -29,19 +30,25 @@ class _CaptureStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CaptureS
     DESCRIPTOR: _descriptor.EnumDescriptor
     CAPTURE_STATE_UNSPECIFIED: _CaptureState.ValueType  # 0
     CAPTURE_STATE_RUNNING: _CaptureState.ValueType  # 1
+    """Being read, or waiting for that."""
     CAPTURE_STATE_SUCCEEDED: _CaptureState.ValueType  # 2
     """The document was read to its end."""
     CAPTURE_STATE_FAILED: _CaptureState.ValueType  # 3
     """The document is no EPCIS, or broke off; what came before that is recorded."""
+    CAPTURE_STATE_UPLOADING: _CaptureState.ValueType  # 4
+    """Parts of the document are awaited; for a day after the last one."""
 
 class CaptureState(_CaptureState, metaclass=_CaptureStateEnumTypeWrapper): ...
 
 CAPTURE_STATE_UNSPECIFIED: CaptureState.ValueType  # 0
 CAPTURE_STATE_RUNNING: CaptureState.ValueType  # 1
+"""Being read, or waiting for that."""
 CAPTURE_STATE_SUCCEEDED: CaptureState.ValueType  # 2
 """The document was read to its end."""
 CAPTURE_STATE_FAILED: CaptureState.ValueType  # 3
 """The document is no EPCIS, or broke off; what came before that is recorded."""
+CAPTURE_STATE_UPLOADING: CaptureState.ValueType  # 4
+"""Parts of the document are awaited; for a day after the last one."""
 Global___CaptureState: _TypeAlias = CaptureState  # noqa: Y015
 
 class _FindingSeverity:
@@ -110,7 +117,9 @@ class CaptureEventResponse(_message.Message):
     ledger_event_id: _builtins.str
     """Of the record in the tamper-evident log, for GetReceipt."""
     @_builtins.property
-    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]: ...
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+        """At most 1,000; ListFindings has all."""
+
     def __init__(
         self,
         *,
@@ -153,6 +162,79 @@ class CaptureDocumentRequest(_message.Message):
 Global___CaptureDocumentRequest: _TypeAlias = CaptureDocumentRequest  # noqa: Y015
 
 @_typing.final
+class CreateCaptureJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    document: _builtins.str
+    """The document as JSON; absent when it follows in parts."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCaptureJobRequest: _TypeAlias = CreateCaptureJobRequest  # noqa: Y015
+
+@_typing.final
+class AddCapturePartRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    index: _builtins.int
+    """Place of the part in the document, from 0."""
+    chunk: _builtins.bytes
+    """Bytes of the document, cut anywhere; in JSON they are base64."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        index: _builtins.int = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "index", b"index", "job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCapturePartRequest: _TypeAlias = AddCapturePartRequest  # noqa: Y015
+
+@_typing.final
+class FinishCaptureJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    parts: _builtins.int
+    """How many parts the document has."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        parts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "parts", b"parts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishCaptureJobRequest: _TypeAlias = FinishCaptureJobRequest  # noqa: Y015
+
+@_typing.final
 class CaptureJob(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -165,6 +247,8 @@ class CaptureJob(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     state: Global___CaptureState.ValueType
     captured: _builtins.int
@@ -173,6 +257,9 @@ class CaptureJob(_message.Message):
     findings: _builtins.int
     failure: _builtins.str
     """What broke the document."""
+    parts: _builtins.int
+    """Parts that were received, and their bytes together."""
+    size: _builtins.int
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -189,10 +276,12 @@ class CaptureJob(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         failure: _builtins.str = ...,
+        parts: _builtins.int = ...,
+        size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured", b"captured", "create_time", b"create_time", "duplicates", b"duplicates", "failure", b"failure", "findings", b"findings", "job_id", b"job_id", "refused", b"refused", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured", b"captured", "create_time", b"create_time", "duplicates", b"duplicates", "failure", b"failure", "findings", b"findings", "job_id", b"job_id", "parts", b"parts", "refused", b"refused", "size", b"size", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -544,3 +633,60 @@ class ExportLotEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportLotEventsResponse: _TypeAlias = ExportLotEventsResponse  # noqa: Y015
+
+@_typing.final
+class EpcisGoods(_message.Message):
+    """Goods of a visibility event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPC_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    epc: _builtins.str
+    lot_id: _builtins.str
+    """The lot of ours that the identifier names, if it does."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Absent for an instance, and for an amount of more than 15 digits or six decimal places."""
+
+    def __init__(
+        self,
+        *,
+        epc: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        lot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epc", b"epc", "lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpcisGoods: _TypeAlias = EpcisGoods  # noqa: Y015
+
+@_typing.final
+class EpcisSide(_message.Message):
+    """From whom or where the goods of a visibility event come, or to whom or where they go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """owning_party, possessing_party, location, or a URI."""
+    id: _builtins.str
+    """Canonical."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpcisSide: _TypeAlias = EpcisSide  # noqa: Y015

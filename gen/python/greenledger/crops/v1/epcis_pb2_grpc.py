@@ -46,6 +46,21 @@ class EpcisServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureDocumentRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.FromString,
                 _registered_method=True)
+        self.CreateCaptureJob = channel.unary_unary(
+                '/greenledger.crops.v1.EpcisService/CreateCaptureJob',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CreateCaptureJobRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.FromString,
+                _registered_method=True)
+        self.AddCapturePart = channel.unary_unary(
+                '/greenledger.crops.v1.EpcisService/AddCapturePart',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.AddCapturePartRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.FromString,
+                _registered_method=True)
+        self.FinishCaptureJob = channel.unary_unary(
+                '/greenledger.crops.v1.EpcisService/FinishCaptureJob',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.FinishCaptureJobRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.FromString,
+                _registered_method=True)
         self.GetCaptureJob = channel.unary_unary(
                 '/greenledger.crops.v1.EpcisService/GetCaptureJob',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.GetCaptureJobRequest.SerializeToString,
@@ -95,6 +110,30 @@ class EpcisServiceServicer:
         disturb the others; where the document itself breaks, what came before is kept and the job has failed.
         The same request_id with the same document gives the same job; a document that was interrupted may be
         sent again, what is recorded already is not recorded twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCaptureJob(self, request, context):
+        """Begins the capture of a document over HTTP: a small one at once, a large one in parts that follow. The answer
+        is 202 with the job's address in `location`; GetCaptureJob tells how far it is. Repeated with the same
+        request_id it finds the same job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddCapturePart(self, request, context):
+        """Sends a part of a document of at most 64 MB. Parts may come in any order and more than once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishCaptureJob(self, request, context):
+        """Says that all parts were sent. The document is then captured, whatever becomes of the process that does it:
+        each of its events once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +191,21 @@ def add_EpcisServiceServicer_to_server(servicer, server):
             'CaptureDocument': grpc.stream_unary_rpc_method_handler(
                     servicer.CaptureDocument,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureDocumentRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.SerializeToString,
+            ),
+            'CreateCaptureJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCaptureJob,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CreateCaptureJobRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.SerializeToString,
+            ),
+            'AddCapturePart': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCapturePart,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.AddCapturePartRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.SerializeToString,
+            ),
+            'FinishCaptureJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishCaptureJob,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.FinishCaptureJobRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.SerializeToString,
             ),
             'GetCaptureJob': grpc.unary_unary_rpc_method_handler(
@@ -240,6 +294,87 @@ class EpcisService:
             target,
             '/greenledger.crops.v1.EpcisService/CaptureDocument',
             greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureDocumentRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCaptureJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.EpcisService/CreateCaptureJob',
+            greenledger_dot_crops_dot_v1_dot_epcis__pb2.CreateCaptureJobRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCapturePart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.EpcisService/AddCapturePart',
+            greenledger_dot_crops_dot_v1_dot_epcis__pb2.AddCapturePartRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishCaptureJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.EpcisService/FinishCaptureJob',
+            greenledger_dot_crops_dot_v1_dot_epcis__pb2.FinishCaptureJobRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_epcis__pb2.CaptureJob.FromString,
             options,
             channel_credentials,

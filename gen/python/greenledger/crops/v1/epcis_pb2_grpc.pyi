@@ -26,6 +26,17 @@ class EpcisServiceStub:
     The same request_id with the same document gives the same job; a document that was interrupted may be
     sent again, what is recorded already is not recorded twice.
     """
+    CreateCaptureJob: _aio.UnaryUnaryMultiCallable[_epcis_pb2.CreateCaptureJobRequest, _epcis_pb2.CaptureJob]
+    """Begins the capture of a document over HTTP: a small one at once, a large one in parts that follow. The answer
+    is 202 with the job's address in `location`; GetCaptureJob tells how far it is. Repeated with the same
+    request_id it finds the same job.
+    """
+    AddCapturePart: _aio.UnaryUnaryMultiCallable[_epcis_pb2.AddCapturePartRequest, _epcis_pb2.CaptureJob]
+    """Sends a part of a document of at most 64 MB. Parts may come in any order and more than once."""
+    FinishCaptureJob: _aio.UnaryUnaryMultiCallable[_epcis_pb2.FinishCaptureJobRequest, _epcis_pb2.CaptureJob]
+    """Says that all parts were sent. The document is then captured, whatever becomes of the process that does it:
+    each of its events once.
+    """
     GetCaptureJob: _aio.UnaryUnaryMultiCallable[_epcis_pb2.GetCaptureJobRequest, _epcis_pb2.CaptureJob]
     """A job of the caller's own."""
     ListCaptureErrors: _aio.UnaryUnaryMultiCallable[_epcis_pb2.ListCaptureErrorsRequest, _epcis_pb2.ListCaptureErrorsResponse]
@@ -61,6 +72,35 @@ class EpcisServiceServicer(metaclass=_abc_1.ABCMeta):
         disturb the others; where the document itself breaks, what came before is kept and the job has failed.
         The same request_id with the same document gives the same job; a document that was interrupted may be
         sent again, what is recorded already is not recorded twice.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateCaptureJob(
+        self,
+        request: _epcis_pb2.CreateCaptureJobRequest,
+        context: _aio.ServicerContext[_epcis_pb2.CreateCaptureJobRequest, _abc.Awaitable[_epcis_pb2.CaptureJob]],
+    ) -> _abc.Awaitable[_epcis_pb2.CaptureJob]:
+        """Begins the capture of a document over HTTP: a small one at once, a large one in parts that follow. The answer
+        is 202 with the job's address in `location`; GetCaptureJob tells how far it is. Repeated with the same
+        request_id it finds the same job.
+        """
+
+    @_abc_1.abstractmethod
+    def AddCapturePart(
+        self,
+        request: _epcis_pb2.AddCapturePartRequest,
+        context: _aio.ServicerContext[_epcis_pb2.AddCapturePartRequest, _abc.Awaitable[_epcis_pb2.CaptureJob]],
+    ) -> _abc.Awaitable[_epcis_pb2.CaptureJob]:
+        """Sends a part of a document of at most 64 MB. Parts may come in any order and more than once."""
+
+    @_abc_1.abstractmethod
+    def FinishCaptureJob(
+        self,
+        request: _epcis_pb2.FinishCaptureJobRequest,
+        context: _aio.ServicerContext[_epcis_pb2.FinishCaptureJobRequest, _abc.Awaitable[_epcis_pb2.CaptureJob]],
+    ) -> _abc.Awaitable[_epcis_pb2.CaptureJob]:
+        """Says that all parts were sent. The document is then captured, whatever becomes of the process that does it:
+        each of its events once.
         """
 
     @_abc_1.abstractmethod

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from greenledger.common.v1 import quantity_pb2 as _quantity_pb2
 from greenledger.crops.v1 import crops_pb2 as _crops_pb2
+from greenledger.crops.v1 import epcis_pb2 as _epcis_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -39,6 +40,8 @@ class LotMinted(_message.Message):
     PARENT_LOT_ID_FIELD_NUMBER: _builtins.int
     PARENT_LOT_IDS_FIELD_NUMBER: _builtins.int
     TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    PARENT_EVENT_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     lot_code: _builtins.str
     product_code: _builtins.str
@@ -48,6 +51,10 @@ class LotMinted(_message.Message):
     """Set when the lot was split off another."""
     transformation_id: _builtins.str
     """Set when a transformation made it."""
+    custodian_id: _builtins.str
+    """Who has the goods; empty in events from before it was told, where the owner had them."""
+    parent_event_id: _builtins.str
+    """Of the event in the parent's history by which it was split off; absent in older events."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -75,10 +82,12 @@ class LotMinted(_message.Message):
         parent_lot_id: _builtins.str = ...,
         parent_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
         transformation_id: _builtins.str = ...,
+        custodian_id: _builtins.str = ...,
+        parent_event_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "harvest_time", b"harvest_time", "origin", b"origin", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "transformation_id", b"transformation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian_id", b"custodian_id", "expire_time", b"expire_time", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "origin", b"origin", "owner_id", b"owner_id", "parent_event_id", b"parent_event_id", "parent_lot_id", b"parent_lot_id", "parent_lot_ids", b"parent_lot_ids", "product_code", b"product_code", "quantity", b"quantity", "transformation_id", b"transformation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -163,6 +172,8 @@ class LotTransformed(_message.Message):
     INPUTS_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     LOSS_FIELD_NUMBER: _builtins.int
+    INPUT_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    OUTPUT_EVENT_IDS_FIELD_NUMBER: _builtins.int
     transformation_id: _builtins.str
     step: _crops_pb2.TransformationStep.ValueType
     owner_id: _builtins.str
@@ -176,6 +187,14 @@ class LotTransformed(_message.Message):
     def loss(self) -> _quantity_pb2.Quantity:
         """As stated; absent when there was none."""
 
+    @_builtins.property
+    def input_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the event in the history of each input, and of the minting of each output, in their order; absent in older
+        events.
+        """
+
+    @_builtins.property
+    def output_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -185,10 +204,12 @@ class LotTransformed(_message.Message):
         inputs: _abc.Iterable[_crops_pb2.TransformedInput] | None = ...,
         outputs: _abc.Iterable[_crops_pb2.TransformedOutput] | None = ...,
         loss: _quantity_pb2.Quantity | None = ...,
+        input_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        output_event_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loss", b"loss"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "loss", b"loss", "outputs", b"outputs", "owner_id", b"owner_id", "step", b"step", "transformation_id", b"transformation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_event_ids", b"input_event_ids", "inputs", b"inputs", "loss", b"loss", "output_event_ids", b"output_event_ids", "outputs", b"outputs", "owner_id", b"owner_id", "step", b"step", "transformation_id", b"transformation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,6 +278,41 @@ class LotQuantityReleased(_message.Message):
 Global___LotQuantityReleased: _TypeAlias = LotQuantityReleased  # noqa: Y015
 
 @_typing.final
+class LotQuantityDelivered(_message.Message):
+    """A part of a commitment became a lot of its own, so that much less is committed. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    DELIVERED_LOT_ID_FIELD_NUMBER: _builtins.int
+    NEW_OWNER_ID_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    commitment_id: _builtins.str
+    delivered_lot_id: _builtins.str
+    """The new lot, split from this one."""
+    new_owner_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        delivered_lot_id: _builtins.str = ...,
+        new_owner_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_id", b"commitment_id", "delivered_lot_id", b"delivered_lot_id", "lot_id", b"lot_id", "new_owner_id", b"new_owner_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotQuantityDelivered: _TypeAlias = LotQuantityDelivered  # noqa: Y015
+
+@_typing.final
 class LotRecalled(_message.Message):
     """A lot must not be used. One event for each lot that the recall reaches by splits and transformations. Key: lot id."""
 
@@ -267,12 +323,19 @@ class LotRecalled(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     RECALL_CLASS_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    LOT_CODE_FIELD_NUMBER: _builtins.int
+    GROWER_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     root_lot_id: _builtins.str
     """The lot for which the recall was called."""
     reason: _builtins.str
     recall_class: _crops_pb2.RecallClass.ValueType
     owner_id: _builtins.str
+    recall_id: _builtins.str
+    """Names the recall: the same for all lots that it reaches."""
+    lot_code: _builtins.str
+    grower_id: _builtins.str
     def __init__(
         self,
         *,
@@ -281,10 +344,13 @@ class LotRecalled(_message.Message):
         reason: _builtins.str = ...,
         recall_class: _crops_pb2.RecallClass.ValueType = ...,
         owner_id: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
+        lot_code: _builtins.str = ...,
+        grower_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "owner_id", b"owner_id", "reason", b"reason", "recall_class", b"recall_class", "root_lot_id", b"root_lot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grower_id", b"grower_id", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "reason", b"reason", "recall_class", b"recall_class", "recall_id", b"recall_id", "root_lot_id", b"root_lot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,20 +365,24 @@ class LotRecallReleased(_message.Message):
     LOT_ID_FIELD_NUMBER: _builtins.int
     ROOT_LOT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     root_lot_id: _builtins.str
     """The lot whose recall was ended."""
     reason: _builtins.str
+    recall_id: _builtins.str
+    """The recall that had reached this lot and no longer holds it."""
     def __init__(
         self,
         *,
         lot_id: _builtins.str = ...,
         root_lot_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "root_lot_id", b"root_lot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "reason", b"reason", "recall_id", b"recall_id", "root_lot_id", b"root_lot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -404,6 +474,81 @@ class LotDestroyed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LotDestroyed: _TypeAlias = LotDestroyed  # noqa: Y015
+
+@_typing.final
+class LotSold(_message.Message):
+    """Goods of a lot were sold at retail, to somebody who is not known here. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    SOLD_BY_FIELD_NUMBER: _builtins.int
+    REFERENCE_DOCUMENT_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    sold_by: _builtins.str
+    reference_document: _builtins.str
+    """Number of the receipt; may be empty."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def remaining(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        remaining: _quantity_pb2.Quantity | None = ...,
+        sold_by: _builtins.str = ...,
+        reference_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "reference_document", b"reference_document", "remaining", b"remaining", "sold_by", b"sold_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotSold: _TypeAlias = LotSold  # noqa: Y015
+
+@_typing.final
+class LotServed(_message.Message):
+    """Goods of a lot were served to guests out of the stock of venues; one event for all orders that were recorded
+    together. What each order took is told by `inventory.consumed`. Key: lot id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    SERVINGS_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    servings: _builtins.int
+    """How many orders."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """To all these orders."""
+
+    @_builtins.property
+    def remaining(self) -> _quantity_pb2.Quantity:
+        """What the lot holds after the last of them."""
+
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        remaining: _quantity_pb2.Quantity | None = ...,
+        servings: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "quantity", b"quantity", "remaining", b"remaining", "servings", b"servings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotServed: _TypeAlias = LotServed  # noqa: Y015
 
 @_typing.final
 class LotOffered(_message.Message):
@@ -501,3 +646,420 @@ class LotCustodyChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LotCustodyChanged: _TypeAlias = LotCustodyChanged  # noqa: Y015
+
+@_typing.final
+class LotShipped(_message.Message):
+    """Goods left towards someone. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    from_id: _builtins.str
+    """Who sends: the lot's custodian."""
+    to_id: _builtins.str
+    unit_id: _builtins.str
+    """SSCC of the logistic unit that it travels in, if any."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        from_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        unit_id: _builtins.str = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_id", b"from_id", "lot_id", b"lot_id", "occasion", b"occasion", "quantity", b"quantity", "shipment_id", b"shipment_id", "to_id", b"to_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotShipped: _TypeAlias = LotShipped  # noqa: Y015
+
+@_typing.final
+class LotShipmentVoided(_message.Message):
+    """A shipment did not take place after all. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "reason", b"reason", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotShipmentVoided: _TypeAlias = LotShipmentVoided  # noqa: Y015
+
+@_typing.final
+class LotArrived(_message.Message):
+    """Goods arrived and are in the receiver's custody. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    RECEIVER_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    """Empty when nobody had announced them."""
+    from_id: _builtins.str
+    receiver_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """As the receiver counted; what differs from the shipment is a finding."""
+
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        from_id: _builtins.str = ...,
+        receiver_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_id", b"from_id", "lot_id", b"lot_id", "occasion", b"occasion", "quantity", b"quantity", "receiver_id", b"receiver_id", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotArrived: _TypeAlias = LotArrived  # noqa: Y015
+
+@_typing.final
+class LotTransportUpdated(_message.Message):
+    """Goods under way were loaded, departed, are under way, arrive or were unloaded. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    shipment_id: _builtins.str
+    stage: _crops_pb2.TransportStage.ValueType
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        stage: _crops_pb2.TransportStage.ValueType = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "occasion", b"occasion", "shipment_id", b"shipment_id", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotTransportUpdated: _TypeAlias = LotTransportUpdated  # noqa: Y015
+
+@_typing.final
+class LotObserved(_message.Message):
+    """Goods were cooled, or something was measured of them. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    OBSERVED_BY_FIELD_NUMBER: _builtins.int
+    COOLING_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    observed_by: _builtins.str
+    cooling: _builtins.bool
+    """Cooling before packing (21 CFR 1.1325(b)), else a reading under way or in store."""
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.SensorReading]: ...
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        observed_by: _builtins.str = ...,
+        cooling: _builtins.bool = ...,
+        readings: _abc.Iterable[_crops_pb2.SensorReading] | None = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling", b"cooling", "lot_id", b"lot_id", "observed_by", b"observed_by", "occasion", b"occasion", "readings", b"readings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotObserved: _TypeAlias = LotObserved  # noqa: Y015
+
+@_typing.final
+class UnitPacked(_message.Message):
+    """Lots were put on a logistic unit, such as a pallet. Key: unit id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    PACKED_BY_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    EVENT_IDS_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """SSCC as GS1 Digital Link, the canonical form."""
+    packed_by: _builtins.str
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    @_builtins.property
+    def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the event in the history of each lot, in their order."""
+
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        packed_by: _builtins.str = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+        event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_ids", b"event_ids", "lot_ids", b"lot_ids", "occasion", b"occasion", "packed_by", b"packed_by", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitPacked: _TypeAlias = UnitPacked  # noqa: Y015
+
+@_typing.final
+class UnitUnpacked(_message.Message):
+    """Lots were taken off a logistic unit. Key: unit id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    UNPACKED_BY_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    EVENT_IDS_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    unpacked_by: _builtins.str
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def occasion(self) -> _crops_pb2.Occasion: ...
+    @_builtins.property
+    def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the event in the history of each lot, in their order."""
+
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        unpacked_by: _builtins.str = ...,
+        occasion: _crops_pb2.Occasion | None = ...,
+        event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occasion", b"occasion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_ids", b"event_ids", "lot_ids", b"lot_ids", "occasion", b"occasion", "unit_id", b"unit_id", "unpacked_by", b"unpacked_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitUnpacked: _TypeAlias = UnitUnpacked  # noqa: Y015
+
+@_typing.final
+class LotCorrected(_message.Message):
+    """An earlier event of a lot is declared wrong; nothing is deleted. Key: lot id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRECTIVE_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    lot_id: _builtins.str
+    event_id: _builtins.str
+    """The event of the lot's history that was wrong. Of what is told of one lot it is the envelope's id; where an event
+    is about several lots, it stands beside the lot.
+    """
+    reason: _builtins.str
+    @_builtins.property
+    def corrective_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """What the lot holds by the correction; absent when that did not change."""
+
+    def __init__(
+        self,
+        *,
+        lot_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        corrective_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrective_event_ids", b"corrective_event_ids", "event_id", b"event_id", "lot_id", b"lot_id", "quantity", b"quantity", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotCorrected: _TypeAlias = LotCorrected  # noqa: Y015
+
+@_typing.final
+class EpcisEventCaptured(_message.Message):
+    """A partner's visibility event was captured. Key: event id. Identifiers are canonical; a text of more than 512
+    bytes stands as "sha256:<hex>" of it. An event about very many goods, or with very
+    many readings, is told in parts: each has all the rest, and all parts together each reading with each good.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    BIZ_STEP_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    UTC_OFFSET_FIELD_NUMBER: _builtins.int
+    READ_POINT_FIELD_NUMBER: _builtins.int
+    BIZ_LOCATION_FIELD_NUMBER: _builtins.int
+    TRANSFORMATION_ID_FIELD_NUMBER: _builtins.int
+    PARENT_ID_FIELD_NUMBER: _builtins.int
+    GOODS_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    CAPTURED_BY_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    DECLARED_WRONG_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    DESTINATIONS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    FIRST_READING_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """As given, or the hash of the event when it had none."""
+    type: _builtins.str
+    """ObjectEvent, AggregationEvent, TransformationEvent, TransactionEvent, AssociationEvent."""
+    action: _builtins.str
+    biz_step: _builtins.str
+    disposition: _builtins.str
+    utc_offset: _builtins.str
+    read_point: _builtins.str
+    biz_location: _builtins.str
+    transformation_id: _builtins.str
+    parent_id: _builtins.str
+    captured_by: _builtins.str
+    declared_wrong: _builtins.bool
+    """It carries an error declaration: what it said before was wrong."""
+    part: _builtins.int
+    """Which part this is, from 1, of how many."""
+    parts: _builtins.int
+    first_reading: _builtins.int
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def goods(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisGoods]:
+        """Instances and classes, canonical; of an object, aggregation or transaction event."""
+
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisGoods]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisGoods]: ...
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of the findings on it."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisSide]:
+        """The first 50 of each."""
+
+    @_builtins.property
+    def destinations(self) -> _containers.RepeatedCompositeFieldContainer[_epcis_pb2.EpcisSide]: ...
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Canonical ids of business documents, such as bills of lading; the first 50."""
+
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[_crops_pb2.SensorReading]:
+        """Temperatures and humidities that were measured of the goods; `first_reading` is the place of the first of them
+        among those of the event, from 0.
+        """
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        action: _builtins.str = ...,
+        biz_step: _builtins.str = ...,
+        disposition: _builtins.str = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        utc_offset: _builtins.str = ...,
+        read_point: _builtins.str = ...,
+        biz_location: _builtins.str = ...,
+        transformation_id: _builtins.str = ...,
+        parent_id: _builtins.str = ...,
+        goods: _abc.Iterable[_epcis_pb2.EpcisGoods] | None = ...,
+        inputs: _abc.Iterable[_epcis_pb2.EpcisGoods] | None = ...,
+        outputs: _abc.Iterable[_epcis_pb2.EpcisGoods] | None = ...,
+        captured_by: _builtins.str = ...,
+        findings: _abc.Iterable[_builtins.str] | None = ...,
+        declared_wrong: _builtins.bool = ...,
+        part: _builtins.int = ...,
+        parts: _builtins.int = ...,
+        sources: _abc.Iterable[_epcis_pb2.EpcisSide] | None = ...,
+        destinations: _abc.Iterable[_epcis_pb2.EpcisSide] | None = ...,
+        documents: _abc.Iterable[_builtins.str] | None = ...,
+        readings: _abc.Iterable[_crops_pb2.SensorReading] | None = ...,
+        first_reading: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "biz_location", b"biz_location", "biz_step", b"biz_step", "captured_by", b"captured_by", "declared_wrong", b"declared_wrong", "destinations", b"destinations", "disposition", b"disposition", "documents", b"documents", "event_id", b"event_id", "event_time", b"event_time", "findings", b"findings", "first_reading", b"first_reading", "goods", b"goods", "inputs", b"inputs", "outputs", b"outputs", "parent_id", b"parent_id", "part", b"part", "parts", b"parts", "read_point", b"read_point", "readings", b"readings", "sources", b"sources", "transformation_id", b"transformation_id", "type", b"type", "utc_offset", b"utc_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpcisEventCaptured: _TypeAlias = EpcisEventCaptured  # noqa: Y015

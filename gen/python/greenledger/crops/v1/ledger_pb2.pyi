@@ -38,6 +38,8 @@ class _AlterationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Alteration
     """Something was slipped in."""
     ALTERATION_CHECKPOINT: _Alteration.ValueType  # 6
     """The log contradicts a signed head, or the head's row was altered."""
+    ALTERATION_SNAPSHOT: _Alteration.ValueType  # 7
+    """A snapshot of a lot is not what its events give."""
 
 class Alteration(_Alteration, metaclass=_AlterationEnumTypeWrapper):
     """What was altered."""
@@ -55,6 +57,8 @@ ALTERATION_EXTRA: Alteration.ValueType  # 5
 """Something was slipped in."""
 ALTERATION_CHECKPOINT: Alteration.ValueType  # 6
 """The log contradicts a signed head, or the head's row was altered."""
+ALTERATION_SNAPSHOT: Alteration.ValueType  # 7
+"""A snapshot of a lot is not what its events give."""
 Global___Alteration: _TypeAlias = Alteration  # noqa: Y015
 
 @_typing.final
@@ -110,6 +114,77 @@ class Checkpoint(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Checkpoint: _TypeAlias = Checkpoint  # noqa: Y015
+
+@_typing.final
+class GetLogKeysRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLogKeysRequest: _TypeAlias = GetLogKeysRequest  # noqa: Y015
+
+@_typing.final
+class RotateLogKeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    why: _builtins.str
+    """For the audit of operators' actions."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateLogKeyRequest: _TypeAlias = RotateLogKeyRequest  # noqa: Y015
+
+@_typing.final
+class LogKeys(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    HANDOVERS_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """"greenledger-keys-v1"."""
+    origin: _builtins.str
+    key: _builtins.str
+    """The key that signs now, "<name>+<key id>+<base64>"."""
+    @_builtins.property
+    def handovers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Checkpoints as notes, each signed by the key before and the key after it, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        key: _builtins.str = ...,
+        handovers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "handovers", b"handovers", "key", b"key", "origin", b"origin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogKeys: _TypeAlias = LogKeys  # noqa: Y015
 
 @_typing.final
 class GetInclusionProofRequest(_message.Message):
@@ -203,6 +278,7 @@ class ConsistencyProof(_message.Message):
     FIRST_FIELD_NUMBER: _builtins.int
     SECOND_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    EARLIER_KEYS_FIELD_NUMBER: _builtins.int
     format: _builtins.str
     """"greenledger-consistency-v1"."""
     origin: _builtins.str
@@ -212,6 +288,10 @@ class ConsistencyProof(_message.Message):
     second: _builtins.str
     @_builtins.property
     def proof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def earlier_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the first, when another key has signed the second."""
+
     def __init__(
         self,
         *,
@@ -221,10 +301,11 @@ class ConsistencyProof(_message.Message):
         first: _builtins.str = ...,
         second: _builtins.str = ...,
         proof: _abc.Iterable[_builtins.bytes] | None = ...,
+        earlier_keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "format", b"format", "key", b"key", "origin", b"origin", "proof", b"proof", "second", b"second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["earlier_keys", b"earlier_keys", "first", b"first", "format", b"format", "key", b"key", "origin", b"origin", "proof", b"proof", "second", b"second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -61,6 +61,16 @@ class LedgerServiceStub:
                 request_serializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.ExportLogRequest.SerializeToString,
                 response_deserializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.ExportLogResponse.FromString,
                 _registered_method=True)
+        self.GetLogKeys = channel.unary_unary(
+                '/greenledger.crops.v1.LedgerService/GetLogKeys',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.GetLogKeysRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.LogKeys.FromString,
+                _registered_method=True)
+        self.RotateLogKey = channel.unary_unary(
+                '/greenledger.crops.v1.LedgerService/RotateLogKey',
+                request_serializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.RotateLogKeyRequest.SerializeToString,
+                response_deserializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.LogKeys.FromString,
+                _registered_method=True)
         self.AuditLog = channel.unary_stream(
                 '/greenledger.crops.v1.LedgerService/AuditLog',
                 request_serializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.AuditLogRequest.SerializeToString,
@@ -110,8 +120,24 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLogKeys(self, request, context):
+        """The public keys of the log, and how one took over from the other. Public: who knows one knows all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateLogKey(self, request, context):
+        """Lets a new signing key take over at the log as it is: a checkpoint that names both keys and that both have
+        signed. The old one counts for logs up to that size only, and its secret half is removed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AuditLog(self, request, context):
-        """Recomputes the log from the stored events and compares it with every hash and every signed head.
+        """Recomputes the log from the stored events and compares it with every hash, every signed head and every
+        snapshot that is kept of a lot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,6 +170,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ExportLog,
                     request_deserializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.ExportLogRequest.FromString,
                     response_serializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.ExportLogResponse.SerializeToString,
+            ),
+            'GetLogKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLogKeys,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.GetLogKeysRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.LogKeys.SerializeToString,
+            ),
+            'RotateLogKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateLogKey,
+                    request_deserializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.RotateLogKeyRequest.FromString,
+                    response_serializer=greenledger_dot_crops_dot_v1_dot_ledger__pb2.LogKeys.SerializeToString,
             ),
             'AuditLog': grpc.unary_stream_rpc_method_handler(
                     servicer.AuditLog,
@@ -288,6 +324,60 @@ class LedgerService:
             '/greenledger.crops.v1.LedgerService/ExportLog',
             greenledger_dot_crops_dot_v1_dot_ledger__pb2.ExportLogRequest.SerializeToString,
             greenledger_dot_crops_dot_v1_dot_ledger__pb2.ExportLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLogKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.LedgerService/GetLogKeys',
+            greenledger_dot_crops_dot_v1_dot_ledger__pb2.GetLogKeysRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_ledger__pb2.LogKeys.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateLogKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.crops.v1.LedgerService/RotateLogKey',
+            greenledger_dot_crops_dot_v1_dot_ledger__pb2.RotateLogKeyRequest.SerializeToString,
+            greenledger_dot_crops_dot_v1_dot_ledger__pb2.LogKeys.FromString,
             options,
             channel_credentials,
             insecure,

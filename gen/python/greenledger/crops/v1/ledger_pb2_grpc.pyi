@@ -32,8 +32,16 @@ class LedgerServiceStub:
     """
     ExportLog: _aio.UnaryStreamMultiCallable[_ledger_pb2.ExportLogRequest, _ledger_pb2.ExportLogResponse]
     """The whole log: a header, every leaf in order, an end."""
+    GetLogKeys: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetLogKeysRequest, _ledger_pb2.LogKeys]
+    """The public keys of the log, and how one took over from the other. Public: who knows one knows all."""
+    RotateLogKey: _aio.UnaryUnaryMultiCallable[_ledger_pb2.RotateLogKeyRequest, _ledger_pb2.LogKeys]
+    """Lets a new signing key take over at the log as it is: a checkpoint that names both keys and that both have
+    signed. The old one counts for logs up to that size only, and its secret half is removed.
+    """
     AuditLog: _aio.UnaryStreamMultiCallable[_ledger_pb2.AuditLogRequest, _ledger_pb2.AuditLogResponse]
-    """Recomputes the log from the stored events and compares it with every hash and every signed head."""
+    """Recomputes the log from the stored events and compares it with every hash, every signed head and every
+    snapshot that is kept of a lot.
+    """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """The tamper-evident log over the history of all lots: a Merkle tree (RFC 9162) whose heads are signed.
@@ -85,11 +93,31 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         """The whole log: a header, every leaf in order, an end."""
 
     @_abc_1.abstractmethod
+    def GetLogKeys(
+        self,
+        request: _ledger_pb2.GetLogKeysRequest,
+        context: _aio.ServicerContext[_ledger_pb2.GetLogKeysRequest, _abc.Awaitable[_ledger_pb2.LogKeys]],
+    ) -> _abc.Awaitable[_ledger_pb2.LogKeys]:
+        """The public keys of the log, and how one took over from the other. Public: who knows one knows all."""
+
+    @_abc_1.abstractmethod
+    def RotateLogKey(
+        self,
+        request: _ledger_pb2.RotateLogKeyRequest,
+        context: _aio.ServicerContext[_ledger_pb2.RotateLogKeyRequest, _abc.Awaitable[_ledger_pb2.LogKeys]],
+    ) -> _abc.Awaitable[_ledger_pb2.LogKeys]:
+        """Lets a new signing key take over at the log as it is: a checkpoint that names both keys and that both have
+        signed. The old one counts for logs up to that size only, and its secret half is removed.
+        """
+
+    @_abc_1.abstractmethod
     def AuditLog(
         self,
         request: _ledger_pb2.AuditLogRequest,
         context: _aio.ServicerContext[_ledger_pb2.AuditLogRequest, _abc.AsyncIterator[_ledger_pb2.AuditLogResponse]],
     ) -> _abc.AsyncIterator[_ledger_pb2.AuditLogResponse]:
-        """Recomputes the log from the stored events and compares it with every hash and every signed head."""
+        """Recomputes the log from the stored events and compares it with every hash, every signed head and every
+        snapshot that is kept of a lot.
+        """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

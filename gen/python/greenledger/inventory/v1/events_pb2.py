@@ -28,7 +28,7 @@ from greenledger.inventory.v1 import inventory_pb2 as greenledger_dot_inventory_
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%greenledger/inventory/v1/events.proto\x12\x18greenledger.inventory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a(greenledger/inventory/v1/inventory.proto\x1a$greenledger/options/v1/options.proto\"\xda\x01\n\rStockReceived\x12\x15\n\rstock_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x31\n\x08quantity\x18\x05 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x16\xd2\xf3\x18\x12inventory.received\"\x86\x01\n\rStockReserved\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x39\n\x0b\x61llocations\x18\x03 \x03(\x0b\x32$.greenledger.inventory.v1.Allocation:\x16\xd2\xf3\x18\x12inventory.reserved\"b\n\x13ReservationReleased\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65xpired\x18\x03 \x01(\x08:\x16\xd2\xf3\x18\x12inventory.released\"\x86\x01\n\rStockConsumed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x39\n\x0b\x61llocations\x18\x03 \x03(\x0b\x32$.greenledger.inventory.v1.Allocation:\x16\xd2\xf3\x18\x12inventory.consumed\"\x98\x01\n\x10StockQuarantined\x12\x15\n\rstock_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x30\n\x07on_hand\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity:\x19\xd2\xf3\x18\x15inventory.quarantinedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%greenledger/inventory/v1/events.proto\x12\x18greenledger.inventory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$greenledger/common/v1/quantity.proto\x1a(greenledger/inventory/v1/inventory.proto\x1a$greenledger/options/v1/options.proto\"\xda\x01\n\rStockReceived\x12\x15\n\rstock_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x31\n\x08quantity\x18\x05 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x16\xd2\xf3\x18\x12inventory.received\"\x86\x01\n\rStockReserved\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x39\n\x0b\x61llocations\x18\x03 \x03(\x0b\x32$.greenledger.inventory.v1.Allocation:\x16\xd2\xf3\x18\x12inventory.reserved\"b\n\x13ReservationReleased\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65xpired\x18\x03 \x01(\x08:\x16\xd2\xf3\x18\x12inventory.released\"\x86\x01\n\rStockConsumed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x39\n\x0b\x61llocations\x18\x03 \x03(\x0b\x32$.greenledger.inventory.v1.Allocation:\x16\xd2\xf3\x18\x12inventory.consumed\"\xc1\x01\n\x10StockQuarantined\x12\x15\n\rstock_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x30\n\x07on_hand\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x11\n\trecall_id\x18\x05 \x01(\t\x12\x14\n\x0cproduct_code\x18\x06 \x01(\t:\x19\xd2\xf3\x18\x15inventory.quarantined\"\xb1\x01\n\x10QuarantineLifted\x12\x15\n\rstock_item_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x30\n\x07on_hand\x18\x04 \x01(\x0b\x32\x1f.greenledger.common.v1.Quantity\x12\x11\n\trecall_id\x18\x05 \x01(\t:\x1f\xd2\xf3\x18\x1binventory.quarantine-lifted\"\x87\x01\n\rOrderAffected\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08venue_id\x18\x02 \x01(\t\x12\x11\n\trecall_id\x18\x03 \x01(\t\x12\x0f\n\x07lot_ids\x18\x04 \x03(\t\x12\x10\n\x08\x63onsumed\x18\x05 \x01(\x08:\x1c\xd2\xf3\x18\x18inventory.order-affectedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOCKCONSUMED']._serialized_options = b'\322\363\030\022inventory.consumed'
   _globals['_STOCKQUARANTINED']._loaded_options = None
   _globals['_STOCKQUARANTINED']._serialized_options = b'\322\363\030\025inventory.quarantined'
+  _globals['_QUARANTINELIFTED']._loaded_options = None
+  _globals['_QUARANTINELIFTED']._serialized_options = b'\322\363\030\033inventory.quarantine-lifted'
+  _globals['_ORDERAFFECTED']._loaded_options = None
+  _globals['_ORDERAFFECTED']._serialized_options = b'\322\363\030\030inventory.order-affected'
   _globals['_STOCKRECEIVED']._serialized_start=219
   _globals['_STOCKRECEIVED']._serialized_end=437
   _globals['_STOCKRESERVED']._serialized_start=440
@@ -54,5 +58,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOCKCONSUMED']._serialized_start=677
   _globals['_STOCKCONSUMED']._serialized_end=811
   _globals['_STOCKQUARANTINED']._serialized_start=814
-  _globals['_STOCKQUARANTINED']._serialized_end=966
+  _globals['_STOCKQUARANTINED']._serialized_end=1007
+  _globals['_QUARANTINELIFTED']._serialized_start=1010
+  _globals['_QUARANTINELIFTED']._serialized_end=1187
+  _globals['_ORDERAFFECTED']._serialized_start=1190
+  _globals['_ORDERAFFECTED']._serialized_end=1325
 # @@protoc_insertion_point(module_scope)

@@ -152,9 +152,15 @@ class StockQuarantined(_message.Message):
     VENUE_ID_FIELD_NUMBER: _builtins.int
     LOT_ID_FIELD_NUMBER: _builtins.int
     ON_HAND_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_CODE_FIELD_NUMBER: _builtins.int
     stock_item_id: _builtins.str
     venue_id: _builtins.str
     lot_id: _builtins.str
+    recall_id: _builtins.str
+    """The recall that blocked it."""
+    product_code: _builtins.str
+    """So that what is made of any lot of the product can be looked at too."""
     @_builtins.property
     def on_hand(self) -> _quantity_pb2.Quantity: ...
     def __init__(
@@ -164,11 +170,88 @@ class StockQuarantined(_message.Message):
         venue_id: _builtins.str = ...,
         lot_id: _builtins.str = ...,
         on_hand: _quantity_pb2.Quantity | None = ...,
+        recall_id: _builtins.str = ...,
+        product_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["on_hand", b"on_hand"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "on_hand", b"on_hand", "stock_item_id", b"stock_item_id", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "on_hand", b"on_hand", "product_code", b"product_code", "recall_id", b"recall_id", "stock_item_id", b"stock_item_id", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StockQuarantined: _TypeAlias = StockQuarantined  # noqa: Y015
+
+@_typing.final
+class QuarantineLifted(_message.Message):
+    """Stock may be used again: no recall of its lot is left. Key: stock item id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOCK_ITEM_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    ON_HAND_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    stock_item_id: _builtins.str
+    venue_id: _builtins.str
+    lot_id: _builtins.str
+    recall_id: _builtins.str
+    @_builtins.property
+    def on_hand(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        stock_item_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        on_hand: _quantity_pb2.Quantity | None = ...,
+        recall_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["on_hand", b"on_hand"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "on_hand", b"on_hand", "recall_id", b"recall_id", "stock_item_id", b"stock_item_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantineLifted: _TypeAlias = QuarantineLifted  # noqa: Y015
+
+@_typing.final
+class OrderAffected(_message.Message):
+    """Goods of a recalled lot are set aside for an order, or were served to it. Told once for each recall and order.
+    Key: order id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    CONSUMED_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    venue_id: _builtins.str
+    recall_id: _builtins.str
+    consumed: _builtins.bool
+    """The goods had left the stock; otherwise they were only reserved."""
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The order's lots that were blocked when it was told of. A recall of more than 500 lots is blocked in several
+        steps, so that there may be more; the recall's scope has all of them.
+        """
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        consumed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumed", b"consumed", "lot_ids", b"lot_ids", "order_id", b"order_id", "recall_id", b"recall_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderAffected: _TypeAlias = OrderAffected  # noqa: Y015

@@ -76,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A service that the receipt needs did not answer; nothing has changed."""
     ERROR_REASON_TRANSFER_UNDER_WAY: _ErrorReason.ValueType  # 19
     """The lot is being transferred to another owner."""
+    ERROR_REASON_LOT_HELD: _ErrorReason.ValueType  # 20
+    """The lot is held back."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -105,6 +107,8 @@ ERROR_REASON_RECEIPT_FAILED: ErrorReason.ValueType  # 18
 """A service that the receipt needs did not answer; nothing has changed."""
 ERROR_REASON_TRANSFER_UNDER_WAY: ErrorReason.ValueType  # 19
 """The lot is being transferred to another owner."""
+ERROR_REASON_LOT_HELD: ErrorReason.ValueType  # 20
+"""The lot is held back."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -121,11 +125,14 @@ class StockItem(_message.Message):
     QUARANTINED_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
     stock_item_id: _builtins.str
     venue_id: _builtins.str
     lot_id: _builtins.str
     product_code: _builtins.str
     quarantined: _builtins.bool
+    held: _builtins.bool
+    """The lot is held back."""
     @_builtins.property
     def on_hand(self) -> _quantity_pb2.Quantity:
         """What is there, reserved or not."""
@@ -134,7 +141,7 @@ class StockItem(_message.Message):
     def reserved(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
     def available(self) -> _quantity_pb2.Quantity:
-        """What may be promised now: zero in quarantine or past expiry."""
+        """What may be promised now: zero in quarantine, held back or past expiry."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp: ...
@@ -153,10 +160,11 @@ class StockItem(_message.Message):
         quarantined: _builtins.bool = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
+        held: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "expire_time", b"expire_time", "on_hand", b"on_hand", "receive_time", b"receive_time", "reserved", b"reserved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "expire_time", b"expire_time", "lot_id", b"lot_id", "on_hand", b"on_hand", "product_code", b"product_code", "quarantined", b"quarantined", "receive_time", b"receive_time", "reserved", b"reserved", "stock_item_id", b"stock_item_id", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "expire_time", b"expire_time", "held", b"held", "lot_id", b"lot_id", "on_hand", b"on_hand", "product_code", b"product_code", "quarantined", b"quarantined", "receive_time", b"receive_time", "reserved", b"reserved", "stock_item_id", b"stock_item_id", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -397,6 +405,61 @@ class ConsumeReservationRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConsumeReservationRequest: _TypeAlias = ConsumeReservationRequest  # noqa: Y015
+
+@_typing.final
+class QuarantineLotsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    recall_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_ids", b"lot_ids", "reason", b"reason", "recall_id", b"recall_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantineLotsRequest: _TypeAlias = QuarantineLotsRequest  # noqa: Y015
+
+@_typing.final
+class QuarantineLotsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOCK_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    AFFECTED_ORDER_COUNT_FIELD_NUMBER: _builtins.int
+    affected_order_count: _builtins.int
+    """Orders that were told of by this call."""
+    @_builtins.property
+    def stock_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the lots that were not blocked for this recall before."""
+
+    def __init__(
+        self,
+        *,
+        stock_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        affected_order_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected_order_count", b"affected_order_count", "stock_item_ids", b"stock_item_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantineLotsResponse: _TypeAlias = QuarantineLotsResponse  # noqa: Y015
 
 @_typing.final
 class GetReservationRequest(_message.Message):

@@ -70,6 +70,11 @@ class InventoryServiceStub:
                 request_serializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.ConsumeReservationRequest.SerializeToString,
                 response_deserializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.FromString,
                 _registered_method=True)
+        self.QuarantineLots = channel.unary_unary(
+                '/greenledger.inventory.v1.InventoryService/QuarantineLots',
+                request_serializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.QuarantineLotsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.QuarantineLotsResponse.FromString,
+                _registered_method=True)
         self.GetReservation = channel.unary_unary(
                 '/greenledger.inventory.v1.InventoryService/GetReservation',
                 request_serializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.GetReservationRequest.SerializeToString,
@@ -131,6 +136,14 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QuarantineLots(self, request, context):
+        """Blocks all stock of lots for a recall, also what would be received later, and tells of each order that is served
+        from them. Once for each recall and lot; has no effect on a lot that the recall no longer holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReservation(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -174,6 +187,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ConsumeReservation,
                     request_deserializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.ConsumeReservationRequest.FromString,
                     response_serializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.SerializeToString,
+            ),
+            'QuarantineLots': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuarantineLots,
+                    request_deserializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.QuarantineLotsRequest.FromString,
+                    response_serializer=greenledger_dot_inventory_dot_v1_dot_inventory__pb2.QuarantineLotsResponse.SerializeToString,
             ),
             'GetReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReservation,
@@ -371,6 +389,33 @@ class InventoryService:
             '/greenledger.inventory.v1.InventoryService/ConsumeReservation',
             greenledger_dot_inventory_dot_v1_dot_inventory__pb2.ConsumeReservationRequest.SerializeToString,
             greenledger_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuarantineLots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.inventory.v1.InventoryService/QuarantineLots',
+            greenledger_dot_inventory_dot_v1_dot_inventory__pb2.QuarantineLotsRequest.SerializeToString,
+            greenledger_dot_inventory_dot_v1_dot_inventory__pb2.QuarantineLotsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,6 +33,10 @@ class InventoryServiceStub:
     """Holds a reservation past its expiry, because the order is about to be paid."""
     ConsumeReservation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ConsumeReservationRequest, _inventory_pb2.Reservation]
     """Takes the reserved goods out of stock for good."""
+    QuarantineLots: _aio.UnaryUnaryMultiCallable[_inventory_pb2.QuarantineLotsRequest, _inventory_pb2.QuarantineLotsResponse]
+    """Blocks all stock of lots for a recall, also what would be received later, and tells of each order that is served
+    from them. Once for each recall and lot; has no effect on a lot that the recall no longer holds.
+    """
     GetReservation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetReservationRequest, _inventory_pb2.Reservation]
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -96,6 +100,16 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inventory_pb2.ConsumeReservationRequest, _abc.Awaitable[_inventory_pb2.Reservation]],
     ) -> _abc.Awaitable[_inventory_pb2.Reservation]:
         """Takes the reserved goods out of stock for good."""
+
+    @_abc_1.abstractmethod
+    def QuarantineLots(
+        self,
+        request: _inventory_pb2.QuarantineLotsRequest,
+        context: _aio.ServicerContext[_inventory_pb2.QuarantineLotsRequest, _abc.Awaitable[_inventory_pb2.QuarantineLotsResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.QuarantineLotsResponse]:
+        """Blocks all stock of lots for a recall, also what would be received later, and tells of each order that is served
+        from them. Once for each recall and lot; has no effect on a lot that the recall no longer holds.
+        """
 
     @_abc_1.abstractmethod
     def GetReservation(

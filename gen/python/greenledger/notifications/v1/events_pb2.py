@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)greenledger/notifications/v1/events.proto\x12\x1cgreenledger.notifications.v1\x1a$greenledger/options/v1/options.proto\"e\n\x10NotificationSent\x12\x17\n\x0fnotification_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t:\x15\xd2\xf3\x18\x11notification.sent\"x\n\x12NotificationFailed\x12\x17\n\x0fnotification_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t:\x17\xd2\xf3\x18\x13notification.failedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)greenledger/notifications/v1/events.proto\x12\x1cgreenledger.notifications.v1\x1a$greenledger/options/v1/options.proto\"x\n\x10NotificationSent\x12\x17\n\x0fnotification_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12\x11\n\trecall_id\x18\x04 \x01(\t:\x15\xd2\xf3\x18\x11notification.sent\"\x8b\x01\n\x12NotificationFailed\x12\x17\n\x0fnotification_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x11\n\trecall_id\x18\x05 \x01(\t:\x17\xd2\xf3\x18\x13notification.failedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTIFICATIONFAILED']._loaded_options = None
   _globals['_NOTIFICATIONFAILED']._serialized_options = b'\322\363\030\023notification.failed'
   _globals['_NOTIFICATIONSENT']._serialized_start=113
-  _globals['_NOTIFICATIONSENT']._serialized_end=214
-  _globals['_NOTIFICATIONFAILED']._serialized_start=216
-  _globals['_NOTIFICATIONFAILED']._serialized_end=336
+  _globals['_NOTIFICATIONSENT']._serialized_end=233
+  _globals['_NOTIFICATIONFAILED']._serialized_start=236
+  _globals['_NOTIFICATIONFAILED']._serialized_end=375
 # @@protoc_insertion_point(module_scope)

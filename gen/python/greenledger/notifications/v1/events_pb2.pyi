@@ -25,19 +25,23 @@ class NotificationSent(_message.Message):
     NOTIFICATION_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
     notification_id: _builtins.str
     user_id: _builtins.str
     template: _builtins.str
+    recall_id: _builtins.str
+    """Set when it tells of a recall."""
     def __init__(
         self,
         *,
         notification_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
         template: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["notification_id", b"notification_id", "template", b"template", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notification_id", b"notification_id", "recall_id", b"recall_id", "template", b"template", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -53,10 +57,13 @@ class NotificationFailed(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
     notification_id: _builtins.str
     user_id: _builtins.str
     template: _builtins.str
     error: _builtins.str
+    recall_id: _builtins.str
+    """Set when it was to tell of a recall."""
     def __init__(
         self,
         *,
@@ -64,10 +71,11 @@ class NotificationFailed(_message.Message):
         user_id: _builtins.str = ...,
         template: _builtins.str = ...,
         error: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "notification_id", b"notification_id", "template", b"template", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "notification_id", b"notification_id", "recall_id", b"recall_id", "template", b"template", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -57,6 +57,7 @@ class MethodPolicy(_message.Message):
     AUTHENTICATED_FIELD_NUMBER: _builtins.int
     PERMISSION_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
     public: _builtins.bool
     """Anyone, also without a token."""
     authenticated: _builtins.bool
@@ -65,6 +66,10 @@ class MethodPolicy(_message.Message):
     """The permission that the caller's token must carry, e.g. "crops.lots.write"."""
     idempotency: Global___Idempotency.ValueType
     """How a repeated request_id is treated."""
+    accepted: _builtins.bool
+    """The answer says only that work was accepted, which goes on: over HTTP it is 202, and `location` says where to
+    ask how far it is.
+    """
     def __init__(
         self,
         *,
@@ -72,10 +77,11 @@ class MethodPolicy(_message.Message):
         authenticated: _builtins.bool = ...,
         permission: _builtins.str = ...,
         idempotency: Global___Idempotency.ValueType = ...,
+        accepted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "authenticated", b"authenticated", "permission", b"permission", "public", b"public"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "authenticated", b"authenticated", "idempotency", b"idempotency", "permission", b"permission", "public", b"public"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "access", b"access", "authenticated", b"authenticated", "idempotency", b"idempotency", "permission", b"permission", "public", b"public"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_access: _TypeAlias = _typing.Literal["public", "authenticated", "permission"]  # noqa: Y015
     _WhichOneofArgType_access: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015

@@ -27,7 +27,7 @@ from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1
 from greenledger.orders.v1 import orders_pb2 as greenledger_dot_orders_dot_v1_dot_orders__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"greenledger/orders/v1/events.proto\x12\x15greenledger.orders.v1\x1a\x17google/type/money.proto\x1a$greenledger/options/v1/options.proto\x1a\"greenledger/orders/v1/orders.proto\"\xa9\x01\n\x0bOrderPlaced\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t\x12/\n\x05lines\x18\x04 \x03(\x0b\x32 .greenledger.orders.v1.OrderLine\x12!\n\x05total\x18\x05 \x01(\x0b\x32\x12.google.type.Money:\x10\xd2\xf3\x18\x0corder.placed\"[\n\x0eOrderConfirmed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t:\x13\xd2\xf3\x18\x0forder.confirmed\"~\n\x0eOrderFulfilled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t\x12!\n\x05total\x18\x04 \x01(\x0b\x32\x12.google.type.Money:\x13\xd2\xf3\x18\x0forder.fulfilled\"e\n\x0bOrderFailed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t:\x10\xd2\xf3\x18\x0corder.failedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"greenledger/orders/v1/events.proto\x12\x15greenledger.orders.v1\x1a\x17google/type/money.proto\x1a$greenledger/options/v1/options.proto\x1a\"greenledger/orders/v1/orders.proto\"\xa9\x01\n\x0bOrderPlaced\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t\x12/\n\x05lines\x18\x04 \x03(\x0b\x32 .greenledger.orders.v1.OrderLine\x12!\n\x05total\x18\x05 \x01(\x0b\x32\x12.google.type.Money:\x10\xd2\xf3\x18\x0corder.placed\"[\n\x0eOrderConfirmed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t:\x13\xd2\xf3\x18\x0forder.confirmed\"~\n\x0eOrderFulfilled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t\x12!\n\x05total\x18\x04 \x01(\x0b\x32\x12.google.type.Money:\x13\xd2\xf3\x18\x0forder.fulfilled\"e\n\x0bOrderFailed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t:\x10\xd2\xf3\x18\x0corder.failed\"\xc7\x01\n\rOrderRecalled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08guest_id\x18\x02 \x01(\t\x12\x10\n\x08venue_id\x18\x03 \x01(\t\x12\x11\n\trecall_id\x18\x04 \x01(\t\x12\x0f\n\x07lot_ids\x18\x05 \x03(\t\x12\x0e\n\x06served\x18\x06 \x01(\x08\x12$\n\x08refunded\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nunaffected\x18\x08 \x01(\x08:\x12\xd2\xf3\x18\x0eorder.recalledb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERFULFILLED']._serialized_options = b'\322\363\030\017order.fulfilled'
   _globals['_ORDERFAILED']._loaded_options = None
   _globals['_ORDERFAILED']._serialized_options = b'\322\363\030\014order.failed'
+  _globals['_ORDERRECALLED']._loaded_options = None
+  _globals['_ORDERRECALLED']._serialized_options = b'\322\363\030\016order.recalled'
   _globals['_ORDERPLACED']._serialized_start=161
   _globals['_ORDERPLACED']._serialized_end=330
   _globals['_ORDERCONFIRMED']._serialized_start=332
@@ -50,4 +52,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERFULFILLED']._serialized_end=551
   _globals['_ORDERFAILED']._serialized_start=553
   _globals['_ORDERFAILED']._serialized_end=654
+  _globals['_ORDERRECALLED']._serialized_start=657
+  _globals['_ORDERRECALLED']._serialized_end=856
 # @@protoc_insertion_point(module_scope)

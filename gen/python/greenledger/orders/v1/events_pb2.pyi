@@ -142,3 +142,53 @@ class OrderFailed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderFailed: _TypeAlias = OrderFailed  # noqa: Y015
+
+@_typing.final
+class OrderRecalled(_message.Message):
+    """A recall reached an order, and what was to be done for it is done. Told once for each recall and order. Key: order id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    GUEST_ID_FIELD_NUMBER: _builtins.int
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    LOT_IDS_FIELD_NUMBER: _builtins.int
+    SERVED_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    UNAFFECTED_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    guest_id: _builtins.str
+    venue_id: _builtins.str
+    recall_id: _builtins.str
+    served: _builtins.bool
+    """The goods had been served; otherwise the order was stopped, or is unaffected."""
+    unaffected: _builtins.bool
+    """The goods were only reserved when the recall came and were served after it had ended: the order stands."""
+    @_builtins.property
+    def lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As `inventory.order-affected` names them: some of the order's recalled lots, perhaps not all."""
+
+    @_builtins.property
+    def refunded(self) -> _money_pb2.Money:
+        """What the guest has back of what was paid, in all; zero when nothing had been paid."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        guest_id: _builtins.str = ...,
+        venue_id: _builtins.str = ...,
+        recall_id: _builtins.str = ...,
+        lot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        served: _builtins.bool = ...,
+        refunded: _money_pb2.Money | None = ...,
+        unaffected: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refunded", b"refunded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guest_id", b"guest_id", "lot_ids", b"lot_ids", "order_id", b"order_id", "recall_id", b"recall_id", "refunded", b"refunded", "served", b"served", "unaffected", b"unaffected", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderRecalled: _TypeAlias = OrderRecalled  # noqa: Y015

@@ -80,6 +80,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PAYMENT_METHOD_INVALID: _ErrorReason.ValueType  # 15
     ERROR_REASON_PROVIDER_TIMEOUT: _ErrorReason.ValueType  # 16
     """The payment provider did not answer; nothing is charged."""
+    ERROR_REASON_LOT_HELD: _ErrorReason.ValueType  # 17
+    """A lot that the order was to be served from is held back; the money is given back."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -104,6 +106,8 @@ ERROR_REASON_CART_FULL: ErrorReason.ValueType  # 14
 ERROR_REASON_PAYMENT_METHOD_INVALID: ErrorReason.ValueType  # 15
 ERROR_REASON_PROVIDER_TIMEOUT: ErrorReason.ValueType  # 16
 """The payment provider did not answer; nothing is charged."""
+ERROR_REASON_LOT_HELD: ErrorReason.ValueType  # 17
+"""A lot that the order was to be served from is held back; the money is given back."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -169,6 +173,8 @@ class Order(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    RECALL_IDS_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     guest_id: _builtins.str
     venue_id: _builtins.str
@@ -184,6 +190,14 @@ class Order(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def recall_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Recalls that reached goods of the order; a fulfilled order stays so and is refunded."""
+
+    @_builtins.property
+    def refunded(self) -> _money_pb2.Money:
+        """What was given back because of recalls; absent when nothing was."""
+
     def __init__(
         self,
         *,
@@ -197,10 +211,12 @@ class Order(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        recall_ids: _abc.Iterable[_builtins.str] | None = ...,
+        refunded: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "refunded", b"refunded", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etag", b"etag", "failure_reason", b"failure_reason", "guest_id", b"guest_id", "lines", b"lines", "order_id", b"order_id", "state", b"state", "total", b"total", "update_time", b"update_time", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etag", b"etag", "failure_reason", b"failure_reason", "guest_id", b"guest_id", "lines", b"lines", "order_id", b"order_id", "recall_ids", b"recall_ids", "refunded", b"refunded", "state", b"state", "total", b"total", "update_time", b"update_time", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

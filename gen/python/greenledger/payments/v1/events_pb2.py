@@ -26,7 +26,7 @@ from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from greenledger.options.v1 import options_pb2 as greenledger_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$greenledger/payments/v1/events.proto\x12\x17greenledger.payments.v1\x1a\x17google/type/money.proto\x1a$greenledger/options/v1/options.proto\"\x85\x01\n\x10PaymentSucceeded\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x10\n\x08payer_id\x18\x03 \x01(\t\x12\"\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x12.google.type.Money:\x15\xd2\xf3\x18\x11payment.succeeded\"u\n\x0fPaymentDeclined\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x10\n\x08payer_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65\x63line_code\x18\x04 \x01(\t:\x14\xd2\xf3\x18\x10payment.declined\"\xaf\x01\n\x0fPaymentRefunded\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x10\n\x08payer_id\x18\x03 \x01(\t\x12\"\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12*\n\x0erefunded_total\x18\x05 \x01(\x0b\x32\x12.google.type.Money:\x14\xd2\xf3\x18\x10payment.refunded\"I\n\rPaymentVoided\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t:\x12\xd2\xf3\x18\x0epayment.voidedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$greenledger/payments/v1/events.proto\x12\x17greenledger.payments.v1\x1a\x17google/type/money.proto\x1a$greenledger/options/v1/options.proto\"\x85\x01\n\x10PaymentSucceeded\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x10\n\x08payer_id\x18\x03 \x01(\t\x12\"\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x12.google.type.Money:\x15\xd2\xf3\x18\x11payment.succeeded\"u\n\x0fPaymentDeclined\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x10\n\x08payer_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65\x63line_code\x18\x04 \x01(\t:\x14\xd2\xf3\x18\x10payment.declined\"\xbf\x01\n\x0fPaymentRefunded\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x10\n\x08payer_id\x18\x03 \x01(\t\x12\"\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12*\n\x0erefunded_total\x18\x05 \x01(\x0b\x32\x12.google.type.Money\x12\x0e\n\x06reason\x18\x06 \x01(\t:\x14\xd2\xf3\x18\x10payment.refunded\"I\n\rPaymentVoided\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t:\x12\xd2\xf3\x18\x0epayment.voidedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYMENTDECLINED']._serialized_start=264
   _globals['_PAYMENTDECLINED']._serialized_end=381
   _globals['_PAYMENTREFUNDED']._serialized_start=384
-  _globals['_PAYMENTREFUNDED']._serialized_end=559
-  _globals['_PAYMENTVOIDED']._serialized_start=561
-  _globals['_PAYMENTVOIDED']._serialized_end=634
+  _globals['_PAYMENTREFUNDED']._serialized_end=575
+  _globals['_PAYMENTVOIDED']._serialized_start=577
+  _globals['_PAYMENTVOIDED']._serialized_end=650
 # @@protoc_insertion_point(module_scope)

@@ -89,9 +89,12 @@ class PaymentRefunded(_message.Message):
     PAYER_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     REFUNDED_TOTAL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     order_id: _builtins.str
     payer_id: _builtins.str
+    reason: _builtins.str
+    """Why, in the words of who asked; "lot recalled" when a recall is why."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money: ...
     @_builtins.property
@@ -104,10 +107,11 @@ class PaymentRefunded(_message.Message):
         payer_id: _builtins.str = ...,
         amount: _money_pb2.Money | None = ...,
         refunded_total: _money_pb2.Money | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "refunded_total", b"refunded_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "order_id", b"order_id", "payer_id", b"payer_id", "payment_id", b"payment_id", "refunded_total", b"refunded_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "order_id", b"order_id", "payer_id", b"payer_id", "payment_id", b"payment_id", "reason", b"reason", "refunded_total", b"refunded_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

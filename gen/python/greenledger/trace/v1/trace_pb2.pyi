@@ -35,7 +35,9 @@ class _RecallScopeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recal
     RECALL_SCOPE_KIND_MENU_ITEM: _RecallScopeKind.ValueType  # 4
     RECALL_SCOPE_KIND_ORDER: _RecallScopeKind.ValueType  # 5
     RECALL_SCOPE_KIND_GUEST: _RecallScopeKind.ValueType  # 6
-    """Needs trace.personal; without it, a list of every kind ends before the guests."""
+    """Needs trace.personal; without it, a list of every kind leaves the guests out."""
+    RECALL_SCOPE_KIND_SHIPMENT: _RecallScopeKind.ValueType  # 7
+    """Lots that are on their way."""
 
 class RecallScopeKind(_RecallScopeKind, metaclass=_RecallScopeKindEnumTypeWrapper):
     """What a recall scope is made of, in the order in which it is listed."""
@@ -48,7 +50,9 @@ RECALL_SCOPE_KIND_VENUE: RecallScopeKind.ValueType  # 3
 RECALL_SCOPE_KIND_MENU_ITEM: RecallScopeKind.ValueType  # 4
 RECALL_SCOPE_KIND_ORDER: RecallScopeKind.ValueType  # 5
 RECALL_SCOPE_KIND_GUEST: RecallScopeKind.ValueType  # 6
-"""Needs trace.personal; without it, a list of every kind ends before the guests."""
+"""Needs trace.personal; without it, a list of every kind leaves the guests out."""
+RECALL_SCOPE_KIND_SHIPMENT: RecallScopeKind.ValueType  # 7
+"""Lots that are on their way."""
 Global___RecallScopeKind: _TypeAlias = RecallScopeKind  # noqa: Y015
 
 class _ErrorReason:
@@ -62,6 +66,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ORDER_NOT_FOUND: _ErrorReason.ValueType  # 2
     ERROR_REASON_POSITION_UNKNOWN: _ErrorReason.ValueType  # 3
     """The position lies in the future; ask for the recall scope again."""
+    ERROR_REASON_RANGE_INVALID: _ErrorReason.ValueType  # 4
+    """An export needs lots, or the beginning and the end of a range of dates."""
+    ERROR_REASON_SUBJECT_INVALID: _ErrorReason.ValueType  # 5
+    """A mass balance is of a lot or of a holder, not of both or of neither."""
+    ERROR_REASON_RECALL_NOT_FOUND: _ErrorReason.ValueType  # 20
+    ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 21
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this context, as ErrorInfo.reason without the prefix."""
@@ -71,6 +81,12 @@ ERROR_REASON_LOT_NOT_FOUND: ErrorReason.ValueType  # 1
 ERROR_REASON_ORDER_NOT_FOUND: ErrorReason.ValueType  # 2
 ERROR_REASON_POSITION_UNKNOWN: ErrorReason.ValueType  # 3
 """The position lies in the future; ask for the recall scope again."""
+ERROR_REASON_RANGE_INVALID: ErrorReason.ValueType  # 4
+"""An export needs lots, or the beginning and the end of a range of dates."""
+ERROR_REASON_SUBJECT_INVALID: ErrorReason.ValueType  # 5
+"""A mass balance is of a lot or of a holder, not of both or of neither."""
+ERROR_REASON_RECALL_NOT_FOUND: ErrorReason.ValueType  # 20
+ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 21
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -119,6 +135,13 @@ class RecallScope(_message.Message):
     LAST_ORDER_TIME_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    SHIPMENTS_FIELD_NUMBER: _builtins.int
+    SHIPMENT_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_LOT_COUNT_FIELD_NUMBER: _builtins.int
+    DESTROYED_LOT_COUNT_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_IDS_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_COUNT_FIELD_NUMBER: _builtins.int
+    PARTNER_LOT_COUNT_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
     recalled: _builtins.bool
     guest_count: _builtins.int
@@ -138,6 +161,15 @@ class RecallScope(_message.Message):
     """
     position: _builtins.int
     """The state of knowledge that this answer is of. ListRecallScopeEntries with it lists what is counted here."""
+    shipment_count: _builtins.int
+    held_lot_count: _builtins.int
+    """Lots of the scope that are held back, and those of which all that was left was destroyed."""
+    destroyed_lot_count: _builtins.int
+    custodian_count: _builtins.int
+    partner_lot_count: _builtins.int
+    """Lots of the scope that were reached only through what partners reported. A recall neither marks nor waits for
+    them; somebody has to see to them.
+    """
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedLot]:
         """The lot itself and every lot made from it."""
@@ -166,6 +198,14 @@ class RecallScope(_message.Message):
 
     @_builtins.property
     def last_order_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def shipments(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedShipment]:
+        """Lots of the scope that are on their way: shipped, neither arrived nor voided."""
+
+    @_builtins.property
+    def custodian_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who has goods of the scope, as far as that is known: the first 100. Every lot says who has it."""
+
     def __init__(
         self,
         *,
@@ -190,10 +230,17 @@ class RecallScope(_message.Message):
         last_order_time: _timestamp_pb2.Timestamp | None = ...,
         complete: _builtins.bool = ...,
         position: _builtins.int = ...,
+        shipments: _abc.Iterable[Global___TracedShipment] | None = ...,
+        shipment_count: _builtins.int = ...,
+        held_lot_count: _builtins.int = ...,
+        destroyed_lot_count: _builtins.int = ...,
+        custodian_ids: _abc.Iterable[_builtins.str] | None = ...,
+        custodian_count: _builtins.int = ...,
+        partner_lot_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "first_order_time", b"first_order_time", "last_order_time", b"last_order_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete", b"complete", "first_order_time", b"first_order_time", "guest_count", b"guest_count", "guest_ids", b"guest_ids", "last_order_time", b"last_order_time", "lot_count", b"lot_count", "lot_id", b"lot_id", "lots", b"lots", "menu_item_count", b"menu_item_count", "menu_items", b"menu_items", "order_count", b"order_count", "orders", b"orders", "position", b"position", "quarantined_stock_count", b"quarantined_stock_count", "recalled", b"recalled", "recalled_lot_count", b"recalled_lot_count", "stock", b"stock", "stock_count", b"stock_count", "venue_count", b"venue_count", "venues", b"venues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete", b"complete", "custodian_count", b"custodian_count", "custodian_ids", b"custodian_ids", "destroyed_lot_count", b"destroyed_lot_count", "first_order_time", b"first_order_time", "guest_count", b"guest_count", "guest_ids", b"guest_ids", "held_lot_count", b"held_lot_count", "last_order_time", b"last_order_time", "lot_count", b"lot_count", "lot_id", b"lot_id", "lots", b"lots", "menu_item_count", b"menu_item_count", "menu_items", b"menu_items", "order_count", b"order_count", "orders", b"orders", "partner_lot_count", b"partner_lot_count", "position", b"position", "quarantined_stock_count", b"quarantined_stock_count", "recalled", b"recalled", "recalled_lot_count", b"recalled_lot_count", "shipment_count", b"shipment_count", "shipments", b"shipments", "stock", b"stock", "stock_count", b"stock_count", "venue_count", b"venue_count", "venues", b"venues"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,6 +323,7 @@ class RecallScopeEntry(_message.Message):
     MENU_ITEM_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     GUEST_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_FIELD_NUMBER: _builtins.int
     guest_id: _builtins.str
     """A guest of one of the orders."""
     @_builtins.property
@@ -288,6 +336,8 @@ class RecallScopeEntry(_message.Message):
     def menu_item(self) -> Global___TracedMenuItem: ...
     @_builtins.property
     def order(self) -> Global___TracedOrder: ...
+    @_builtins.property
+    def shipment(self) -> Global___TracedShipment: ...
     def __init__(
         self,
         *,
@@ -297,12 +347,13 @@ class RecallScopeEntry(_message.Message):
         menu_item: Global___TracedMenuItem | None = ...,
         order: Global___TracedOrder | None = ...,
         guest_id: _builtins.str = ...,
+        shipment: Global___TracedShipment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "shipment", b"shipment", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "guest_id", b"guest_id", "lot", b"lot", "menu_item", b"menu_item", "order", b"order", "shipment", b"shipment", "stock", b"stock", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["lot", "stock", "venue", "menu_item", "order", "guest_id"]  # noqa: Y015
+    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["lot", "stock", "venue", "menu_item", "order", "guest_id", "shipment"]  # noqa: Y015
     _WhichOneofArgType_entry: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
 
@@ -322,7 +373,15 @@ class TracedLot(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     HARVEST_TIME_FIELD_NUMBER: _builtins.int
     FARM_NAME_FIELD_NUMBER: _builtins.int
+    CUSTODIAN_ID_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    DESTROYED_FIELD_NUMBER: _builtins.int
+    IN_TRANSIT_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
+    IN_TRANSIT_BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
     lot_id: _builtins.str
+    """Of goods that only partners told of, their canonical URI."""
     lot_code: _builtins.str
     product_code: _builtins.str
     grower_id: _builtins.str
@@ -330,6 +389,20 @@ class TracedLot(_message.Message):
     parent_lot_id: _builtins.str
     recalled: _builtins.bool
     farm_name: _builtins.str
+    custodian_id: _builtins.str
+    """Who has the goods."""
+    held: _builtins.bool
+    """It is held back."""
+    destroyed: _builtins.bool
+    """All that was left of it was destroyed."""
+    in_transit: _builtins.bool
+    """It was shipped and has not arrived."""
+    unit_id: _builtins.str
+    """SSCC of the logistic unit that it is in; empty when in none."""
+    by_partners_only: _builtins.bool
+    """In a recall scope: reached only through what partners reported, so that no recall of the root marks it."""
+    in_transit_by_partners_only: _builtins.bool
+    """It is in transit, and nobody but partners said so."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     @_builtins.property
@@ -347,14 +420,70 @@ class TracedLot(_message.Message):
         quantity: _quantity_pb2.Quantity | None = ...,
         harvest_time: _timestamp_pb2.Timestamp | None = ...,
         farm_name: _builtins.str = ...,
+        custodian_id: _builtins.str = ...,
+        held: _builtins.bool = ...,
+        destroyed: _builtins.bool = ...,
+        in_transit: _builtins.bool = ...,
+        unit_id: _builtins.str = ...,
+        by_partners_only: _builtins.bool = ...,
+        in_transit_by_partners_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["harvest_time", b"harvest_time", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["farm_name", b"farm_name", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recalled", b"recalled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_partners_only", b"by_partners_only", "custodian_id", b"custodian_id", "destroyed", b"destroyed", "farm_name", b"farm_name", "grower_id", b"grower_id", "harvest_time", b"harvest_time", "held", b"held", "in_transit", b"in_transit", "in_transit_by_partners_only", b"in_transit_by_partners_only", "lot_code", b"lot_code", "lot_id", b"lot_id", "owner_id", b"owner_id", "parent_lot_id", b"parent_lot_id", "product_code", b"product_code", "quantity", b"quantity", "recalled", b"recalled", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TracedLot: _TypeAlias = TracedLot  # noqa: Y015
+
+@_typing.final
+class TracedShipment(_message.Message):
+    """A lot on its way, by a shipment of its own or by one of the logistic unit that it is in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    SHIP_TIME_FIELD_NUMBER: _builtins.int
+    BY_PARTNERS_ONLY_FIELD_NUMBER: _builtins.int
+    shipment_id: _builtins.str
+    """Of a shipment that partners reported, the id of their event."""
+    lot_id: _builtins.str
+    from_id: _builtins.str
+    """Sender and recipient; of one that partners reported, as they name them."""
+    to_id: _builtins.str
+    unit_id: _builtins.str
+    by_partners_only: _builtins.bool
+    """Nobody but partners said so."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Absent when the lot is known to travel only by its logistic unit."""
+
+    @_builtins.property
+    def ship_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        shipment_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        from_id: _builtins.str = ...,
+        to_id: _builtins.str = ...,
+        unit_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        ship_time: _timestamp_pb2.Timestamp | None = ...,
+        by_partners_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "ship_time", b"ship_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_partners_only", b"by_partners_only", "from_id", b"from_id", "lot_id", b"lot_id", "quantity", b"quantity", "ship_time", b"ship_time", "shipment_id", b"shipment_id", "to_id", b"to_id", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TracedShipment: _TypeAlias = TracedShipment  # noqa: Y015
 
 @_typing.final
 class TracedStock(_message.Message):
@@ -556,6 +685,7 @@ class LotTrace(_message.Message):
     STOCK_FIELD_NUMBER: _builtins.int
     DESCENDANT_COUNT_FIELD_NUMBER: _builtins.int
     STOCK_COUNT_FIELD_NUMBER: _builtins.int
+    DESCENT_FIELD_NUMBER: _builtins.int
     descendant_count: _builtins.int
     stock_count: _builtins.int
     @_builtins.property
@@ -574,6 +704,10 @@ class LotTrace(_message.Message):
     def stock(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedStock]:
         """Stock of the lot itself: the first 1000 by id; its recall scope lists all of it."""
 
+    @_builtins.property
+    def descent(self) -> _containers.RepeatedCompositeFieldContainer[Global___Descent]:
+        """How the lot descends: which of it and its ancestors was made of which, and when."""
+
     def __init__(
         self,
         *,
@@ -584,14 +718,47 @@ class LotTrace(_message.Message):
         stock: _abc.Iterable[Global___TracedStock] | None = ...,
         descendant_count: _builtins.int = ...,
         stock_count: _builtins.int = ...,
+        descent: _abc.Iterable[Global___Descent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestors", b"ancestors", "custody", b"custody", "descendant_count", b"descendant_count", "descendants", b"descendants", "lot", b"lot", "stock", b"stock", "stock_count", b"stock_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestors", b"ancestors", "custody", b"custody", "descendant_count", b"descendant_count", "descendants", b"descendants", "descent", b"descent", "lot", b"lot", "stock", b"stock", "stock_count", b"stock_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LotTrace: _TypeAlias = LotTrace  # noqa: Y015
+
+@_typing.final
+class Descent(_message.Message):
+    """A lot was split off another, or made of it. Between what a partner's transformation took and what it made stands
+    its own id, with "transformation:" in front.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_LOT_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    parent_lot_id: _builtins.str
+    lot_id: _builtins.str
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """Absent when it is not known."""
+
+    def __init__(
+        self,
+        *,
+        parent_lot_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lot_id", b"lot_id", "parent_lot_id", b"parent_lot_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Descent: _TypeAlias = Descent  # noqa: Y015
 
 @_typing.final
 class Custody(_message.Message):

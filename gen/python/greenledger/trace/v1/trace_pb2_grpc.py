@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from greenledger.trace.v1 import findings_pb2 as greenledger_dot_trace_dot_v1_dot_findings__pb2
 from greenledger.trace.v1 import trace_pb2 as greenledger_dot_trace_dot_v1_dot_trace__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -55,6 +57,26 @@ class TraceServiceStub:
                 request_serializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.TraceLotRequest.SerializeToString,
                 response_deserializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.LotTrace.FromString,
                 _registered_method=True)
+        self.GetMassBalance = channel.unary_unary(
+                '/greenledger.trace.v1.TraceService/GetMassBalance',
+                request_serializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.GetMassBalanceRequest.SerializeToString,
+                response_deserializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.MassBalance.FromString,
+                _registered_method=True)
+        self.ListColdChainBreaches = channel.unary_unary(
+                '/greenledger.trace.v1.TraceService/ListColdChainBreaches',
+                request_serializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ListColdChainBreachesRequest.SerializeToString,
+                response_deserializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ListColdChainBreachesResponse.FromString,
+                _registered_method=True)
+        self.ListGaps = channel.unary_unary(
+                '/greenledger.trace.v1.TraceService/ListGaps',
+                request_serializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ListGapsRequest.SerializeToString,
+                response_deserializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ListGapsResponse.FromString,
+                _registered_method=True)
+        self.ExportTraceability = channel.unary_stream(
+                '/greenledger.trace.v1.TraceService/ExportTraceability',
+                request_serializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ExportTraceabilityRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class TraceServiceServicer:
@@ -89,6 +111,35 @@ class TraceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMassBalance(self, request, context):
+        """What came into a lot and what left it, holder by holder; or of every lot that a holder ever had. What does not
+        add up is told as findings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListColdChainBreaches(self, request, context):
+        """When a lot's goods were too warm for too long, in it or in what it was made of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGaps(self, request, context):
+        """What should have been told of a lot and was not, and what cannot have been so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportTraceability(self, request, context):
+        """The records of critical tracking events as an electronic sortable spreadsheet (21 CFR 1.1455(c)): a file, in parts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TraceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +162,26 @@ def add_TraceServiceServicer_to_server(servicer, server):
                     servicer.TraceLot,
                     request_deserializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.TraceLotRequest.FromString,
                     response_serializer=greenledger_dot_trace_dot_v1_dot_trace__pb2.LotTrace.SerializeToString,
+            ),
+            'GetMassBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMassBalance,
+                    request_deserializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.GetMassBalanceRequest.FromString,
+                    response_serializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.MassBalance.SerializeToString,
+            ),
+            'ListColdChainBreaches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListColdChainBreaches,
+                    request_deserializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ListColdChainBreachesRequest.FromString,
+                    response_serializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ListColdChainBreachesResponse.SerializeToString,
+            ),
+            'ListGaps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGaps,
+                    request_deserializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ListGapsRequest.FromString,
+                    response_serializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ListGapsResponse.SerializeToString,
+            ),
+            'ExportTraceability': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportTraceability,
+                    request_deserializer=greenledger_dot_trace_dot_v1_dot_findings__pb2.ExportTraceabilityRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +293,114 @@ class TraceService:
             '/greenledger.trace.v1.TraceService/TraceLot',
             greenledger_dot_trace_dot_v1_dot_trace__pb2.TraceLotRequest.SerializeToString,
             greenledger_dot_trace_dot_v1_dot_trace__pb2.LotTrace.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMassBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.trace.v1.TraceService/GetMassBalance',
+            greenledger_dot_trace_dot_v1_dot_findings__pb2.GetMassBalanceRequest.SerializeToString,
+            greenledger_dot_trace_dot_v1_dot_findings__pb2.MassBalance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListColdChainBreaches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.trace.v1.TraceService/ListColdChainBreaches',
+            greenledger_dot_trace_dot_v1_dot_findings__pb2.ListColdChainBreachesRequest.SerializeToString,
+            greenledger_dot_trace_dot_v1_dot_findings__pb2.ListColdChainBreachesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGaps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/greenledger.trace.v1.TraceService/ListGaps',
+            greenledger_dot_trace_dot_v1_dot_findings__pb2.ListGapsRequest.SerializeToString,
+            greenledger_dot_trace_dot_v1_dot_findings__pb2.ListGapsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportTraceability(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/greenledger.trace.v1.TraceService/ExportTraceability',
+            greenledger_dot_trace_dot_v1_dot_findings__pb2.ExportTraceabilityRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

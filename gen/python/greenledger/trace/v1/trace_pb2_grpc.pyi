@@ -4,6 +4,8 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
+from greenledger.trace.v1 import findings_pb2 as _findings_pb2
 from greenledger.trace.v1 import trace_pb2 as _trace_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -24,6 +26,16 @@ class TraceServiceStub:
     """Every lot that an order's food came from, back to the harvests."""
     TraceLot: _aio.UnaryUnaryMultiCallable[_trace_pb2.TraceLotRequest, _trace_pb2.LotTrace]
     """A lot's journey: where it came from, who owned it, where it is."""
+    GetMassBalance: _aio.UnaryUnaryMultiCallable[_findings_pb2.GetMassBalanceRequest, _findings_pb2.MassBalance]
+    """What came into a lot and what left it, holder by holder; or of every lot that a holder ever had. What does not
+    add up is told as findings.
+    """
+    ListColdChainBreaches: _aio.UnaryUnaryMultiCallable[_findings_pb2.ListColdChainBreachesRequest, _findings_pb2.ListColdChainBreachesResponse]
+    """When a lot's goods were too warm for too long, in it or in what it was made of."""
+    ListGaps: _aio.UnaryUnaryMultiCallable[_findings_pb2.ListGapsRequest, _findings_pb2.ListGapsResponse]
+    """What should have been told of a lot and was not, and what cannot have been so."""
+    ExportTraceability: _aio.UnaryStreamMultiCallable[_findings_pb2.ExportTraceabilityRequest, _httpbody_pb2.HttpBody]
+    """The records of critical tracking events as an electronic sortable spreadsheet (21 CFR 1.1455(c)): a file, in parts."""
 
 class TraceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Where goods went and where they came from, over all contexts."""
@@ -59,5 +71,39 @@ class TraceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_trace_pb2.TraceLotRequest, _abc.Awaitable[_trace_pb2.LotTrace]],
     ) -> _abc.Awaitable[_trace_pb2.LotTrace]:
         """A lot's journey: where it came from, who owned it, where it is."""
+
+    @_abc_1.abstractmethod
+    def GetMassBalance(
+        self,
+        request: _findings_pb2.GetMassBalanceRequest,
+        context: _aio.ServicerContext[_findings_pb2.GetMassBalanceRequest, _abc.Awaitable[_findings_pb2.MassBalance]],
+    ) -> _abc.Awaitable[_findings_pb2.MassBalance]:
+        """What came into a lot and what left it, holder by holder; or of every lot that a holder ever had. What does not
+        add up is told as findings.
+        """
+
+    @_abc_1.abstractmethod
+    def ListColdChainBreaches(
+        self,
+        request: _findings_pb2.ListColdChainBreachesRequest,
+        context: _aio.ServicerContext[_findings_pb2.ListColdChainBreachesRequest, _abc.Awaitable[_findings_pb2.ListColdChainBreachesResponse]],
+    ) -> _abc.Awaitable[_findings_pb2.ListColdChainBreachesResponse]:
+        """When a lot's goods were too warm for too long, in it or in what it was made of."""
+
+    @_abc_1.abstractmethod
+    def ListGaps(
+        self,
+        request: _findings_pb2.ListGapsRequest,
+        context: _aio.ServicerContext[_findings_pb2.ListGapsRequest, _abc.Awaitable[_findings_pb2.ListGapsResponse]],
+    ) -> _abc.Awaitable[_findings_pb2.ListGapsResponse]:
+        """What should have been told of a lot and was not, and what cannot have been so."""
+
+    @_abc_1.abstractmethod
+    def ExportTraceability(
+        self,
+        request: _findings_pb2.ExportTraceabilityRequest,
+        context: _aio.ServicerContext[_findings_pb2.ExportTraceabilityRequest, _abc.AsyncIterator[_httpbody_pb2.HttpBody]],
+    ) -> _abc.AsyncIterator[_httpbody_pb2.HttpBody]:
+        """The records of critical tracking events as an electronic sortable spreadsheet (21 CFR 1.1455(c)): a file, in parts."""
 
 def add_TraceServiceServicer_to_server(servicer: TraceServiceServicer, server: _aio.Server) -> None: ...
