@@ -132,6 +132,7 @@ async def test_hostile_events_are_refused_by_field_or_flagged_and_the_honest_one
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_a_document_of_a_hundred_thousand_events_is_captured_in_bounded_memory(
     capture: Capture,
 ) -> None:

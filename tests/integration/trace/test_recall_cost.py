@@ -4,7 +4,7 @@ import pytest
 
 from services.trace.adapters import recall_sql as sql
 from tests.integration.trace.conftest import Trace
-from tests.integration.trace.test_cost import LATER, LEDGER, LOTS, planned
+from tests.integration.trace.test_cost import LATER, LEDGER, LOTS, planned, written
 
 RECALLS = """
 INSERT INTO recall (recall_id, root_lot_id, begun_at, position, settled_at)
@@ -37,7 +37,7 @@ QUESTIONS: dict[str, tuple[object, ...]] = {
 
 @pytest.mark.parametrize("generic", [False, True])
 async def test_no_question_about_a_recall_reads_a_whole_table(trace: Trace, generic: bool) -> None:
-    await trace.database.execute(LEDGER + RECALLS)
+    await written(trace.database, LEDGER + RECALLS)
     for question, arguments in QUESTIONS.items():
         plan = await planned(trace.database, question, arguments, generic=generic)
         scans = [line for line in plan.splitlines() if "Seq Scan" in line]
