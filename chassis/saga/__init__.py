@@ -16,6 +16,7 @@ from chassis.saga.engine import ENGINE_CRASHPOINTS, SagaEngine
 from chassis.saga.instance import Instance, State, StepRecord, StepState
 from chassis.saga.operator import OperatorAction, SagaOperator
 from chassis.saga.outcomes import StepRejected
+from chassis.saga.requests import Refusal, newest_attempt
 
 __all__ = [
     "ENGINE_CRASHPOINTS",
@@ -24,6 +25,7 @@ __all__ = [
     "Failure",
     "Instance",
     "OperatorAction",
+    "Refusal",
     "Retry",
     "Saga",
     "SagaEngine",
@@ -37,4 +39,5 @@ __all__ = [
     "UnknownDefinition",
     "crashpoints_of",
     "idempotency_key",
+    "newest_attempt",
 ]

@@ -23,7 +23,7 @@ from services.market.adapters.launch_clients import LaunchLotsClient
 from services.market.adapters.launch_grpc import LaunchServicer
 from services.market.adapters.launch_sagas import EngineLaunches
 from services.market.adapters.listing_db import PostgresListings, PostgresStandings
-from services.market.adapters.pool_clients import CropGoodsClient, PoolPaymentsClient
+from services.market.adapters.pool_clients import CropGoodsClient
 from services.market.adapters.pool_db import PostgresLedger, PostgresPools
 from services.market.adapters.pool_grpc import PoolServicer
 from services.market.adapters.pool_kafka import OutboxPoolEvents, refund_subscriptions
@@ -109,7 +109,7 @@ def _settlements(runtime: Runtime) -> list[Saga]:
     """The sagas between balances and the outside."""
     books, vault = PostgresLedger(runtime.database), PostgresVault(runtime.database)
     crops = CropGoodsClient(runtime.channels.get("crops"))
-    payments = PoolPaymentsClient(runtime.channels.get("payments"))
+    payments = PaymentsClient(runtime.channels.get("payments"))
     deposits = PostgresDeposits(runtime.database)
     return [
         *GoodsSteps(books, vault, crops, runtime.clock).sagas(),

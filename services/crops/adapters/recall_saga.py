@@ -6,8 +6,7 @@ from typing import Any
 
 from chassis.database import Database
 from chassis.errors import DeadlineExceeded
-from chassis.saga import Instance, Retry, Saga, SagaEngine, State, Step, StepContext
-from services.crops.application.ports import Refusal
+from chassis.saga import Instance, Refusal, Retry, Saga, SagaEngine, State, Step, StepContext
 from services.crops.application.recall_ports import Recall, RecallProgress, Recorded
 from services.crops.application.recall_steps import RecallSteps
 from services.crops.domain.events import RecallClass
@@ -77,7 +76,5 @@ def _recorded(data: Mapping[str, Any]) -> Recorded | None:
 
 
 def _progress(instance: Instance) -> RecallProgress:
-    failure = instance.failure if instance.state is State.COMPENSATED else None
-    refusal = Refusal(failure.reason, failure.message, dict(failure.metadata)) if failure else None
     blocked = instance.state is State.COMPLETED
-    return RecallProgress(_recall(instance.data), _recorded(instance.data), blocked, refusal)
+    return RecallProgress(_recall(instance.data), _recorded(instance.data), blocked, Refusal.of(instance))

@@ -9,8 +9,8 @@ from typing import Any
 from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import DeadlineExceeded
-from chassis.saga import Instance, Saga, SagaEngine, State, Step, StepContext
-from services.crops.application.ports import Progress, Refusal, Transfer
+from chassis.saga import Instance, Refusal, Saga, SagaEngine, Step, StepContext
+from services.crops.application.ports import Progress, Transfer
 from services.crops.application.transfer_steps import TransferSteps
 
 NAME = "transfer_lot"
@@ -136,6 +136,4 @@ def _transfer(data: Mapping[str, Any]) -> Transfer:
 
 def _progress(instance: Instance) -> Progress:
     version = instance.data["version"] if instance.data.get("shown") else None
-    failure = instance.failure if instance.state is State.COMPENSATED else None
-    refusal = Refusal(failure.reason, failure.message, dict(failure.metadata)) if failure else None
-    return Progress(_transfer(instance.data), version, refusal)
+    return Progress(_transfer(instance.data), version, Refusal.of(instance))

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from chassis.saga import Refusal
 from services.crops.application.views import CustodyView, LotEventView, LotFilter, LotView, OwnershipView
 from services.crops.domain.doubts import Doubt
 from services.crops.domain.events import LotEvent
@@ -190,15 +191,6 @@ class Transfer:
     new_owner_id: str
     reference_document: str
     offer_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a transfer came to nothing."""
-
-    reason: str
-    message: str
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,20 @@
 """Recall a lot and everything that came of it, and wait until none of it can be served."""
 
-from datetime import timedelta
 from uuid import UUID, uuid5
 
 from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.errors import (
-    AlreadyExists,
     DeadlineExceeded,
     DomainError,
     FailedPrecondition,
     NotFound,
     PermissionDenied,
-    Unavailable,
 )
+from chassis.saga import newest_attempt
 from chassis.transactions import Transactions
 from chassis.waiting import patience
-from services.crops.application.ports import Lots, Refusal
+from services.crops.application.ports import Lots
 from services.crops.application.recall_ports import Recall, RecallProgress, Recalls
 from services.crops.application.views import LotView
 from services.crops.domain.events import RecallClass
@@ -66,14 +64,18 @@ class RecallLot:
                 known yet.
         """
         recall = Recall(lot_id, actor.subject, reason, recall_class, RECALL_ANY in actor.permissions)
-        for attempt in range(1, ATTEMPTS + 1):
-            recall_id = recall_id_of(actor.subject, request_id, attempt)
+
+        async def start(recall_id: str) -> RecallProgress:
             async with self._transactions.transaction():
-                progress = await self._recalls.start(recall_id, recall)
-            if progress.recall != recall:
-                raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another recall.")
-            if progress.refusal is None:
-                break
+                return await self._recalls.start(recall_id, recall)
+
+        recall_id, progress = await newest_attempt(
+            ATTEMPTS,
+            lambda attempt: recall_id_of(actor.subject, request_id, attempt),
+            start,
+            lambda progress: progress.recall == recall,
+            "The request_id was used for another recall.",
+        )
         if progress.refusal is None and not progress.blocked:
             progress = await self._recalls.outcome(recall_id, patience(self._clock))
         lot, lot_ids = await self._answer(progress)
@@ -82,7 +84,12 @@ class RecallLot:
     async def _answer(self, progress: RecallProgress) -> tuple[LotView, list[str]]:
         lot_id, recorded = progress.recall.lot_id, progress.recorded
         if progress.refusal is not None:
-            raise _error(progress.refusal, lot_id)
+            raise progress.refusal.error(
+                _KINDS,
+                "RECALL_FAILED",
+                "The recall could not be recorded; nothing has changed.",
+                ("lot", lot_id),
+            )
         if recorded is None or not progress.blocked:
             raise DeadlineExceeded(
                 "RECALL_UNDER_WAY",
@@ -91,15 +98,3 @@ class RecallLot:
             )
         lot = await self._lots.load(lot_id, at_version=recorded.version)
         return LotView.of(lot), list(recorded.lot_ids)
-
-
-def _error(refusal: Refusal, lot_id: str) -> DomainError:
-    kind = _KINDS.get(refusal.reason)
-    if kind is not None:
-        return kind(refusal.reason, refusal.message, metadata=refusal.metadata, resource=("lot", lot_id))
-    return Unavailable(
-        "RECALL_FAILED",
-        "The recall could not be recorded; nothing has changed.",
-        metadata={"cause": refusal.reason},
-        retry_after=timedelta(seconds=1),
-    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from services.crops.application.ports import Refusal
+from chassis.saga import Refusal
 from services.crops.domain.events import RecallClass
 
 

@@ -1,23 +1,21 @@
 """Hand a lot to another owner and wait until queries show it."""
 
-from datetime import timedelta
 from uuid import UUID, uuid5
 
 from chassis.clock import Clock
 from chassis.context import Principal
 from chassis.errors import (
-    AlreadyExists,
     DeadlineExceeded,
     DomainError,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
-    Unavailable,
 )
+from chassis.saga import newest_attempt
 from chassis.transactions import Transactions
 from chassis.waiting import patience
-from services.crops.application.ports import Lots, Progress, Refusal, Transfer, Transfers
+from services.crops.application.ports import Lots, Progress, Transfer, Transfers
 from services.crops.application.views import LotView
 
 ATTEMPTS = 8
@@ -87,21 +85,27 @@ class TransferLot:
         Raises:
             DomainError: as calling it, but for NOT_OWNER of an accepted offer.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            transfer_id = transfer_id_of(actor.subject, request_id, attempt)
+
+        async def start(transfer_id: str) -> Progress:
             async with self._transactions.transaction():
-                progress = await self._transfers.start(transfer_id, transfer)
-            if progress.transfer != transfer:
-                raise AlreadyExists("REQUEST_ID_REUSED", "The request_id was used for another transfer.")
-            if progress.refusal is None:
-                break
+                return await self._transfers.start(transfer_id, transfer)
+
+        transfer_id, progress = await newest_attempt(
+            ATTEMPTS,
+            lambda attempt: transfer_id_of(actor.subject, request_id, attempt),
+            start,
+            lambda progress: progress.transfer == transfer,
+            "The request_id was used for another transfer.",
+        )
         if progress.refusal is None and progress.visible_version is None:
             progress = await self._transfers.outcome(transfer_id, patience(self._clock))
         return await self._answer(transfer.lot_id, progress)
 
     async def _answer(self, lot_id: str, progress: Progress) -> LotView:
         if progress.refusal is not None:
-            raise _error(progress.refusal)
+            raise progress.refusal.error(
+                _KINDS, "TRANSFER_FAILED", "The transfer could not be completed; nothing has changed."
+            )
         if progress.visible_version is None:
             raise DeadlineExceeded(
                 "TRANSFER_UNDER_WAY",
@@ -109,15 +113,3 @@ class TransferLot:
                 resource=("lot", lot_id),
             )
         return LotView.of(await self._lots.load(lot_id, at_version=progress.visible_version))
-
-
-def _error(refusal: Refusal) -> DomainError:
-    kind = _KINDS.get(refusal.reason)
-    if kind is not None:
-        return kind(refusal.reason, refusal.message, metadata=refusal.metadata)
-    return Unavailable(
-        "TRANSFER_FAILED",
-        "The transfer could not be completed; nothing has changed.",
-        metadata={"cause": refusal.reason},
-        retry_after=timedelta(seconds=1),
-    )

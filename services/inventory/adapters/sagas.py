@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from chassis.database import Database
 from chassis.errors import DeadlineExceeded, NotFound
-from chassis.saga import Instance, SagaEngine, State
-from services.inventory.application.ports import Progress, Refusal
+from chassis.saga import Instance, Refusal, SagaEngine, State
+from services.inventory.application.ports import Progress
 from services.inventory.application.receipt_saga import NAME, ReceiptData
 from services.inventory.domain.receipt import Receipt
 
@@ -37,6 +37,4 @@ class EngineReceipts:
 
 def _progress(instance: Instance) -> Progress:
     data = ReceiptData.from_json(instance.data)
-    failure = instance.failure if instance.state is State.COMPENSATED else None
-    refusal = Refusal(failure.reason, failure.message, dict(failure.metadata)) if failure else None
-    return Progress(data.receipt, data.stock_item_id, instance.state is State.COMPLETED, refusal)
+    return Progress(data.receipt, data.stock_item_id, instance.state is State.COMPLETED, Refusal.of(instance))

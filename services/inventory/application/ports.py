@@ -1,10 +1,11 @@
 """What the use cases need of the outside world."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from chassis.saga import Refusal
 from services.inventory.domain.events import OrderAffected, StockEvent
 from services.inventory.domain.receipt import Goods, Receipt
 from services.inventory.domain.reservation import Reservation
@@ -114,15 +115,6 @@ class Crops(Protocol):
             NotFound: LOT_NOT_FOUND.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a receipt came to nothing."""
-
-    reason: str
-    message: str
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

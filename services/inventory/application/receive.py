@@ -1,22 +1,20 @@
 """Take a lot, or part of it, into a venue's stock, and wait until it is there."""
 
-from datetime import timedelta
 from uuid import UUID, uuid5
 
 from chassis.clock import Clock
 from chassis.errors import (
-    AlreadyExists,
     DeadlineExceeded,
     DomainError,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
-    Unavailable,
 )
 from chassis.ids import IdSource
+from chassis.saga import newest_attempt
 from chassis.waiting import patience
-from services.inventory.application.ports import Catalog, Progress, Receipts, Refusal, Stock
+from services.inventory.application.ports import Catalog, Progress, Receipts, Stock
 from services.inventory.domain.receipt import Receipt, ensure_receivable
 from services.inventory.domain.stock import StockItem
 
@@ -71,13 +69,17 @@ class ReceiveStock:
             Unavailable: RECEIPT_FAILED, a participant did not answer; nothing has changed.
             DeadlineExceeded: RECEIPT_UNDER_WAY, the outcome is not known yet.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            receipt_id = receipt_id_of(receipt.owner_id, request_id, attempt)
-            progress = await self._receipts.find(receipt_id) or await self._begin(receipt_id, receipt)
-            if progress.receipt != receipt:
-                raise AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another receipt")
-            if progress.refusal is None:
-                break
+
+        async def start(receipt_id: str) -> Progress:
+            return await self._receipts.find(receipt_id) or await self._begin(receipt_id, receipt)
+
+        receipt_id, progress = await newest_attempt(
+            ATTEMPTS,
+            lambda attempt: receipt_id_of(receipt.owner_id, request_id, attempt),
+            start,
+            lambda progress: progress.receipt == receipt,
+            "the request_id was used for another receipt",
+        )
         if progress.refusal is None and not progress.stored:
             progress = await self._receipts.outcome(receipt_id, patience(self._clock))
         return await self._answer(progress)
@@ -89,7 +91,12 @@ class ReceiveStock:
 
     async def _answer(self, progress: Progress) -> StockItem:
         if progress.refusal is not None:
-            raise _error(progress.refusal, progress.receipt.lot_id)
+            raise progress.refusal.error(
+                _KINDS,
+                "RECEIPT_FAILED",
+                "the receipt could not be completed; nothing has changed",
+                ("lot", progress.receipt.lot_id),
+            )
         item = await self._stock.get(progress.stock_item_id) if progress.stored else None
         if item is None:
             raise DeadlineExceeded(
@@ -98,15 +105,3 @@ class ReceiveStock:
                 resource=("lot", progress.receipt.lot_id),
             )
         return item
-
-
-def _error(refusal: Refusal, lot_id: str) -> DomainError:
-    kind = _KINDS.get(refusal.reason)
-    if kind is not None:
-        return kind(refusal.reason, refusal.message, metadata=refusal.metadata, resource=("lot", lot_id))
-    return Unavailable(
-        "RECEIPT_FAILED",
-        "the receipt could not be completed; nothing has changed",
-        metadata={"cause": refusal.reason},
-        retry_after=timedelta(seconds=1),
-    )

@@ -1,4 +1,4 @@
-"""The services that collections, listings and purchases need, over their stubs."""
+"""The services that collections, listings, purchases and pools need, over their stubs."""
 
 import grpc.aio
 
@@ -84,12 +84,12 @@ class PaymentsClient:
 
     @callee_errors()
     async def authorize(
-        self, request_id: str, purchase_id: str, payer_id: str, amount: Money, payment_method: str
+        self, request_id: str, order_id: str, payer_id: str, amount: Money, payment_method: str
     ) -> None:
         await self._stub.AuthorizePayment(
             payments_pb2.AuthorizePaymentRequest(
                 request_id=request_id,
-                order_id=purchase_id,
+                order_id=order_id,
                 payer_id=payer_id,
                 amount=money_to_proto(amount),
                 payment_method=payment_method,
@@ -97,18 +97,21 @@ class PaymentsClient:
         )
 
     @callee_errors()
-    async def capture(self, request_id: str, purchase_id: str) -> None:
-        request = payments_pb2.CapturePaymentRequest(request_id=request_id, order_id=purchase_id)
+    async def capture(self, request_id: str, order_id: str) -> None:
+        request = payments_pb2.CapturePaymentRequest(request_id=request_id, order_id=order_id)
         await self._stub.CapturePayment(request)
 
     @callee_errors()
-    async def void(self, request_id: str, purchase_id: str) -> None:
-        request = payments_pb2.VoidPaymentRequest(request_id=request_id, order_id=purchase_id)
+    async def void(self, request_id: str, order_id: str) -> None:
+        request = payments_pb2.VoidPaymentRequest(request_id=request_id, order_id=order_id)
         await self._stub.VoidPayment(request)
 
     @callee_errors()
-    async def refund(self, request_id: str, purchase_id: str, reason: str) -> None:
+    async def refund(self, request_id: str, order_id: str, reason: str, amount: Money | None = None) -> None:
         request = payments_pb2.RefundPaymentRequest(
-            request_id=request_id, order_id=purchase_id, reason=reason
+            request_id=request_id,
+            order_id=order_id,
+            reason=reason,
+            amount=None if amount is None else money_to_proto(amount),
         )
         await self._stub.RefundPayment(request)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from chassis.database import Database
 from chassis.errors import DeadlineExceeded, NotFound
-from chassis.saga import Instance, SagaEngine, State
+from chassis.saga import Instance, Refusal, SagaEngine, State
 from services.market.application.launch_ports import LaunchProgress
 from services.market.application.launch_saga import NAME, from_json, to_json
 from services.market.domain.launch import Launch
@@ -36,7 +36,7 @@ class EngineLaunches:
 
 
 def _progress(instance: Instance) -> LaunchProgress:
-    failure = instance.failure if instance.state is State.COMPENSATED else None
-    refusal = (failure.reason, failure.message, dict(failure.metadata)) if failure else None
     done = instance.state is State.COMPLETED
-    return LaunchProgress(instance.saga_id, from_json(instance.data), done, instance.data, refusal)
+    return LaunchProgress(
+        instance.saga_id, from_json(instance.data), done, instance.data, Refusal.of(instance)
+    )

@@ -2,16 +2,13 @@
 
 import grpc.aio
 
-from chassis.money import Money
 from chassis.protobuf import (
-    money_to_proto,
     quantity_from_proto,
     quantity_to_proto,
     timestamp_from_proto,
 )
 from chassis.quantity import Quantity
 from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
-from greenledger.payments.v1 import payments_pb2, payments_pb2_grpc
 from interceptors.client_errors import callee_errors
 from services.market.application.pool_ports import Committed
 from services.market.domain.pool_settlement import Delivery
@@ -60,45 +57,3 @@ class CropGoodsClient:
             )
         )
         return answer.delivered.lot_id
-
-
-class PoolPaymentsClient:
-    """Implements `PoolPayments`; to payments a deposit is an order."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = payments_pb2_grpc.PaymentServiceStub(channel)
-
-    @callee_errors()
-    async def authorize(
-        self, request_id: str, payment: str, payer_id: str, amount: Money, method: str
-    ) -> None:
-        await self._stub.AuthorizePayment(
-            payments_pb2.AuthorizePaymentRequest(
-                request_id=request_id,
-                order_id=payment,
-                payer_id=payer_id,
-                amount=money_to_proto(amount),
-                payment_method=method,
-            )
-        )
-
-    @callee_errors()
-    async def capture(self, request_id: str, payment: str) -> None:
-        await self._stub.CapturePayment(
-            payments_pb2.CapturePaymentRequest(request_id=request_id, order_id=payment)
-        )
-
-    @callee_errors()
-    async def void(self, request_id: str, payment: str) -> None:
-        await self._stub.VoidPayment(payments_pb2.VoidPaymentRequest(request_id=request_id, order_id=payment))
-
-    @callee_errors()
-    async def refund(self, request_id: str, payment: str, amount: Money) -> None:
-        await self._stub.RefundPayment(
-            payments_pb2.RefundPaymentRequest(
-                request_id=request_id,
-                order_id=payment,
-                amount=money_to_proto(amount),
-                reason="withdrawn from the market",
-            )
-        )

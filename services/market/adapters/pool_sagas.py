@@ -6,7 +6,7 @@ from typing import Any
 
 from chassis.database import Database
 from chassis.errors import DeadlineExceeded, NotFound
-from chassis.saga import Instance, SagaEngine, State
+from chassis.saga import Instance, Refusal, SagaEngine, State
 from services.market.application.pool_ports import SettlementProgress
 from services.market.application.pool_settle_saga import SAGAS, from_json, to_json
 from services.market.domain.pool_settlement import Settlement
@@ -39,7 +39,5 @@ class EngineSettlements:
 
 
 def _progress(instance: Instance) -> SettlementProgress:
-    failure = instance.failure if instance.state is State.COMPENSATED else None
-    refusal = (failure.reason, failure.message, dict(failure.metadata)) if failure else None
     done = instance.state is State.COMPLETED
-    return SettlementProgress(from_json(instance.data), done, instance.data, refusal)
+    return SettlementProgress(from_json(instance.data), done, instance.data, Refusal.of(instance))

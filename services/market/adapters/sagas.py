@@ -7,10 +7,10 @@ from uuid import UUID, uuid5
 
 from chassis.database import Database
 from chassis.errors import DeadlineExceeded, NotFound
-from chassis.saga import Instance, SagaEngine, State
+from chassis.saga import Instance, Refusal, SagaEngine, State
 from services.market.application import purchase_saga
 from services.market.application.listing_sagas import LIST, RELEASE, ListingData, released
-from services.market.application.ports import Progress, Refusal
+from services.market.application.ports import Progress
 from services.market.domain.listing import Listing, Offer
 
 _RELEASES = UUID("a3d38c34-54d8-5cd0-8a4a-4e7f9a4d8b11")
@@ -68,6 +68,4 @@ class EnginePurchases:
 
 def _progress(instance: Instance) -> Progress:
     data = ListingData.from_json(instance.data)
-    failure = instance.failure if instance.state is State.COMPENSATED else None
-    refusal = Refusal(failure.reason, failure.message, dict(failure.metadata)) if failure else None
-    return Progress(data.offer, data.listing_id, instance.state is State.COMPLETED, refusal)
+    return Progress(data.offer, data.listing_id, instance.state is State.COMPLETED, Refusal.of(instance))

@@ -1,7 +1,6 @@
 """Launch a product, and wait until it is launched or undone."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID, uuid5
 
 from chassis.clock import Clock
@@ -11,9 +10,9 @@ from chassis.errors import (
     DomainError,
     FailedPrecondition,
     InvalidArgument,
-    Unavailable,
 )
 from chassis.ids import IdSource
+from chassis.saga import newest_attempt
 from chassis.waiting import patience
 from services.market.application.campaigns import CampaignCommands
 from services.market.application.launch_ports import Launches, LaunchProgress
@@ -95,13 +94,17 @@ class LaunchProduct:
             Unavailable: LAUNCH_FAILED, a participant did not answer; what was done is undone.
             DeadlineExceeded: LAUNCH_UNDER_WAY, the outcome is not known yet.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            launch_id = launch_id_of(launch.owner_id, request_id, attempt)
-            progress = await self._launches.find(launch_id) or await self._begin(launch_id, launch)
-            if progress.launch != launch:
-                raise AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another launch")
-            if progress.refusal is None:
-                break
+
+        async def start(launch_id: str) -> LaunchProgress:
+            return await self._launches.find(launch_id) or await self._begin(launch_id, launch)
+
+        launch_id, progress = await newest_attempt(
+            ATTEMPTS,
+            lambda attempt: launch_id_of(launch.owner_id, request_id, attempt),
+            start,
+            lambda progress: progress.launch == launch,
+            "the request_id was used for another launch",
+        )
         if progress.refusal is None and not progress.done:
             progress = await self._launches.outcome(launch_id, patience(self._clock))
         return await self._answer(progress)
@@ -119,15 +122,8 @@ class LaunchProduct:
     async def _answer(self, progress: LaunchProgress) -> Launched:
         data = progress.data
         if progress.refusal is not None:
-            reason, message, metadata = progress.refusal
-            kind = _KINDS.get(reason)
-            if kind is not None:
-                raise kind(reason, message, metadata=metadata)
-            raise Unavailable(
-                "LAUNCH_FAILED",
-                "the launch could not be completed; what was done is undone",
-                metadata={"cause": reason},
-                retry_after=timedelta(seconds=1),
+            raise progress.refusal.error(
+                _KINDS, "LAUNCH_FAILED", "the launch could not be completed; what was done is undone"
             )
         if not progress.done:
             raise DeadlineExceeded(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from chassis.saga import Refusal
 from services.market.domain.launch import Harvest, Launch
 
 
@@ -43,7 +44,7 @@ class LaunchProgress:
     launch: Launch
     done: bool
     data: Mapping[str, Any] = field(default_factory=dict)
-    refusal: tuple[str, str, Mapping[str, str]] | None = None
+    refusal: Refusal | None = None
 
 
 class Launches(Protocol):

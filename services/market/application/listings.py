@@ -1,21 +1,19 @@
 """Put goods up for sale, end the sale, look at what is for sale."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from uuid import UUID, uuid5
 
 from chassis.clock import Clock
 from chassis.errors import (
-    AlreadyExists,
     DeadlineExceeded,
     DomainError,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
-    Unavailable,
 )
 from chassis.ids import IdSource
+from chassis.saga import newest_attempt
 from chassis.transactions import Transactions
 from chassis.waiting import patience
 from services.market.application.ports import (
@@ -24,7 +22,6 @@ from services.market.application.ports import (
     Listings,
     ListingSagas,
     Progress,
-    Refusal,
 )
 from services.market.domain.events import ListingChanged
 from services.market.domain.listing import Listing, Offer, require_something
@@ -79,22 +76,30 @@ class CreateListing:
             DeadlineExceeded: LISTING_UNDER_WAY, the outcome is not known yet.
         """
         require_something(offer)
-        for attempt in range(1, ATTEMPTS + 1):
-            saga_id = listing_saga_id(offer.seller_id, request_id, attempt)
-            progress = await self._sagas.find(saga_id) or await self._sagas.start(
-                saga_id, offer, self._ids.uuid7()
-            )
-            if progress.offer != offer:
-                raise AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another listing")
-            if progress.refusal is None:
-                break
+
+        async def start(saga_id: str) -> Progress:
+            found = await self._sagas.find(saga_id)
+            return found or await self._sagas.start(saga_id, offer, self._ids.uuid7())
+
+        saga_id, progress = await newest_attempt(
+            ATTEMPTS,
+            lambda attempt: listing_saga_id(offer.seller_id, request_id, attempt),
+            start,
+            lambda progress: progress.offer == offer,
+            "the request_id was used for another listing",
+        )
         if progress.refusal is None and not progress.stored:
             progress = await self._sagas.outcome(saga_id, patience(self._clock))
         return await self._answer(progress)
 
     async def _answer(self, progress: Progress) -> Listing:
         if progress.refusal is not None:
-            raise _error(progress.refusal, progress.offer.lot_id)
+            raise progress.refusal.error(
+                _KINDS,
+                "LISTING_FAILED",
+                "the listing could not be made; nothing has changed",
+                ("lot", progress.offer.lot_id),
+            )
         listing = await self._listings.get(progress.listing_id) if progress.stored else None
         if listing is None:
             raise DeadlineExceeded(
@@ -105,8 +110,8 @@ class CreateListing:
         return listing.as_of(self._clock.now())
 
 
-class CancelListing:
-    """Ends the sale at once; what is left is free in the lot when the purchases under way have ended."""
+class _EndListings:
+    """Ends sales, for whatever reason."""
 
     def __init__(
         self,
@@ -121,6 +126,20 @@ class CancelListing:
         self._sagas = sagas
         self._events = events
         self._clock = clock
+
+    async def _end(self, listing_id: str, end: Callable[[Listing], Listing]) -> Listing:
+        async with self._transactions.transaction():
+            listing = found(await self._listings.get(listing_id, lock=True), listing_id)
+            ended = end(listing)
+            if ended is not listing:
+                await self._listings.save(ended)
+                await self._sagas.release(ended)
+                await self._events.publish([ListingChanged(ended)])
+        return ended
+
+
+class CancelListing(_EndListings):
+    """Ends the sale at once; what is left is free in the lot when the purchases under way have ended."""
 
     async def __call__(self, subject: str, listing_id: str) -> Listing:
         """The listing, cancelled; also when it was before.
@@ -129,45 +148,18 @@ class CancelListing:
             NotFound: LISTING_NOT_FOUND.
             PermissionDenied: NOT_OWNER.
         """
-        async with self._transactions.transaction():
-            listing = found(await self._listings.get(listing_id, lock=True), listing_id)
-            cancelled = listing.cancel(subject, self._clock.now())
-            if cancelled is not listing:
-                await self._listings.save(cancelled)
-                await self._sagas.release(cancelled)
-                await self._events.publish([ListingChanged(cancelled)])
-        return cancelled
+        return await self._end(listing_id, lambda listing: listing.cancel(subject, self._clock.now()))
 
 
-class ExpireListings:
+class ExpireListings(_EndListings):
     """Ends the sale of goods past their expiry, and gives back what is left; run it now and then."""
-
-    def __init__(
-        self,
-        transactions: Transactions,
-        listings: Listings,
-        sagas: ListingSagas,
-        events: Events,
-        clock: Clock,
-    ) -> None:
-        self._transactions = transactions
-        self._listings = listings
-        self._sagas = sagas
-        self._events = events
-        self._clock = clock
 
     async def __call__(self) -> bool:
         """Whether there may be more to end at once."""
         now = self._clock.now()
         overdue = await self._listings.overdue(now, SWEEP)
         for listing_id in overdue:
-            async with self._transactions.transaction():
-                listing = found(await self._listings.get(listing_id, lock=True), listing_id)
-                expired = listing.as_of(now)
-                if expired is not listing:
-                    await self._listings.save(expired)
-                    await self._sagas.release(expired)
-                    await self._events.publish([ListingChanged(expired)])
+            await self._end(listing_id, lambda listing: listing.as_of(now))
         return len(overdue) == SWEEP
 
 
@@ -201,15 +193,3 @@ def found(listing: Listing | None, listing_id: str) -> Listing:
     if listing is None:
         raise NotFound("LISTING_NOT_FOUND", "there is no such listing", resource=("listing", listing_id))
     return listing
-
-
-def _error(refusal: Refusal, lot_id: str) -> DomainError:
-    kind = _KINDS.get(refusal.reason)
-    if kind is not None:
-        return kind(refusal.reason, refusal.message, metadata=refusal.metadata, resource=("lot", lot_id))
-    return Unavailable(
-        "LISTING_FAILED",
-        "the listing could not be made; nothing has changed",
-        metadata={"cause": refusal.reason},
-        retry_after=timedelta(seconds=1),
-    )

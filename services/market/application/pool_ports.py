@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from chassis.money import Money
 from chassis.quantity import Quantity
+from chassis.saga import Refusal
 from services.market.domain.pool import Pool, Swap
 from services.market.domain.pool_ledger import Movement
 from services.market.domain.pool_settlement import Delivery, Settlement, VaultLot
@@ -183,28 +184,6 @@ class CropGoods(Protocol):
         ...
 
 
-class PoolPayments(Protocol):
-    """Money from and to people; each call is idempotent."""
-
-    async def authorize(
-        self, request_id: str, payment: str, payer_id: str, amount: Money, method: str
-    ) -> None:
-        """Reserve.
-
-        Raises:
-            FailedPrecondition: PAYMENT_DECLINED, and what else payments refuses.
-        """
-        ...
-
-    async def capture(self, request_id: str, payment: str) -> None: ...
-
-    async def void(self, request_id: str, payment: str) -> None:
-        """Also of a payment that has not arrived, which is then refused."""
-        ...
-
-    async def refund(self, request_id: str, payment: str, amount: Money) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class SettlementProgress:
     """Where a settlement stands.
@@ -218,7 +197,7 @@ class SettlementProgress:
     settlement: Settlement
     done: bool
     data: Mapping[str, Any] = field(default_factory=dict)
-    refusal: tuple[str, str, Mapping[str, str]] | None = None
+    refusal: Refusal | None = None
 
 
 class Settlements(Protocol):

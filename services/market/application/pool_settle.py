@@ -2,24 +2,22 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
 from chassis.clock import Clock
 from chassis.errors import (
     Aborted,
-    AlreadyExists,
     DeadlineExceeded,
     DomainError,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
-    Unavailable,
 )
 from chassis.money import Money
 from chassis.quantity import Quantity
+from chassis.saga import Refusal, newest_attempt
 from chassis.transactions import Transactions
 from chassis.waiting import patience
 from services.market.application.pool_ports import Deposits, Ledger, SettlementProgress, Settlements, Vault
@@ -157,14 +155,17 @@ class Settle:
             raise _Begun
 
     async def _run(self, request_id: str, wanted: Settlement, prepare: Prepare) -> SettlementProgress:
-        for attempt in range(1, ATTEMPTS + 1):
-            settlement_id = settlement_id_of(wanted.user_id, wanted.kind, request_id, attempt)
+        async def start(settlement_id: str) -> SettlementProgress:
             asked = replace(wanted, settlement_id=settlement_id)
-            progress = await self._settlements.find(settlement_id) or await self._begin(asked, prepare)
-            if progress.settlement != asked:
-                raise AlreadyExists("REQUEST_ID_REUSED", "the request_id was used for another settlement")
-            if progress.refusal is None:
-                break
+            return await self._settlements.find(settlement_id) or await self._begin(asked, prepare)
+
+        settlement_id, progress = await newest_attempt(
+            ATTEMPTS,
+            lambda attempt: settlement_id_of(wanted.user_id, wanted.kind, request_id, attempt),
+            start,
+            lambda progress: replace(progress.settlement, settlement_id=wanted.settlement_id) == wanted,
+            "the request_id was used for another settlement",
+        )
         if progress.refusal is None and not progress.done:
             progress = await self._settlements.outcome(settlement_id, patience(self._clock))
         return _answer(progress)
@@ -186,21 +187,15 @@ def _answer(progress: SettlementProgress) -> SettlementProgress:
             "SETTLEMENT_UNDER_WAY", "the outcome is not known yet; ask again with the same request_id"
         )
     if progress.refusal is not None:
-        raise _error(*progress.refusal)
+        raise _error(progress.refusal)
     refused = progress.data.get("refused")
     if refused and not progress.data["delivered"]:
         _, reason, message = refused[0]
-        raise _error(reason, message, {})
+        raise _error(Refusal(reason, message))
     return progress
 
 
-def _error(reason: str, message: str, metadata: Mapping[str, str]) -> DomainError:
-    kind = _KINDS.get(reason)
-    if kind is not None:
-        return kind(reason, message, metadata=metadata)
-    return Unavailable(
-        "SETTLEMENT_FAILED",
-        "the settlement could not be completed; balances are as they were",
-        metadata={"cause": reason},
-        retry_after=timedelta(seconds=1),
+def _error(refusal: Refusal) -> DomainError:
+    return refusal.error(
+        _KINDS, "SETTLEMENT_FAILED", "the settlement could not be completed; balances are as they were"
     )

@@ -25,7 +25,8 @@ from chassis.errors import (
 from chassis.money import Money
 from chassis.quantity import Quantity
 from chassis.saga import FOREVER, Retry, Saga, Step, StepContext
-from services.market.application.pool_ports import Committed, CropGoods, Deposits, Ledger, PoolPayments, Vault
+from services.market.application.pool_ports import Committed, CropGoods, Deposits, Ledger, Vault
+from services.market.application.ports import Payments
 from services.market.domain import pool_ledger as ledger
 from services.market.domain.pool import goods, micro
 from services.market.domain.pool_settlement import (
@@ -188,7 +189,7 @@ class GoodsSteps:
 class MoneySteps:
     """Payments in and refunds out."""
 
-    def __init__(self, books: Ledger, deposits: Deposits, payments: PoolPayments) -> None:
+    def __init__(self, books: Ledger, deposits: Deposits, payments: Payments) -> None:
         self._ledger = books
         self._deposits = deposits
         self._payments = payments
@@ -244,7 +245,9 @@ class MoneySteps:
         wanted = from_json(ctx.data)
         assert wanted.money is not None
         with denials_pass():
-            await self._payments.refund(ctx.idempotency_key, wanted.subject, wanted.money)
+            await self._payments.refund(
+                ctx.idempotency_key, wanted.subject, "withdrawn from the market", wanted.money
+            )
 
     async def give_back(self, ctx: StepContext) -> None:
         wanted = from_json(ctx.data)

@@ -1,12 +1,13 @@
 """What collections, listings and purchases need of the outside world."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from chassis.money import Money
 from chassis.quantity import Quantity
+from chassis.saga import Refusal
 from services.market.domain.collection import Collection
 from services.market.domain.events import MarketEvent
 from services.market.domain.listing import Block, Goods, Listing, Offer
@@ -175,32 +176,33 @@ class Crops(Protocol):
 
 
 class Payments(Protocol):
-    """The payments service; a purchase is an order there."""
+    """The payments service, each call idempotent; a purchase is an order there, and so is a deposit."""
 
     async def authorize(
-        self, request_id: str, purchase_id: str, payer_id: str, amount: Money, payment_method: str
-    ) -> None: ...
+        self, request_id: str, order_id: str, payer_id: str, amount: Money, payment_method: str
+    ) -> None:
+        """Reserve.
 
-    async def capture(self, request_id: str, purchase_id: str) -> None: ...
+        Raises:
+            FailedPrecondition: PAYMENT_DECLINED, and what else payments refuses.
+        """
+        ...
 
-    async def void(self, request_id: str, purchase_id: str) -> None: ...
+    async def capture(self, request_id: str, order_id: str) -> None: ...
 
-    async def refund(self, request_id: str, purchase_id: str, reason: str) -> None: ...
+    async def void(self, request_id: str, order_id: str) -> None:
+        """Also of a payment that has not arrived, which is then refused."""
+        ...
+
+    async def refund(self, request_id: str, order_id: str, reason: str, amount: Money | None = None) -> None:
+        """Give back a part; default all that is left."""
+        ...
 
 
 class Events(Protocol):
     """Tells others, in the running transaction."""
 
     async def publish(self, events: Sequence[MarketEvent]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a listing came to nothing."""
-
-    reason: str
-    message: str
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
