@@ -18,6 +18,8 @@ from pathlib import Path
 
 BENCHMARKS = {
     "interceptor_chain": "an RPC through the whole server chain against a bare grpc.aio method",
+    "mutual_tls": "calls between services with mutual TLS and its checks against plain text",
+    "client_chain": "a call through the client chain with breaker, retries and discovery, against before",
     "json_edge": "JSON through Envoy to a service against FastAPI behind the same Envoy",
     "eventstore": "event append against the eventsourcing package and a bare insert",
     "capture": "capture of partners' events, one by one and as documents, against parsing and bare appends",
@@ -26,6 +28,7 @@ BENCHMARKS = {
     "recall_scope": "recall scope and trace-back against a naive recursive query",
     "saga": "durable sagas",
     "checkouts": "checkouts end to end",
+    "discovery": "how fast 300 watchers, a gRPC client and Envoy learn of changes, and what it costs control",
     "fleet": "start of the fleet, cold and warm, and its memory",
 }
 RESULTS = Path(__file__).parent / "results"

@@ -23,7 +23,6 @@ from benchmarks.eventstore import DATA
 from chassis.clock import SystemClock
 from chassis.context import Principal
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.eventstore import EventStore, NewEvent, StreamAppend
 from chassis.ids import SystemIds
 from chassis.merklelog.store import MerkleLog
@@ -120,8 +119,7 @@ async def bulk(store: EventStore, count: int) -> float:
 
 async def measure(server: PostgresServer, arguments: argparse.Namespace) -> dict[str, list[float]]:
     """All rounds."""
-    dsn = await server.create_database()
-    await upgrade(dsn, "crops")
+    dsn = await server.create_database("crops")
     database, clock = await Database.connect(dsn), SystemClock()
     store = EventStore(database, clock, SystemIds(), log=MerkleLog(database))
     record = Recorder(database, StoredVisibilityEvents(database, store, Outbox("crops")), clock, SystemIds())

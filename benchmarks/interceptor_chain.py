@@ -200,7 +200,7 @@ def issue() -> tuple[str, dict[str, Any]]:
         "sub": "benchmark",
         "kind": "service",
         "roles": ["operator"],
-        "scope": "operations.read operations.write",
+        "scope": "control.instances.write operations.read operations.write",
         "iat": now,
         "exp": now + 3600,
         "jti": str(uuid.uuid4()),

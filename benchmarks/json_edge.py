@@ -46,7 +46,7 @@ from fleet.edge.render import render
 from fleet.edge.settings import Address, EdgeSettings
 from fleet.servers.envoy import find_envoy
 from fleet.services import SERVICES
-from fleet.settings import FleetSettings
+from fleet.settings import FleetSettings, Limit
 from greenledger.auth.v1 import auth_pb2, auth_pb2_grpc
 from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
 from interceptors.chain import server_chain
@@ -196,6 +196,8 @@ def edge_config(folder: Path, port: int) -> Path:
             services=addresses,
             output_dir=folder,
             requests_per_second=0,
+            anonymous_limit=Limit.parse("0"),
+            authenticated_limit=Limit.parse("0"),
         )
     )
     config = yaml.safe_load(rendered.read_text())

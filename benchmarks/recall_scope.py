@@ -24,7 +24,6 @@ import asyncpg
 import uvloop
 
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.testing import PostgresServer
 from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.scope import PostgresScopeReader
@@ -185,7 +184,6 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 async def measure(dsn: str, size: int, arguments: argparse.Namespace) -> None:
     """One ledger: fill it, ask, print."""
-    await upgrade(dsn, "trace")
     database = await Database.connect(dsn)
     naive = await asyncpg.connect(
         dsn, server_settings={"statement_timeout": f"{arguments.give_up * 1000:.0f}"}
@@ -244,7 +242,7 @@ def report(name: str, ours: Sequence[float], theirs: Sequence[float], sizes: Seq
 async def run(server: PostgresServer, arguments: argparse.Namespace) -> None:
     """Every size in turn, each in a database of its own."""
     for size in arguments.sizes:
-        await measure(await server.create_database(), size, arguments)
+        await measure(await server.create_database("trace"), size, arguments)
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ _OWN = {
     "auto.offset.reset": _GROUPS,
     "group.*": _GROUPS,
     "partition.assignment.strategy": _GROUPS,
-    "session.timeout.ms": _GROUPS,
+    "session.timeout.ms": "GREENLEDGER_CONSUMER_SESSION_MS sets it together with the interval of heartbeats",
     "heartbeat.interval.ms": _GROUPS,
     "max.poll.interval.ms": _GROUPS,
     "enable.partition.eof": "the end of a partition is how lag is known",

@@ -1,8 +1,12 @@
-"""Outgoing gRPC channels: one per peer, by static address, with keepalive and native retries."""
+"""Outgoing gRPC channels: one per peer, by name through the control plane or by static address."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import grpc.aio
+
+from chassis.resilience import Callees
+from chassis.tls import RenewedChannel, channel_credentials, target_options
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     # An idle watch is kept alive by the client's pings; by default a server answers those with GOAWAY.
@@ -21,7 +25,18 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.service_config_disable_resolution", 1),
 )
-"""Dead connections are noticed within 25 s, and a peer that comes back is used within 2 s."""
+"""Dead connections are noticed within 25 s, and a peer that comes back is used within 2 s.
+
+One layer tries again, and it is the client chain: no service config has a retry policy. gRPC itself repeats
+only what no server has begun, such as a call that met a connection's end (transparent retry, gRFC A6).
+"""
+
+
+ROUND_ROBIN = '{"loadBalancingConfig": [{"round_robin": {}}]}'
+"""The service config of channels by address: one instance after the other.
+
+It never has a `timeout`, which would fire 1 to 2 s early.
+"""
 
 
 class UnknownPeer(Exception):
@@ -32,11 +47,17 @@ class Channels:
     """Channels to the peers of a process, opened at first use and shared.
 
     Args:
-        peers: name -> host:port; several, comma-separated, are used in turn.
+        peers: name -> host:port; several IP addresses, comma-separated, are used in turn.
         interceptors: client chain, the same for every channel; default none.
         options: further channel arguments, which win over `CHANNEL_OPTIONS`; default none.
-        service_config: peer name -> gRPC service config as JSON (retries); default none.
-        credentials: for TLS; default plain text.
+        xds: ask the control plane for a peer's instances, by its name, instead of going by `peers`. The
+            process must have its bootstrap, see `chassis.discovery.bootstrap`. Default False.
+        callees: what the interceptors keep of the peers; default of nobody.
+        control: channels to the replicas of the control plane by their addresses, with the service's own
+            token and without what the control plane decides; default none.
+        tls_dir: folder with the process's certificate (`chassis.tls`): the peers must prove their names, and
+            are shown this one. Default none: plain text.
+        proves: the name that each of the peers must prove; default the one by which it is asked for.
     """
 
     def __init__(
@@ -45,15 +66,26 @@ class Channels:
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         options: Sequence[tuple[str, str | int]] = (),
         *,
-        service_config: Callable[[str], str] | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
+        xds: bool = False,
+        callees: Callees | None = None,
+        control: "Channels | None" = None,
+        tls_dir: Path | None = None,
+        proves: str = "",
     ) -> None:
         self._peers = dict(peers)
         self._interceptors = list(interceptors)
         self._options = dict([*CHANNEL_OPTIONS, *options])
-        self._service_config = service_config
-        self._credentials = credentials
+        self._xds = xds
+        self.callees = callees or Callees()
+        self.control = control
+        self._tls_dir = tls_dir
+        self._proves = proves
         self._open: dict[str, grpc.aio.Channel] = {}
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Names of the peers that were asked for, in order."""
+        return tuple(sorted(self._open))
 
     def get(self, peer: str) -> grpc.aio.Channel:
         """The channel to a peer; needs a running event loop.
@@ -75,18 +107,32 @@ class Channels:
         channels, self._open = self._open, {}
         for channel in channels.values():
             await channel.close(grace_s)
+        if self.control is not None:
+            await self.control.close(grace_s)
 
     def _connect(self, peer: str) -> grpc.aio.Channel:
+        target, options = self._by_name(peer) if self._xds else self._by_address(peer)
+        if (tls_dir := self._tls_dir) is None:
+            return grpc.aio.insecure_channel(target, options, interceptors=self._interceptors)
+        if not self._xds:
+            options += target_options(self._proves or peer)
+
+        def connect() -> grpc.aio.Channel:
+            credentials = channel_credentials(tls_dir, xds=self._xds)
+            return grpc.aio.secure_channel(target, credentials, options, interceptors=self._interceptors)
+
+        # By name, gRPC itself follows the folder.
+        return connect() if self._xds else RenewedChannel(tls_dir, connect)
+
+    def _by_name(self, peer: str) -> tuple[str, list[tuple[str, str | int]]]:
+        # Balancing and routes come as a service config of the resolver, so it must not be disabled.
+        kept = [item for item in self._options.items() if item[0] != "grpc.service_config_disable_resolution"]
+        return f"xds:///{peer}", kept
+
+    def _by_address(self, peer: str) -> tuple[str, list[tuple[str, str | int]]]:
         try:
             address = self._peers[peer]
         except KeyError:
             raise UnknownPeer(f"GREENLEDGER_PEERS has no address for {peer!r}") from None
-        target = f"ipv4:{address}" if "," in address else address
-        options: list[tuple[str, str | int]] = list(self._options.items())
-        if self._service_config is not None:
-            options.append(("grpc.service_config", self._service_config(peer)))
-        if self._credentials is not None:
-            return grpc.aio.secure_channel(
-                target, self._credentials, options, interceptors=self._interceptors
-            )
-        return grpc.aio.insecure_channel(target, options, interceptors=self._interceptors)
+        options = {"grpc.service_config": ROUND_ROBIN, **self._options}
+        return f"ipv4:{address}" if "," in address else address, list(options.items())

@@ -30,6 +30,7 @@ class RequestContext:
         principal: who asks; default None (nobody authenticated).
         traceparent: W3C trace context header; default None.
         deadline: instant of `Clock.monotonic` in seconds after which the answer is useless; default None.
+        routing: headers by which the call was sent to a version, which its follow-ups carry on. Default none.
     """
 
     request_id: str = ""
@@ -38,6 +39,7 @@ class RequestContext:
     principal: Principal | None = None
     traceparent: str | None = None
     deadline: float | None = None
+    routing: tuple[tuple[str, str], ...] = ()
 
 
 _EMPTY = RequestContext()

@@ -4,9 +4,10 @@ import json
 import logging
 import re
 import sys
+import weakref
 from collections.abc import Collection, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
@@ -34,6 +35,9 @@ _SECRET_HINTS = ("eyj", "bearer ", "://", "password=")
 _MOST_DEPTH = 8
 
 
+_resolved: "weakref.WeakSet[_Resolved]" = weakref.WeakSet()
+
+
 def configure(service: str, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send everything that this process logs, by structlog or the standard library, to one stream as JSON.
 
@@ -45,9 +49,7 @@ def configure(service: str, level: str = "INFO", stream: TextIO | None = None) -
     Raises:
         ValueError: the level is unknown.
     """
-    threshold = logging.getLevelNamesMapping().get(level.upper())
-    if threshold is None:
-        raise ValueError(f"log level {level!r} is unknown; use DEBUG, INFO, WARNING or ERROR")
+    threshold = _threshold(level)
     output = stream or sys.stdout
     shared: list[Processor] = [
         structlog.processors.add_log_level,
@@ -77,6 +79,53 @@ def configure(service: str, level: str = "INFO", stream: TextIO | None = None) -
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(threshold)
+
+
+def set_level(level: str) -> None:
+    """Write from another level on, from now on; loggers that were `resolve`d follow.
+
+    Args:
+        level: DEBUG, INFO, WARNING or ERROR.
+
+    Raises:
+        ValueError: the level is unknown.
+    """
+    threshold = _threshold(level)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(threshold))
+    logging.getLogger().setLevel(threshold)
+    for logger in list(_resolved):
+        logger.refresh()
+
+
+def resolve(name: str) -> FilteringBoundLogger:
+    """A logger for hot paths: what `get_logger` decides at every line is decided here, and at `set_level`."""
+    logger = _Resolved(name)
+    _resolved.add(logger)
+    return cast(FilteringBoundLogger, logger)
+
+
+_METHODS = ("debug", "error", "exception", "info", "is_enabled_for", "log", "warning")
+
+
+class _Resolved:
+    __slots__ = ("__weakref__", "_name", *_METHODS)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take the methods of a logger of the level in force."""
+        logger = get_logger(self._name).bind()
+        for method in _METHODS:
+            setattr(self, method, getattr(logger, method))
+
+
+def _threshold(level: str) -> int:
+    threshold = logging.getLevelNamesMapping().get(level.upper())
+    if threshold is None:
+        raise ValueError(f"log level {level!r} is unknown; use DEBUG, INFO, WARNING or ERROR")
+    return threshold
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

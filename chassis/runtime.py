@@ -1,9 +1,10 @@
 """One service as a process: what it is given, how it starts, how it drains.
 
-Start: settings -> database -> wiring -> server and loops -> SERVING. Stop, on SIGTERM or SIGINT: NOT_SERVING
--> no new calls, streams end -> calls in flight finish, or are told to ask again -> consumers, sagas, own
-loops -> relay (last, so that what the others wrote still leaves) -> connections. A loop that fails ends the
-process, so that whoever supervises it starts it anew.
+Start: settings -> database -> wiring -> server and loops -> SERVING -> registered with control. Stop, on
+SIGTERM or SIGINT: NOT_SERVING -> out of the registry -> notice to those who call -> no new calls, streams end
+-> calls in flight finish, or are told to ask again -> consumers, sagas, own loops -> relay (last, so that
+what the others wrote still leaves) -> connections. A loop that fails ends the process, so that who supervises
+it starts it anew.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
@@ -28,12 +29,14 @@ from chassis.broker_options import BrokerOptionsError
 from chassis.channels import SERVER_OPTIONS, Channels
 from chassis.clock import Clock, SystemClock
 from chassis.database import Database
+from chassis.discovery import BreakerNews, Discovery, LiveConfiguration
+from chassis.discovery import configure as configure_xds
 from chassis.errors import Unavailable
 from chassis.health import NOT_SERVING, OVERALL, SERVICE_NAME, SERVING, HealthServicer
 from chassis.idempotency import IdempotencyStore
 from chassis.ids import IdSource, SystemIds
-from chassis.inbox import Consumer
-from chassis.logging import configure
+from chassis.inbox import Consumer, ConsumerSettings
+from chassis.logging import configure, set_level
 from chassis.operations import Mechanisms, OperationsServicer, servicer
 from chassis.outbox import Outbox, Relay
 from chassis.paging import PageTokens
@@ -42,9 +45,11 @@ from chassis.service import Background, Service
 from chassis.settings import Settings, SettingsError
 from chassis.telemetry.metrics import MetricsServer
 from chassis.telemetry.tracing import Tracing
+from chassis.tls import TlsError, read, server_credentials
 
 _log = structlog.get_logger(__name__)
 _DATABASE_PATIENCE_S = 30.0
+_SHORT_PATIENCE_S = 2.0  # of a service that can do without
 _LAST_ANSWERS_S = 2.0  # for calls whose grace is over to hear that they may ask again
 _PURGE_INTERVAL = timedelta(hours=1)
 _PURGE_BATCH = 1000
@@ -65,6 +70,7 @@ class Runtime:
     page_tokens: PageTokens
     tracing: Tracing
     idempotency: IdempotencyStore
+    configuration: LiveConfiguration = field(default_factory=LiveConfiguration)
 
     def saga_engine(self, sagas: Iterable[Saga]) -> SagaEngine:
         """An engine for these definitions on the service's database; the process runs it."""
@@ -111,18 +117,23 @@ class Chain(Protocol):
 Wire = Callable[[Runtime], Service]
 
 
-def run(name: str, wire: Wire, chain: Chain) -> None:
+def run(name: str, wire: Wire, chain: Chain, *, needs_database: bool = True) -> None:
     """Be the process of service `name` until SIGTERM; settings come from the environment.
+
+    A service that has something to tell without its database starts without it, too, when it says so.
 
     Exits with status 2 and one sentence when a setting is wrong, 1 when a loop failed.
     """
     try:
         settings = Settings.from_environment(name)
         crashpoints.arm_from_environment()
-    except (SettingsError, ValueError) as error:
+        if settings.tls_dir is not None:
+            read(settings.tls_dir)
+    except (SettingsError, TlsError, ValueError) as error:
         sys.exit(_complain(str(error)))
     configure(name, settings.log_level)
-    sys.exit(uvloop.run(_Process(settings, wire, chain).main()))
+    configure_xds(settings)
+    sys.exit(uvloop.run(_Process(settings, wire, chain, needs_database=needs_database).main()))
 
 
 def _complain(sentence: str) -> int:
@@ -130,11 +141,21 @@ def _complain(sentence: str) -> int:
     return 2
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What answers calls: the server, what it says of its health, and what refuses calls when it drains."""
+
+    server: grpc.aio.Server
+    health: HealthServicer
+    admission: Admission
+
+
 class _Process:
     """The life of one process."""
 
-    def __init__(self, settings: Settings, wire: Wire, chain: Chain) -> None:
+    def __init__(self, settings: Settings, wire: Wire, chain: Chain, *, needs_database: bool) -> None:
         self._settings = settings
+        self._needs_database = needs_database
         self._wire = wire
         self._chain = chain
         self._clock = SystemClock()
@@ -145,18 +166,42 @@ class _Process:
 
     async def main(self) -> int:
         """Start, serve, drain; returns the exit status."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        settings = self._settings
-        tracing = Tracing.to_endpoint(settings.service, settings.otlp_endpoint)
+        self._stop_on_signals()
+        tracing = Tracing.to_endpoint(self._settings.service, self._settings.otlp_endpoint)
         try:
             broker = self._broker()
         except BrokerOptionsError as error:
             return _complain(f"The options of Kafka cannot be used: {error}")
         database = await self._connect()
-        relay = Relay(database, broker, settings.service)
-        runtime = Runtime(
+        relay = Relay(database, broker, self._settings.service)
+        runtime = self._runtime(database, relay, tracing)
+        self._follow_configuration(runtime)
+        try:
+            service = self._wire(runtime)
+            discovery = Discovery(self._settings, runtime.channels, runtime.configuration)
+        except SettingsError as error:
+            return _complain(str(error))
+        consumers = self._consumers(runtime, broker, service)
+        loops = self._loops(runtime, service, consumers)
+        if service.on_start is not None:
+            await service.on_start()
+        operated = Mechanisms.of(
+            runtime, relay, consumers=consumers, sagas=service.sagas, projections=service.projections
+        )
+        served = self._server(runtime, service, OperationsServicer(operated))
+        await self._serve(served, discovery, loops, relay)
+        await _close(runtime, broker)
+        _log.info("service.stopped")
+        return 1 if self._failed else 0
+
+    def _stop_on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    def _runtime(self, database: Database, relay: Relay, tracing: Tracing) -> Runtime:
+        settings = self._settings
+        return Runtime(
             settings=settings,
             clock=self._clock,
             ids=self._ids,
@@ -173,51 +218,49 @@ class _Process:
             tracing=tracing,
             idempotency=IdempotencyStore(database, self._clock),
         )
-        try:
-            service = self._wire(runtime)
-        except SettingsError as error:
-            return _complain(str(error))
-        consumers = (
-            [Consumer(database, broker, settings.service, service.subscriptions)]
-            if service.subscriptions
-            else []
-        )
-        if service.on_start is not None:
-            await service.on_start()
-        loops: list[Background] = [
+
+    def _consumers(self, runtime: Runtime, broker: Broker, service: Service) -> list[Consumer]:
+        if not service.subscriptions:
+            return []
+        settings = ConsumerSettings(session_timeout_s=self._settings.consumer_session.total_seconds())
+        return [Consumer(runtime.database, broker, self._settings.service, service.subscriptions, settings)]
+
+    def _loops(self, runtime: Runtime, service: Service, consumers: Sequence[Consumer]) -> list[Background]:
+        """Everything that runs beside the calls, but the relay and what keeps in touch with control."""
+        news = BreakerNews(self._settings, runtime.database, runtime.outbox)
+        runtime.channels.callees.on_breaker_change(news.tell)
+        return [
             *consumers,
             *([service.sagas] if service.sagas else []),
             *service.projections,
             *service.background,
+            news,
             Every("runtime.purge", lambda: _purge(runtime, service.sagas), _PURGE_INTERVAL),
         ]
-        operations = OperationsServicer(
-            Mechanisms.of(
-                runtime, relay, consumers=consumers, sagas=service.sagas, projections=service.projections
-            )
-        )
-        server, health, admission = self._server(runtime, service, operations)
-        metrics = MetricsServer(settings.metrics_listen) if settings.metrics_listen else None
-        await server.start()
+
+    async def _serve(
+        self, served: _Served, discovery: Discovery, loops: Sequence[Background], relay: Relay
+    ) -> None:
+        """Serve until told to stop, then drain."""
+        listen = self._settings.metrics_listen
+        metrics = MetricsServer(listen) if listen else None
+        await served.server.start()
         for background in (relay, *loops):
             self._spawn(background)
-        # What was made by now stays: the collector need not look at it again at every full pass.
-        # Calls and events leave next to no cycles behind, so it looks more seldom, too.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GARBAGE, 20, 20)
-        health.set_all(SERVING)
-        _log.info("service.serving", listen=settings.listen)
+        _settle_garbage()
+        served.health.set_all(SERVING)
+        _log.info("service.serving", listen=self._settings.listen)
+        for background in discovery.loops:
+            self._spawn(background)
         await self._stop.wait()
-        await self._drain(server, health, admission, [*loops, relay])
+        await self._drain(served, discovery, [*discovery.loops, *loops, relay])
         if metrics is not None:
             metrics.close()
-        await runtime.channels.close()
-        await broker.close()
-        await database.close()
-        await asyncio.to_thread(tracing.close)
-        _log.info("service.stopped")
-        return 1 if self._failed else 0
+
+    def _follow_configuration(self, runtime: Runtime) -> None:
+        live, tracing = runtime.configuration, runtime.tracing
+        live.on("log.level", str, set_level, self._settings.log_level)
+        live.on("trace.sampling", float, tracing.resample, tracing.sample_ratio)
 
     def _broker(self) -> Broker:
         broker = Broker(
@@ -232,21 +275,21 @@ class _Process:
 
     async def _connect(self) -> Database:
         url, size = self._settings.database_url, self._settings.database_pool_size
-        patience = self._clock.monotonic() + _DATABASE_PATIENCE_S
+        name = f"greenledger-{self._settings.service}"
+        patience_s = _DATABASE_PATIENCE_S if self._needs_database else _SHORT_PATIENCE_S
+        patience = self._clock.monotonic() + patience_s
         while True:
             try:
-                return await Database.connect(
-                    url, size, application_name=f"greenledger-{self._settings.service}"
-                )
+                return await Database.connect(url, size, application_name=name)
             except Unavailable:
                 if self._clock.monotonic() > patience or self._stop.is_set():
+                    if not self._needs_database:
+                        return Database.later(url, size, application_name=name)
                     raise
                 _log.warning("database.unavailable")
                 await asyncio.sleep(0.25)
 
-    def _server(
-        self, runtime: Runtime, service: Service, operations: OperationsServicer
-    ) -> tuple[grpc.aio.Server, HealthServicer, Admission]:
+    def _server(self, runtime: Runtime, service: Service, operations: OperationsServicer) -> _Served:
         interceptors, admission = self._chain.server(runtime, service)
         server = grpc.aio.server(interceptors=list(interceptors), options=SERVER_OPTIONS)
         health = HealthServicer()
@@ -259,8 +302,11 @@ class _Process:
         names = [*(entry.name for entry in served), SERVICE_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, server)
         health.set(OVERALL, NOT_SERVING)
-        server.add_insecure_port(self._settings.listen)
-        return server, health, admission
+        if self._settings.tls_dir is not None:
+            server.add_secure_port(self._settings.listen, server_credentials(self._settings.tls_dir))
+        else:
+            server.add_insecure_port(self._settings.listen)
+        return _Served(server, health, admission)
 
     def _spawn(self, background: Background) -> None:
         task = asyncio.create_task(background.run(), name=type(background).__name__)
@@ -274,30 +320,40 @@ class _Process:
         self._failed = True
         self._stop.set()
 
-    async def _drain(
-        self,
-        server: grpc.aio.Server,
-        health: HealthServicer,
-        admission: Admission,
-        loops: Sequence[Background],
-    ) -> None:
+    async def _drain(self, served: _Served, discovery: Discovery, loops: Sequence[Background]) -> None:
         grace_s = self._settings.drain_timeout.total_seconds()
         _log.info("service.draining", grace_s=grace_s)
-        health.set_all(NOT_SERVING)
-        # Until health checks have seen it, callers still come here, and not every call may be repeated.
+        served.health.set_all(NOT_SERVING)
+        await discovery.deregister()
+        # Until others have heard of it, calls still come here, and not every call may be repeated.
         await asyncio.sleep(self._settings.drain_notice.total_seconds())
-        admission.drain()
-        admission.end_streams()
-        health.end_watches()
-        stopping = asyncio.ensure_future(server.stop(grace_s + _LAST_ANSWERS_S))
+        served.admission.drain()
+        served.admission.end_streams()
+        served.health.end_watches()
+        stopping = asyncio.ensure_future(served.server.stop(grace_s + _LAST_ANSWERS_S))
         await asyncio.wait({stopping}, timeout=grace_s)
-        admission.end_calls()
+        served.admission.end_calls()
         await stopping
         for background in loops:
             await _bounded(background.stop(), grace_s, type(background).__name__)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _settle_garbage() -> None:
+    # What was made by now stays: the collector need not look at it again at every full pass.
+    # Calls and events leave next to no cycles behind, so it looks more seldom, too.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 20, 20)
+
+
+async def _close(runtime: Runtime, broker: Broker) -> None:
+    await runtime.channels.close()
+    await broker.close()
+    await runtime.database.close()
+    await asyncio.to_thread(runtime.tracing.close)
 
 
 async def _purge(runtime: Runtime, sagas: SagaEngine | None) -> bool:

@@ -4,8 +4,10 @@ import typer
 
 from fleet.commands import (
     audit,
+    config,
     demo,
     down,
+    keys,
     ledger,
     logs,
     migrate,
@@ -14,8 +16,10 @@ from fleet.commands import (
     projections,
     recall,
     sagas,
+    services,
     status,
     trace,
+    traffic,
     up,
     verify,
 )
@@ -44,6 +48,10 @@ app.add_typer(outbox.app, name="outbox")
 app.add_typer(projections.app, name="projections")
 app.add_typer(sagas.app, name="sagas")
 app.command("audit")(audit.audit)
+app.command("services")(services.services)
+app.add_typer(traffic.app, name="traffic")
+app.add_typer(config.app, name="config")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ class Component:
         name: unique in the fleet, also the name of its log.
         kind: `server`, `service` or `edge`.
         address: `host:port` where it answers.
+        service: of which service it is a process; empty for servers and the edge.
         start_timeout_s: longest wait from launch to the first good answer.
         stop_grace_s: longest wait for an orderly end before it is killed.
         ports: TCP ports on 127.0.0.1 it needs, each with what it is for.
@@ -44,6 +45,7 @@ class Component:
         kind: Kind,
         address: str,
         *,
+        service: str = "",
         start_timeout_s: float = 20.0,
         stop_grace_s: float = 5.0,
         ports: dict[int, str] | None = None,
@@ -51,6 +53,7 @@ class Component:
         self.name = name
         self.kind: Kind = kind
         self.address = address
+        self.service = service
         self.start_timeout_s = start_timeout_s
         self.stop_grace_s = stop_grace_s
         self.ports = ports or {}

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fleet.client import CallFailed, RpcEdge, Session
 from fleet.errors import FleetError
+from fleet.membership import Peer
 from fleet.operator import operator_of
 from fleet.settings import FleetSettings
 from fleet.state import ComponentRecord, FleetRecord
@@ -21,11 +22,12 @@ async def facts_of(settings: FleetSettings, record: FleetRecord) -> AsyncIterato
 
     The login goes to the auth service itself, so that it works without the edge.
     """
-    address = next((entry.address for entry in record.components if entry.name == "auth"), None)
-    if address is None:
+    auth_process = record.services.get("auth")
+    if auth_process is None:
         yield None
         return
-    async with RpcEdge(address, timeout_s=_TIMEOUT_S) as auth:
+    peer = record.peer("auth")
+    async with RpcEdge(auth_process.address, timeout_s=_TIMEOUT_S, peer=peer) as auth:
         try:
             session = await Session.open(auth, operator_of(settings))
         except (CallFailed, FleetError):
@@ -33,14 +35,14 @@ async def facts_of(settings: FleetSettings, record: FleetRecord) -> AsyncIterato
             return
 
         async def ask(entry: ComponentRecord) -> ServiceFacts | None:
-            return await _ask(entry.address, session)
+            return await _ask(entry.address, record.peer(entry.name), session)
 
         yield ask
 
 
-async def _ask(address: str, session: Session) -> ServiceFacts | None:
+async def _ask(address: str, peer: Peer | None, session: Session) -> ServiceFacts | None:
     """Facts of one service; None when it does not permit it or does not answer."""
-    async with RpcEdge(address, timeout_s=_TIMEOUT_S) as service:
+    async with RpcEdge(address, timeout_s=_TIMEOUT_S, peer=peer) as service:
         try:
             status = await service.call(
                 service.operations.GetStatus, operations_pb2.GetStatusRequest(), session

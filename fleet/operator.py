@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from fleet.client import CallFailed, Credentials, RpcEdge, Session
 from fleet.errors import FleetError
+from fleet.membership import Peer
 from fleet.secrets import OPERATOR_FILE, read_operator
 from fleet.settings import LOOPBACK, FleetSettings
 from fleet.state import require_running
@@ -58,13 +59,20 @@ def where_and_who(
 
 
 @contextlib.asynccontextmanager
-async def as_operator(url: str, credentials: Credentials) -> AsyncIterator[tuple[RpcEdge, Session]]:
+async def as_operator(
+    url: str, credentials: Credentials, peer: Peer | None = None
+) -> AsyncIterator[tuple[RpcEdge, Session]]:
     """The edge with the operator logged in; a refusal inside becomes a sentence.
+
+    Args:
+        url: of the edge, or the address of a service.
+        credentials: of the operator.
+        peer: the service to expect at the address, by mutual TLS; default none.
 
     Raises:
         FleetError: the edge does not answer, or refuses a call.
     """
-    async with RpcEdge(url) as edge:
+    async with RpcEdge(url, peer=peer) as edge:
         try:
             yield edge, await Session.open(edge, credentials)
         except CallFailed as error:
@@ -77,10 +85,17 @@ class ServiceOperations:
     Args:
         addresses: `host:port` by service name.
         session: of the operator.
+        peer_of: whom to expect at a service, by mutual TLS; default nobody in particular, in plain text.
     """
 
-    def __init__(self, addresses: Mapping[str, str], session: Session) -> None:
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        session: Session,
+        peer_of: Callable[[str], Peer | None] = lambda _: None,
+    ) -> None:
         self._addresses = dict(addresses)
+        self._peer_of = peer_of
         self._edges: dict[str, RpcEdge] = {}
         self._session = session
 
@@ -115,7 +130,9 @@ class ServiceOperations:
         if service not in self._addresses:
             raise FleetError(f"No service {service!r} runs: choose from {', '.join(self._addresses)}.")
         if service not in self._edges:
-            self._edges[service] = RpcEdge(self._addresses[service], timeout_s=_CALL_S)
+            self._edges[service] = RpcEdge(
+                self._addresses[service], timeout_s=_CALL_S, peer=self._peer_of(service)
+            )
         return self._edges[service]
 
     async def close(self) -> None:
@@ -139,14 +156,14 @@ async def service_operations(
         FleetError: no fleet runs, or nobody can log in to it.
     """
     record = require_running(settings)
-    addresses = {entry.name: entry.address for entry in record.components if entry.kind == "service"}
+    addresses = {name: entry.address for name, entry in record.services.items()}
     if "auth" not in addresses:
         raise FleetError(
             "The service auth does not run, so nobody can log in: start it with `greenledger up`."
         )
     _, who = where_and_who(settings, None, email, password_file)
-    async with as_operator(addresses["auth"], who) as (_, session):
-        operations = ServiceOperations(addresses, session)
+    async with as_operator(addresses["auth"], who, record.peer("auth")) as (_, session):
+        operations = ServiceOperations(addresses, session, record.peer)
         try:
             yield operations
         finally:
@@ -158,4 +175,5 @@ def _sentence(url: str, credentials: Credentials, error: CallFailed) -> str:
         return f"The edge at {url} does not answer ({error.message}): see `greenledger status`."
     if error.reason == "CREDENTIALS_INVALID":
         return f"The edge at {url} does not know {credentials.email} with this password."
-    return f"The edge at {url} refused the call: {error.code}, {error}."
+    where = "".join(f" {field}: {what}" for field, what in error.violations.items() if what != error.message)
+    return f"The edge at {url} refused the call: {error.code}, {error}.{where}"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from chassis.members import OPERATOR
 from fleet.component import Component, Runner
 from fleet.errors import FleetError
 from fleet.progress import Progress
@@ -77,6 +78,7 @@ class Roster:
             log_tail=self._failure.log_tail if self._failure else "",
             components=[self._describe(runner) for runner in self._runners],
             notices=self._notices,
+            operator_tls_dir=str(self._settings.tls_dir(OPERATOR) or ""),
         )
 
     def publish(self) -> None:
@@ -94,6 +96,7 @@ class Roster:
             kind=runner.component.kind,
             state=runner.state.value,
             address=runner.component.address,
+            service=runner.component.service,
             pid=child.pid if child else None,
             process_started_at=self._process_starts.get(child.pid) if child else None,
             ready_after_s=runner.ready_after_s,

@@ -1,14 +1,27 @@
-"""The services of the fleet as data, and the environment each process is started with."""
+"""The services of the fleet as data."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fleet.component import Component
 from fleet.errors import FleetError
-from fleet.health import check_serving
-from fleet.process import Launch
-from fleet.settings import LOOPBACK, FleetSettings, process_environment
+
+CONTROL = "control"
+"""The service at which all others register, and from which they learn where the others are."""
+MAIN_VERSION = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A newer version that runs beside the main one, in one process.
+
+    Args:
+        version: such as "v2".
+        weight: percent of the calls that it gets at first.
+    """
+
+    version: str
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +30,13 @@ class ServiceSpec:
 
     Args:
         name: folder under `services/`, also its database's and account's name.
-        depends_on: services it calls; they are stopped after it. Starting needs no order.
+        depends_on: services it calls; they are stopped after it. Starting needs no order. That each of them
+            calls control goes without saying.
         index: place in the list, which decides its ports; set by `numbered`.
         command: program and arguments; default `python -m services.<name>.main`.
         database: whether it owns a database; default yes.
+        replicas: processes of its main version, where control tells callers of them; default 1.
+        canary: default none.
     """
 
     name: str
@@ -28,6 +44,8 @@ class ServiceSpec:
     index: int = 0
     command: tuple[str, ...] = ()
     database: bool = True
+    replicas: int = 1
+    canary: Canary | None = None
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -43,33 +61,23 @@ SERVICES = numbered(
     [
         ServiceSpec("auth"),
         ServiceSpec("users", depends_on=("auth", "notifications")),
-        ServiceSpec("crops", depends_on=("auth", "users", "notifications", "inventory")),
-        ServiceSpec("catalog", depends_on=("auth", "inventory")),
+        ServiceSpec(
+            "crops",
+            depends_on=("auth", "users", "notifications", "inventory"),
+            canary=Canary("v2", weight=10),
+        ),
+        ServiceSpec("catalog", depends_on=("auth", "inventory"), replicas=2),
         ServiceSpec("inventory", depends_on=("auth", "crops")),
-        ServiceSpec("orders", depends_on=("auth", "catalog", "inventory", "payments", "notifications")),
+        ServiceSpec(
+            "orders", depends_on=("auth", "catalog", "inventory", "payments", "notifications"), replicas=2
+        ),
         ServiceSpec("payments", depends_on=("auth",)),
         ServiceSpec("notifications", depends_on=("auth",)),
         ServiceSpec("trace", depends_on=("auth",)),
         ServiceSpec("market", depends_on=("auth", "crops", "payments", "notifications")),
+        ServiceSpec(CONTROL, depends_on=("auth",), replicas=2),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """Where the servers are, as the services are told.
-
-    Args:
-        database_urls: by service name.
-        kafka_bootstrap: `host:port[,host:port]`.
-        valkey_url: `redis://host:port/0`.
-        smtp_url: `smtp://host:port`.
-    """
-
-    database_urls: dict[str, str]
-    kafka_bootstrap: str
-    valkey_url: str
-    smtp_url: str
 
 
 def select(specs: Sequence[ServiceSpec], only: Sequence[str]) -> tuple[ServiceSpec, ...]:
@@ -84,87 +92,13 @@ def select(specs: Sequence[ServiceSpec], only: Sequence[str]) -> tuple[ServiceSp
     return tuple(spec for spec in specs if not only or spec.name in only)
 
 
-def service_environment(
-    spec: ServiceSpec, all_specs: Sequence[ServiceSpec], settings: FleetSettings, endpoints: Endpoints
-) -> dict[str, str]:
-    """The settings of one service process, as environment variables."""
-    peers = ",".join(f"{peer.name}={LOOPBACK}:{settings.service_port(peer.index)}" for peer in all_specs)
-    environment = process_environment(settings)
-    # What points the fleet itself at an external server must not reach a service under the same name.
-    # The options of an external broker are not for the embedded one.
-    foreign = _FLEET_ONLY if settings.kafka_bootstrap else (*_FLEET_ONLY, "GREENLEDGER_KAFKA_OPTIONS")
-    environment = {name: value for name, value in environment.items() if not name.startswith(foreign)}
-    environment.update(
-        GREENLEDGER_SERVICE=spec.name,
-        GREENLEDGER_ENV=settings.environment,
-        GREENLEDGER_LOG_LEVEL=settings.log_level,
-        GREENLEDGER_LISTEN=f"{LOOPBACK}:{settings.service_port(spec.index)}",
-        GREENLEDGER_METRICS_LISTEN=f"{LOOPBACK}:{settings.metrics_port(spec.index)}",
-        GREENLEDGER_PEERS=peers,
-        GREENLEDGER_KAFKA_BOOTSTRAP=endpoints.kafka_bootstrap,
-        GREENLEDGER_VALKEY_URL=endpoints.valkey_url,
-        GREENLEDGER_SMTP_URL=endpoints.smtp_url,
-        GREENLEDGER_SECRETS_DIR=str(settings.secrets_dir),
-        GREENLEDGER_MAILBOX_DIR=str(settings.mailbox_dir),
-    )
-    environment.setdefault("GREENLEDGER_WALLET_ORIGINS", settings.edge_url)
-    if spec.database:
-        environment["GREENLEDGER_DATABASE_URL"] = endpoints.database_urls[spec.name]
-    if settings.otlp_endpoint:
-        environment["GREENLEDGER_OTLP_ENDPOINT"] = settings.otlp_endpoint
-    return environment
-
-
-_FLEET_ONLY = (
-    "GREENLEDGER_POSTGRES_",
-    "GREENLEDGER_EDGE_PORT",
-    "GREENLEDGER_STATE_DIR",
-    "GREENLEDGER_ENVOY_BIN",
-)
-
-
-class ServiceProcess(Component):
-    """One service as a process of its own; up when grpc.health.v1 says SERVING."""
-
-    def __init__(
-        self,
-        spec: ServiceSpec,
-        all_specs: Sequence[ServiceSpec],
-        settings: FleetSettings,
-        endpoints: Endpoints,
-    ) -> None:
-        port = settings.service_port(spec.index)
-        super().__init__(
-            spec.name,
-            "service",
-            f"{LOOPBACK}:{port}",
-            start_timeout_s=60.0,
-            stop_grace_s=15.0,
-            ports={
-                port: f"the service {spec.name}",
-                settings.metrics_port(spec.index): f"the metrics of {spec.name}",
-            },
-        )
-        self.spec = spec
-        self._all_specs = all_specs
-        self._settings = settings
-        self._endpoints = endpoints
-
-    def launch(self) -> Launch | None:
-        return Launch(
-            argv=self.spec.argv,
-            log_path=self._settings.log_path(self.name),
-            environment=service_environment(self.spec, self._all_specs, self._settings, self._endpoints),
-            directory=self._settings.project_root,
-        )
-
-    async def probe(self) -> None:
-        await check_serving(self.address)
-
-
 def stop_waves(specs: Sequence[ServiceSpec]) -> list[list[str]]:
-    """Names grouped so that each service stops before those it calls; a circle of calls stops together."""
-    remaining = {spec.name: set(spec.depends_on) for spec in specs}
+    """Names grouped so that each service stops before those it calls, control last.
+
+    A circle of calls stops together.
+    """
+    # Everybody takes leave of control, whose own calls are over by then.
+    remaining = {spec.name: {*spec.depends_on, CONTROL} if spec.name != CONTROL else set() for spec in specs}
     waves: list[list[str]] = []
     while remaining:
         reached = {name: _reached(name, remaining) for name in remaining}

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from fleet.errors import FleetError
+from fleet.membership import Peer
 from fleet.settings import FleetSettings
 
 
@@ -25,6 +26,7 @@ class ComponentRecord:
         kind: `server`, `service` or `edge`.
         state: a `RunState` value.
         address: `host:port`.
+        service: of which service it is a process; empty for servers and the edge.
         pid: process; None when it is external or not running.
         process_started_at: start of that process in seconds since the epoch, tells a reused pid apart.
         ready_after_s: seconds from launch to the first good answer.
@@ -37,6 +39,7 @@ class ComponentRecord:
     kind: str
     state: str
     address: str
+    service: str = ""
     pid: int | None = None
     process_started_at: float | None = None
     ready_after_s: float | None = None
@@ -68,6 +71,7 @@ class FleetRecord:
         message: the sentence of a failure.
         log_tail: lines that explain it.
         notices: lines for the person at the terminal, oldest first.
+        operator_tls_dir: folder of the operator's certificate where services speak mutual TLS, else empty.
     """
 
     supervisor_pid: int
@@ -79,6 +83,24 @@ class FleetRecord:
     log_tail: str = ""
     components: list[ComponentRecord] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    operator_tls_dir: str = ""
+
+    def peer(self, component: str) -> Peer | None:
+        """The service that a component is an instance of, as the operator reaches it; None for plain text."""
+        # `orders-2` is another instance of `orders`; no service has a dash in its name.
+        service = component.partition("-")[0]
+        return Peer(service, Path(self.operator_tls_dir)) if self.operator_tls_dir else None
+
+    @property
+    def services(self) -> dict[str, ComponentRecord]:
+        """One process of each service to ask: the first, or another where the first does not serve."""
+        found: dict[str, ComponentRecord] = {}
+        for entry in self.components:
+            if entry.kind == "service":
+                known = found.setdefault(entry.service, entry)
+                if known.state != "serving" and entry.state == "serving":
+                    found[entry.service] = entry
+        return found
 
 
 def record_path(settings: FleetSettings) -> Path:

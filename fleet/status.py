@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fleet.health import health_of
+from fleet.membership import Peer
 from fleet.memory import proportional_bytes
 from fleet.state import ComponentRecord, FleetRecord
 
@@ -59,11 +60,15 @@ async def gather_status(record: FleetRecord, facts: FactsSource | None = None) -
         record: the running fleet.
         facts: asks one service about itself; None leaves those columns empty.
     """
-    return list(await asyncio.gather(*(_status_of(entry, facts) for entry in record.components)))
+    return list(
+        await asyncio.gather(
+            *(_status_of(entry, facts, record.peer(entry.name)) for entry in record.components)
+        )
+    )
 
 
-async def _status_of(entry: ComponentRecord, facts: FactsSource | None) -> ComponentStatus:
-    health = await health_of(entry.address) if entry.kind == "service" else _state_of(entry)
+async def _status_of(entry: ComponentRecord, facts: FactsSource | None, peer: Peer | None) -> ComponentStatus:
+    health = await health_of(entry.address, peer) if entry.kind == "service" else _state_of(entry)
     own = await facts(entry) if facts and entry.kind == "service" and health == "SERVING" else None
     process = entry.process()
     # Reading PSS walks the process's page tables; ten of them in turn would be felt.

@@ -5,11 +5,14 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from fleet.component import Component, Runner, RunState
 from fleet.databases import prepare_databases
 from fleet.errors import FleetError
+from fleet.instances import Endpoints, ServiceProcess, lay_out
+from fleet.membership import members
 from fleet.ports import require_free_ports
 from fleet.progress import Progress
 from fleet.roster import Roster
@@ -19,9 +22,10 @@ from fleet.servers.envoy import Envoy, RenderEdge, render_edge
 from fleet.servers.mailbox import Mailbox
 from fleet.servers.postgres import Postgres
 from fleet.servers.valkey import Valkey
-from fleet.services import SERVICES, Endpoints, ServiceProcess, ServiceSpec, select, stop_waves
+from fleet.services import SERVICES, ServiceSpec, select, stop_waves
 from fleet.settings import FleetSettings
 from fleet.state import FleetRecord, end_leftovers, exclusive
+from fleet.trust import Authority, Renewal
 
 STOP_LIMIT_S = 30.0
 
@@ -34,7 +38,7 @@ class Supervisor:
         progress: where the person looks.
         services: every service there is; default the project's list.
         only: start these services only; empty means all.
-        render: renders the edge's configuration.
+        render: renders the edge's configuration; default the project's renderer, with the fleet's control.
         edge: whether to start the edge; default yes.
     """
 
@@ -45,18 +49,20 @@ class Supervisor:
         *,
         services: Sequence[ServiceSpec] = SERVICES,
         only: Sequence[str] = (),
-        render: RenderEdge = render_edge,
+        render: RenderEdge | None = None,
         edge: bool = True,
     ) -> None:
         self._settings = settings
         self._all_services = services
         self._chosen = select(services, only)
-        self._render = render
+        self._layout = lay_out(services, self._chosen, settings)
+        self._render = render or partial(render_edge, xds=self._layout.xds)
         self._edge = edge
         self._progress = progress
         self._roster = Roster(settings, progress, os.getpid())
         self._stop_asked = asyncio.Event()
         self._kill_asked = asyncio.Event()
+        self._renewal: asyncio.Task[None] | None = None
 
     @property
     def record(self) -> FleetRecord:
@@ -126,6 +132,7 @@ class Supervisor:
     async def _start(self) -> None:
         for name in end_leftovers(self._settings):
             self._roster.say(f"{name} was left over from a fleet that was killed and has been ended.")
+        await self._trust()
         secrets = ensure_secrets(self._settings.secrets_dir, [spec.name for spec in self._all_services])
         postgres, servers, services, edge = self._components(secrets)
         require_free_ports([*servers, *services, *edge], self._settings)
@@ -133,9 +140,20 @@ class Supervisor:
         self._roster.publish()
         ready_with_databases = self._databases(runners["postgres"], postgres)
         others = [runners[server.name].start() for server in servers if server is not postgres]
-        await _all([ready_with_databases, *others])
+        await _all([ready_with_databases, *others, self._steering(edge)])
         await _all([runners[service.name].start() for service in services])
         await _all([runners[entry.name].start() for entry in edge])
+
+    async def _trust(self) -> None:
+        """Certificates for everybody before anybody starts, renewed for as long as the fleet runs."""
+        settings = self._settings
+        if not settings.mtls:
+            return
+        authority = Authority(settings.tls_root, leaf_life=settings.certificate_life)
+        named = members((spec.name for spec in self._all_services), self._layout.xds)
+        await asyncio.to_thread(authority.ensure, named)
+        renewal = Renewal(authority, settings.certificate_life, self._roster.say)
+        self._renewal = asyncio.create_task(renewal.run())
 
     def _components(
         self, secrets: FleetSecrets
@@ -150,7 +168,7 @@ class Supervisor:
             smtp_url=mailbox.url,
         )
         services: list[Component] = [
-            ServiceProcess(spec, self._all_services, settings, endpoints) for spec in self._chosen
+            ServiceProcess(entry, self._layout, settings, endpoints) for entry in self._layout.instances
         ]
         edge: list[Component] = [Envoy(settings, self._render)] if self._edge else []
         return postgres, [postgres, broker, valkey, mailbox], services, edge
@@ -158,6 +176,14 @@ class Supervisor:
     async def _databases(self, runner: Runner, postgres: Postgres) -> None:
         await runner.start()
         await prepare_databases(postgres, self._chosen, self._settings.project_root, say=self._roster.say)
+
+    async def _steering(self, edge: Sequence[Component]) -> None:
+        """Write what control reads at its start: the policies, and the edge's route table."""
+        if self._layout.control:
+            from fleet.traffic_file import write_traffic_file  # noqa: PLC0415  (stubs that few need)
+
+            await asyncio.to_thread(write_traffic_file, self._settings, self._layout)
+            await asyncio.gather(*(entry.prepare() for entry in edge))
 
     async def _stop(self) -> None:
         if not self._roster.all:
@@ -175,16 +201,18 @@ class Supervisor:
         self._finish()
 
     async def _drain(self) -> None:
-        """Edge first, then services before those they call, then the servers, PostgreSQL last."""
+        """Edge first, then services before those they call, control, then the servers, PostgreSQL last."""
         await _stop_together(self._roster.runners("edge"))
-        by_name = {runner.name: runner for runner in self._roster.runners("service")}
         for wave in stop_waves(self._chosen):
-            await _stop_together([by_name[name] for name in wave])
+            processes = self._roster.runners("service")
+            await _stop_together([runner for runner in processes if runner.component.service in wave])
         servers = self._roster.runners("server")
         await _stop_together([runner for runner in servers if runner.name != "postgres"])
         await _stop_together([runner for runner in servers if runner.name == "postgres"])
 
     def _finish(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
         self._progress.settle()
         self._roster.enter("failed" if self._roster.record().message else "stopped")
         self._progress.settle()

@@ -34,7 +34,6 @@ class AccessLog:
         """Every method but health and reflection."""
         if method.infrastructure:
             return proceed
-        verbose = self._log.is_enabled_for(logging.DEBUG)
         slow_s = float("inf") if method.streams_responses else self._slow_s
 
         async def record(request: Any, call: Call) -> Any:
@@ -45,7 +44,7 @@ class AccessLog:
                 if call.code is not _OK or call.sampled or seconds >= slow_s:
                     level = logging.WARNING if call.code in SERVER_FAULTS else logging.INFO
                     self._write(level, call, seconds)
-                elif verbose:
+                elif self._log.is_enabled_for(logging.DEBUG):
                     self._write(logging.DEBUG, call, seconds)
 
         return record
@@ -60,6 +59,8 @@ class AccessLog:
         }
         if call.reason:
             facts["reason"] = call.reason
+        if call.caller:
+            facts["caller"] = call.caller
         if call.principal is not None:
             facts["principal"] = f"{call.principal.kind}:{call.principal.subject}"
         self._log.log(level, "rpc", **facts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import grpc
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
@@ -77,11 +78,18 @@ class Method:
             return True
         return self.policy is not None and self.policy.WhichOneof("access") == "public" and self.policy.public
 
+    @property
+    def for_persons(self) -> bool:
+        """Whether people may call it, which is what an HTTP binding says."""
+        descriptor = method_descriptor(self.path)
+        return descriptor is not None and bool(descriptor.GetOptions().HasExtension(annotations_pb2.http))
+
 
 class Call:
     """One call on its way through the chain; policies fill in what they find out."""
 
     __slots__ = (
+        "caller",
         "code",
         "correlation_id",
         "deadline",
@@ -109,6 +117,7 @@ class Call:
         self.traceparent = ""
         self.sampled = False
         self.deadline: float | None = None
+        self.caller = ""  # network identity; empty without mutual TLS
         self.principal: Principal | None = None
         self.code = grpc.StatusCode.OK
         self.reason = ""

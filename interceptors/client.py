@@ -6,7 +6,14 @@ from typing import Any
 
 import grpc
 
-from interceptors.outgoing import ClientPolicy, Outgoing
+from chassis.clock import Clock
+from chassis.errors import DomainError
+from chassis.resilience import Callees, StaleAnswers
+from interceptors.attempts import Attempts, Delivery
+from interceptors.fallback import Fallback
+from interceptors.guard import Guard
+from interceptors.outgoing import ClientPolicy, Outgoing, target_of
+from interceptors.status import status_code
 
 _Details = grpc.aio.ClientCallDetails
 
@@ -16,10 +23,24 @@ class ClientChain:
 
     Args:
         policies: outermost first.
+        callees: what is kept of those who are called.
+        clock: the instants of `Outgoing.deadline`.
+        delivery: what calls without streams go through, inside the policies; default fallback, guard and
+            attempts.
     """
 
-    def __init__(self, policies: Sequence[ClientPolicy]) -> None:
+    def __init__(
+        self,
+        policies: Sequence[ClientPolicy],
+        callees: Callees,
+        clock: Clock,
+        *,
+        delivery: Delivery | None = None,
+    ) -> None:
         self._policies = tuple(policies)
+        self._callees = callees
+        self._clock = clock
+        self._delivery = delivery or Fallback(Guard(Attempts(clock)), StaleAnswers(clock), clock)
         self._ending: set[asyncio.Task[None]] = set()
 
     def interceptors(self) -> list[grpc.aio.ClientInterceptor]:
@@ -36,44 +57,44 @@ class ClientChain:
     ) -> Any:
         """Prepare and send one call; returns it once it has ended, or once its stream is open."""
         path = details.method if isinstance(details.method, str) else details.method.decode()
-        outgoing = Outgoing(path, details.timeout, list(details.metadata or ()), streams)
-        call = await self._begin(continuation, details, outgoing, request)
-        if streams:
-            call.add_done_callback(lambda _: self._end_later(call, outgoing))
-            return call
-        try:
-            code = await call.code()
-        except asyncio.CancelledError:
-            # Waiting for the status is not waiting for the call: without this it would go on at the peer.
-            call.cancel()
-            self._end(outgoing, grpc.StatusCode.CANCELLED)
-            raise
-        self._end(outgoing, code)
-        return call
+        target = target_of(path)
+        outgoing = Outgoing(
+            target,
+            self._callees.get(target.callee),
+            details.timeout,
+            list(details.metadata or ()),
+            streams,
+            request,
+        )
 
-    async def _begin(
-        self,
-        continuation: Callable[[_Details, Any], Any],
-        details: _Details,
-        outgoing: Outgoing,
-        request: Any,
-    ) -> Any:
+        async def begin(outgoing: Outgoing) -> Any:
+            return await continuation(self._changed(details, outgoing), request)
+
         prepared: list[ClientPolicy] = []
+        code = grpc.StatusCode.CANCELLED
         try:
             for policy in self._policies:
                 await policy.before(outgoing)
                 prepared.append(policy)
-            metadata = grpc.aio.Metadata(*outgoing.metadata)
-            changed = _Details(
-                details.method, outgoing.timeout_s, metadata, details.credentials, details.wait_for_ready
-            )
-            return await continuation(changed, request)
-        except BaseException:
-            _end_all(prepared, outgoing, grpc.StatusCode.CANCELLED)
+            if streams:
+                call = await begin(outgoing)
+                call.add_done_callback(lambda _: self._end_later(call, outgoing))
+                prepared = []  # they hear of its end later
+                return call
+            answer, code = await self._delivery.send(outgoing, begin)
+            return answer
+        except DomainError as error:
+            code = status_code(error)
             raise
+        finally:
+            _end_all(prepared, outgoing, code)
 
-    def _end(self, outgoing: Outgoing, code: grpc.StatusCode) -> None:
-        _end_all(self._policies, outgoing, code)
+    def _changed(self, details: _Details, outgoing: Outgoing) -> _Details:
+        timeout_s = outgoing.timeout_s
+        if outgoing.deadline is not None:
+            timeout_s = max(0.0, outgoing.deadline - self._clock.monotonic())
+        metadata = grpc.aio.Metadata(*outgoing.metadata)
+        return _Details(details.method, timeout_s, metadata, details.credentials, details.wait_for_ready)
 
     def _end_later(self, call: Any, outgoing: Outgoing) -> None:
         # The status of a finished call is there, but grpc.aio gives it to coroutines only.
@@ -82,7 +103,7 @@ class ClientChain:
         task.add_done_callback(self._ending.discard)
 
     async def _end_stream(self, call: Any, outgoing: Outgoing) -> None:
-        self._end(outgoing, await call.code())
+        _end_all(self._policies, outgoing, await call.code())
 
 
 def _end_all(policies: Iterable[ClientPolicy], outgoing: Outgoing, code: grpc.StatusCode) -> None:

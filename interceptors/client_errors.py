@@ -1,5 +1,6 @@
 """Errors of callees as domain errors, so that a service's clients need no table of their own."""
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import wraps
@@ -10,6 +11,7 @@ import grpc
 from google.protobuf.message import Message
 
 from chassis import errors
+from chassis.context import current
 from chassis.errors import DomainError, Violation
 from interceptors import reasons
 from interceptors.status import STATUS_CODES, details_of
@@ -27,6 +29,10 @@ _OUR_CREDENTIALS = frozenset(
     {reasons.TOKEN_MISSING, reasons.TOKEN_INVALID, reasons.TOKEN_EXPIRED, reasons.PERMISSION_DENIED}
 )
 
+_OUT_OF_TIME = frozenset({"", reasons.DEADLINE_EXPIRED})
+# Of a request with less, the callee had all but the margin that is kept for the answer.
+_WORTH_ANOTHER_S = 0.25
+
 
 def domain_error(error: grpc.RpcError) -> DomainError:
     """What a callee's status means to the calling service.
@@ -34,7 +40,8 @@ def domain_error(error: grpc.RpcError) -> DomainError:
     Kind, reason, metadata, violations, resource and retry delay are those of the callee. A callee that
     is broken (INTERNAL, UNKNOWN, UNIMPLEMENTED, DATA_LOSS), that was cancelled, or that refused this
     service's own credentials is `Unavailable`, without the callee's text: for the caller's purpose it
-    does not answer, and whether the call took effect is unknown.
+    does not answer, and whether the call took effect is unknown. So is one that took longer than it is given
+    while the request that is being handled has time left: whoever made that may ask again.
 
     Args:
         error: raised by a stub; anything without a status counts as a broken callee.
@@ -46,6 +53,8 @@ def domain_error(error: grpc.RpcError) -> DomainError:
     reason = info.reason if info is not None else ""
     kind = _KINDS.get(code)
     if kind is None or reason in _OUR_CREDENTIALS or kind is errors.Unauthenticated:
+        return _broken(code, reason)
+    if kind is errors.DeadlineExceeded and reason in _OUT_OF_TIME and _time_is_left():
         return _broken(code, reason)
     message = error.details() if isinstance(error, grpc.aio.AioRpcError) else None
     if kind is errors.Unavailable and not reason:
@@ -92,6 +101,11 @@ def _broken(code: grpc.StatusCode, reason: str) -> DomainError:
     facts = {"callee_code": code.name} | ({"callee_reason": reason} if reason else {})
     message = "A service that this one needs cannot do its work at present."
     return errors.Unavailable(reasons.UNAVAILABLE, message, metadata=facts)
+
+
+def _time_is_left() -> bool:
+    deadline = current().deadline
+    return deadline is not None and deadline - time.monotonic() > _WORTH_ANOTHER_S
 
 
 def _default_reason(kind: type[DomainError]) -> str:

@@ -1,18 +1,30 @@
-"""Headers of outgoing calls: the service's token and the ids that tie follow-ups together."""
+"""Headers of outgoing calls: the service's token, ids that tie follow-ups together, and what steers them."""
+
+from typing import Any
 
 import grpc
 
 from chassis import context
 from chassis.ids import IdSource
 from interceptors.authenticate import AUTHORIZATION
-from interceptors.call import Method, declared_policy
 from interceptors.context import CORRELATION_ID, REQUEST_ID
 from interceptors.outgoing import Outgoing
 from interceptors.service_token import TokenSource
 
+STICKY_KEY = "x-greenledger-key"
+"""What is hashed to choose an instance, where the balancing is by hash."""
+
+CALLER = "@caller"
+"""As `sticky_field` of a method: the key is the person for whom the call is made."""
+
+_LONGEST_KEY = 256
+
 
 class ClientMetadata:
     """Request id and correlation id of the work under way, and a token for methods that are not public.
+
+    Headers that steered the call under way steer its follow-ups, too, and calls of methods with a sticky
+    field carry its value as key.
 
     An authorization header of the caller's own wins.
 
@@ -24,7 +36,6 @@ class ClientMetadata:
     def __init__(self, ids: IdSource, tokens: TokenSource | None) -> None:
         self._ids = ids
         self._tokens = tokens
-        self._public: dict[str, bool] = {}
 
     async def before(self, outgoing: Outgoing) -> None:
         """Append the headers; may wait for a token."""
@@ -32,7 +43,11 @@ class ClientMetadata:
         request_id = ambient.request_id or self._ids.uuid7()
         outgoing.metadata.append((REQUEST_ID, request_id))
         outgoing.metadata.append((CORRELATION_ID, ambient.correlation_id or request_id))
-        if self._tokens is None or self._is_public(outgoing.path):
+        if ambient.routing:
+            outgoing.metadata.extend(ambient.routing)
+        if outgoing.target.sticky and (key := sticky_key(outgoing.target.sticky, outgoing.request)):
+            outgoing.metadata.append((STICKY_KEY, key))
+        if self._tokens is None or outgoing.target.public:
             return
         if all(key != AUTHORIZATION for key, _ in outgoing.metadata):
             outgoing.token = await self._tokens.get()
@@ -43,8 +58,19 @@ class ClientMetadata:
         if code is grpc.StatusCode.UNAUTHENTICATED and self._tokens is not None and outgoing.token:
             self._tokens.refused(outgoing.token)
 
-    def _is_public(self, path: str) -> bool:
-        known = self._public.get(path)
-        if known is None:
-            known = self._public[path] = Method(path, policy=declared_policy(path)).public
-        return known
+
+def sticky_key(field: str, request: Any) -> str:
+    """The value of a request's field, or the caller's subject; empty when no header can hold it.
+
+    Args:
+        field: a path of names such as "lot.lot_id", or `CALLER`.
+        request: the message.
+    """
+    if field == CALLER:
+        principal = context.current().principal
+        value = principal.subject if principal is not None else ""
+    else:
+        for name in field.split("."):
+            request = getattr(request, name, "")
+        value = str(request)
+    return value if len(value) <= _LONGEST_KEY and value.isascii() and value.isprintable() else ""

@@ -4,6 +4,7 @@ Two halves because the deadline and the principal are found out in between, and 
 force three times would cost more than all other policies but the token check together.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from chassis.context import RequestContext, begin
@@ -12,6 +13,8 @@ from interceptors.call import Call, Method, Proceed
 
 REQUEST_ID = "x-request-id"
 CORRELATION_ID = "x-correlation-id"
+ROUTING = ("x-version", "x-user-role")
+"""Headers by which a call may be sent to one version of a service; its follow-ups carry them on."""
 
 _MOST_CHARACTERS = 128
 
@@ -55,11 +58,18 @@ class EnterContext:
                 principal=call.principal,
                 traceparent=call.traceparent or None,
                 deadline=call.deadline,
+                routing=_routing(call.metadata),
             )
             begin(context)  # grpc.aio runs every call in a task of its own
             return await proceed(request, call)
 
         return enter
+
+
+def _routing(metadata: Mapping[str, str | bytes]) -> tuple[tuple[str, str], ...]:
+    if "x-version" not in metadata and "x-user-role" not in metadata:
+        return ()
+    return tuple((name, value) for name in ROUTING if (value := _usable(metadata.get(name))))
 
 
 def _usable(given: str | bytes | None) -> str:

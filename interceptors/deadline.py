@@ -72,7 +72,7 @@ class ClientDeadline:
 
     Args:
         clock: the instants of `RequestContext.deadline`.
-        default: for calls without an explicit timeout; default 3 s.
+        default: for calls without an explicit timeout; default what the callee's policy says, 3 s.
         margin: kept back to answer our own caller; default 20 ms.
     """
 
@@ -80,29 +80,31 @@ class ClientDeadline:
         self,
         clock: Clock,
         *,
-        default: timedelta = timedelta(seconds=3),
+        default: timedelta | None = None,
         margin: timedelta = timedelta(milliseconds=20),
     ) -> None:
         self._clock = clock
-        self._default_s = default.total_seconds()
+        self._default_s = None if default is None else default.total_seconds()
         self._margin_s = margin.total_seconds()
 
     async def before(self, outgoing: Outgoing) -> None:
-        """Set the timeout.
+        """Set timeout and deadline.
 
         Raises:
             DeadlineExceeded: nothing remains, so the call is not even sent.
         """
         timeout_s = outgoing.timeout_s
         if timeout_s is None and not outgoing.streams:
-            timeout_s = self._default_s
-        inbound = context.current().deadline
+            timeout_s = outgoing.callee.timeout_s if self._default_s is None else self._default_s
+        inbound, now = context.current().deadline, self._clock.monotonic()
         if inbound is not None:
-            remaining_s = inbound - self._clock.monotonic() - self._margin_s
+            remaining_s = inbound - now - self._margin_s
             if remaining_s <= 0:
                 raise DeadlineExceeded(reasons.DEADLINE_EXPIRED, "No time was left for a call that it needs.")
-            timeout_s = remaining_s if timeout_s is None else min(timeout_s, remaining_s)
+            if timeout_s is None or remaining_s < timeout_s:
+                timeout_s, outgoing.cut_short = remaining_s, True
         outgoing.timeout_s = timeout_s
+        outgoing.deadline = None if timeout_s is None else now + timeout_s
 
     def after(self, outgoing: Outgoing, code: grpc.StatusCode) -> None:
         """Nothing to do."""

@@ -29,17 +29,29 @@ class PrincipalLimit:
     ) -> None:
         self._clock = clock
         self._rate = rate_per_s
-        self._burst = burst or max(rate_per_s, 1.0)
+        self._given_burst = burst
         self._most = most_principals
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def set_rate(self, per_s: float) -> None:
+        """Allow so many calls a second from now on; 0 switches the limit off."""
+        self._rate = per_s
+
+    def set_burst(self, calls: float) -> None:
+        """Allow so many calls at once from now on; 0 means the rate."""
+        self._given_burst = calls
+
+    @property
+    def _burst(self) -> float:
+        return self._given_burst or max(self._rate, 1.0)
+
     def around(self, method: Method, proceed: Proceed) -> Proceed:
-        """Every method that needs a token, when there is a rate."""
-        if not self._rate or method.public:
+        """Every method that needs a token."""
+        if method.public:
             return proceed
 
         async def limit(request: Any, call: Call) -> Any:
-            if call.principal is not None and call.principal.kind == "user":
+            if self._rate and call.principal is not None and call.principal.kind == "user":
                 wait_s = self._take(call.principal.subject)
                 if wait_s > 0:
                     raise ResourceExhausted(

@@ -65,7 +65,7 @@ class OpenStreams:
 
 
 class ClientMetrics:
-    """Client metrics of every call; attempts of native retries are not seen.
+    """Client metrics of every call, whatever its attempts: those are counted by callee, see `CalleeMetrics`.
 
     Args:
         metrics: where to count; default a new `RpcMetrics("client")` in the process's registry.

@@ -11,19 +11,20 @@ from google.protobuf.json_format import MessageToDict
 from chassis.channels import Channels
 from chassis.clock import Clock
 from chassis.ids import IdSource
+from chassis.resilience import Callees
 from chassis.runtime import Runtime
 from chassis.service import Jwks, Service
 from chassis.settings import Settings, SettingsError
 from chassis.telemetry.tracing import Tracing
 from greenledger.auth.v1 import auth_pb2, auth_pb2_grpc
 from interceptors.admission import Admission
-from interceptors.chain import client_chain, server_chain
+from interceptors.chain import client_chain, control_chain, server_chain
 from interceptors.jwks import JwksSource
 from interceptors.limit import PrincipalLimit
-from interceptors.retry import peer_service_config
 from interceptors.service_token import Token, TokenSource
 from interceptors.tokens import TokenVerifier
 
+CONTROL = "control"
 SERVICE_ACCOUNTS = "service-accounts.json"
 _AUTH_TIMEOUT_S = 3.0
 
@@ -33,7 +34,7 @@ class ProcessChain:
 
     def channels(self, settings: Settings, tracing: Tracing, clock: Clock, ids: IdSource) -> Channels:
         """Channels that carry the service's own token; to `auth` without one it is fetched."""
-        bare = Channels(settings.peers)
+        bare = Channels(settings.peers, tls_dir=settings.tls_dir)
 
         async def fetch() -> Token:
             stub = auth_pb2_grpc.AuthServiceStub(bare.get("auth"))
@@ -43,8 +44,22 @@ class ProcessChain:
             issued = await stub.IssueServiceToken(request, timeout=_AUTH_TIMEOUT_S)
             return Token(issued.access_token, issued.expire_time.ToDatetime(UTC))
 
-        chain = client_chain(tracing=tracing, clock=clock, ids=ids, tokens=TokenSource(fetch, clock))
-        return Channels(settings.peers, chain, service_config=peer_service_config)
+        tokens, callees = TokenSource(fetch, clock), Callees(clock)
+        chain = client_chain(tracing=tracing, clock=clock, ids=ids, tokens=tokens, callees=callees)
+        control = Channels(
+            {address: address for address in settings.control},
+            control_chain(clock=clock, ids=ids, tokens=tokens),
+            tls_dir=settings.tls_dir,
+            proves=CONTROL,
+        )
+        return Channels(
+            settings.peers,
+            chain,
+            xds=bool(settings.xds),
+            callees=callees,
+            control=control,
+            tls_dir=settings.tls_dir,
+        )
 
     def server(
         self, runtime: Runtime, service: Service
@@ -60,14 +75,18 @@ class ProcessChain:
             idempotency=runtime.idempotency,
             admission=admission,
             limit=principal_limit(runtime),
+            mutual_tls=runtime.settings.tls_dir is not None,
         )
         return [chain], admission
 
 
 def principal_limit(runtime: Runtime) -> PrincipalLimit:
-    """The limit of a person's calls, as the settings have it."""
+    """The limit of a person's calls, as the settings have it and the live configuration changes it."""
     rate = runtime.settings.principal_limit
-    return PrincipalLimit(runtime.clock, rate_per_s=rate.per_s, burst=rate.burst)
+    limit = PrincipalLimit(runtime.clock, rate_per_s=rate.per_s, burst=rate.burst)
+    runtime.configuration.on("principal-limit.rate", float, limit.set_rate, rate.per_s)
+    runtime.configuration.on("principal-limit.burst", float, limit.set_burst, rate.burst)
+    return limit
 
 
 def account_secret(settings: Settings) -> str:
@@ -84,7 +103,7 @@ def account_secret(settings: Settings) -> str:
 
 
 def _keys_of_auth(runtime: Runtime) -> Any:
-    bare = Channels(runtime.settings.peers)
+    bare = Channels(runtime.settings.peers, tls_dir=runtime.settings.tls_dir)
 
     async def fetch() -> Jwks:
         stub = auth_pb2_grpc.AuthServiceStub(bare.get("auth"))

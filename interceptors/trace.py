@@ -81,5 +81,7 @@ class ClientTrace:
     def after(self, outgoing: Outgoing, code: grpc.StatusCode) -> None:
         """End the span; to a caller every status but OK is an error."""
         if outgoing.span is not None:
+            if outgoing.attempts > 1:
+                outgoing.span.annotate("greenledger.attempts", outgoing.attempts)
             outgoing.span.annotate("rpc.response.status_code", code.name)
             outgoing.span.end("" if code is grpc.StatusCode.OK else code.name)

@@ -1,14 +1,15 @@
 """A service's database: its pool and the ambient transaction."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Self
 
 import asyncpg
 
 from chassis.database import transaction as transactions
 from chassis.database.errors import DRIVER_ERRORS, translate
-from chassis.database.pool import Connection, Pool
+from chassis.database.pool import Connection, Pool, connect
 from chassis.database.transaction import Transaction
 
 _CONNECT_S = 5.0
@@ -39,23 +40,27 @@ class Database:
         Raises:
             Unavailable: nobody answers at the DSN.
         """
+        database = cls.later(dsn, pool_size, application_name=application_name)
+        database._pool.release(await database._acquire())
+        return database
+
+    @classmethod
+    def later(cls, dsn: str, pool_size: int = 8, *, application_name: str = "greenledger") -> Self:
+        """A pool that opens its first connection for the first statement; arguments as for `connect`.
+
+        For who has something to do without a database: until it answers, every statement is Unavailable.
+        """
         settings = {
             "application_name": application_name,
             "jit": "off",
             "timezone": "UTC",
-            # A process whose machine vanished must not hold locks, and with them the watermark, for hours.
-            "idle_in_transaction_session_timeout": "60s",
+            # A process that stands still, or whose machine vanished, must not hold its locks, and with them
+            # the watermark, for longer than others go on asking.
+            "idle_in_transaction_session_timeout": "10s",
         }
 
-        def connect() -> Awaitable[Connection]:
-            # Without limits a half-open connection would hang its loop while health says SERVING.
-            return asyncpg.connect(
-                dsn, timeout=_CONNECT_S, command_timeout=_COMMAND_S, server_settings=settings
-            )
-
-        database = cls(Pool(connect, pool_size), dsn)
-        database._pool.release(await database._acquire())
-        return database
+        open_one = partial(connect, dsn, timeout_s=_CONNECT_S, command_timeout_s=_COMMAND_S, **settings)
+        return cls(Pool(open_one, pool_size), dsn)
 
     async def close(self) -> None:
         """Close the pool once every connection is back."""

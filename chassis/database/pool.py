@@ -10,10 +10,32 @@ from typing import TypeAlias
 
 import asyncpg
 
+from chassis.database.errors import DatabaseUnavailable
 from chassis.errors import Unavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Connect = Callable[[], Awaitable[Connection]]
+
+
+async def connect(dsn: str, *, timeout_s: float, command_timeout_s: float, **settings: str) -> Connection:
+    """One connection to a database.
+
+    Args:
+        dsn: libpq URL.
+        timeout_s, command_timeout_s: longest waits for the connection and for one statement, in seconds:
+            without them a half-open connection would hang its loop while health says SERVING.
+        settings: of the session.
+
+    Raises:
+        DatabaseUnavailable: it takes no connections, as during its maintenance.
+        Whatever asyncpg raises.
+    """
+    try:
+        return await asyncpg.connect(
+            dsn, timeout=timeout_s, command_timeout=command_timeout_s, server_settings=settings
+        )
+    except asyncpg.ObjectNotInPrerequisiteStateError as error:
+        raise DatabaseUnavailable() from error
 
 
 class Pool:

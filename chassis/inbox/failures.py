@@ -9,6 +9,7 @@ from chassis.database.errors import DatabaseUnavailable, summary
 from chassis.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
 
 _LONGEST_REASON = 1000
+_LONGEST_WISH_S = 60.0
 
 
 class Failure(Enum):
@@ -35,6 +36,16 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, Unavailable | Aborted | DeadlineExceeded | OSError):
         return Failure.TRANSIENT
     return Failure.PERMANENT
+
+
+def asked_for_s(error: Exception) -> float:
+    """Seconds that the failure asks to be waited at least, 0 when it does not; a minute at most.
+
+    An open circuit breaker refuses at once: without waiting for it, an event would spend all its attempts and
+    be parked while the service that it needs has long been back.
+    """
+    asked_for = error.retry_after if isinstance(error, DomainError) else None
+    return 0.0 if asked_for is None else min(asked_for.total_seconds(), _LONGEST_WISH_S)
 
 
 def reason_of(error: Exception) -> str:

@@ -11,7 +11,7 @@ import structlog
 from chassis.inbox import metrics
 from chassis.inbox.applier import Applier, UnreadableEvent
 from chassis.inbox.events import Delivery
-from chassis.inbox.failures import Failure, classify, describe, reason_of
+from chassis.inbox.failures import Failure, asked_for_s, classify, describe, reason_of
 from chassis.inbox.key_queues import KeyQueues, Run
 from chassis.inbox.positions import Decision, Verdict
 from chassis.inbox.settings import ConsumerSettings
@@ -124,7 +124,7 @@ class Workers:
                     return
                 pauses += 1
                 self._note_retry(delivery, error, attempts)
-                await self._pause(delivery, self._backoff_s(pauses))
+                await self._pause(delivery, max(self._backoff_s(pauses), asked_for_s(error)))
                 continue
             if decision.verdict is Verdict.BUSY:
                 await self._pause(delivery, _BUSY_S)

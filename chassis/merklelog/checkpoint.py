@@ -79,6 +79,11 @@ def open_checkpoint(note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
     Raises:
         NoteError: it is malformed, the signature is missing or does not hold.
     """
+    return open_signed(note, keys)[0]
+
+
+def open_signed(note: str, keys: Sequence[VerifierKey]) -> tuple[Checkpoint, VerifierKey]:
+    """As `open_checkpoint`, with the last of the keys that have signed it."""
     parsed = Note.parse(note)
     checkpoint = Checkpoint.parse(parsed.text)
     signers = [key for key in keys if key.name == checkpoint.origin]
@@ -88,4 +93,4 @@ def open_checkpoint(note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
     if not any(key.until is None or checkpoint.size <= key.until for key in signed):
         limits = ", ".join(f"{key.key_id.hex()} until {key.until}" for key in signed)
         raise NoteError(f"a log of {checkpoint.size} leaves is signed by a former key only ({limits})")
-    return checkpoint
+    return checkpoint, signed[-1]

@@ -18,11 +18,11 @@ from chassis.merklelog.answers import (
     UnknownEventError,
     canonical,
 )
-from chassis.merklelog.checkpoint import Checkpoint, open_checkpoint
+from chassis.merklelog.checkpoint import Checkpoint, open_signed
 from chassis.merklelog.documents import Consistency, Receipt
 from chassis.merklelog.handover import Handover
 from chassis.merklelog.keys import KeyFolder
-from chassis.merklelog.note import Note, NoteError, SigningKey, VerifierKey
+from chassis.merklelog.note import NoteError, SigningKey, VerifierKey
 from chassis.merklelog.rotation import LogKeys
 from chassis.merklelog.store import DamagedLogError, MerkleLog
 from chassis.merklelog.tree import ProofError, leaf_hash, verify_consistency, verify_inclusion
@@ -278,21 +278,17 @@ class Ledger:
             self._newest = checkpoint
 
     async def _open(self, note: str, size: int) -> SignedCheckpoint:
-        if not self._signers(note):
-            await self._refresh()  # another process may have exchanged the key
         try:
-            checkpoint = open_checkpoint(note, self._keys.ring)
-        except NoteError as error:
-            self._refuse(f"the checkpoint kept for {size} leaves is not ours: {error}")
+            checkpoint, key = open_signed(note, self._keys.ring)
+        except NoteError:
+            await self._refresh()  # another process may have exchanged the key
+            try:
+                checkpoint, key = open_signed(note, self._keys.ring)
+            except NoteError as error:
+                self._refuse(f"the checkpoint kept for {size} leaves is not ours: {error}")
         if checkpoint.size != size:
             self._refuse(f"the checkpoint kept for {size} leaves is one for {checkpoint.size}")
-        return SignedCheckpoint(checkpoint, note, self._signers(note)[-1])
-
-    def _signers(self, note: str) -> list[VerifierKey]:
-        try:
-            return Note.parse(note).verify(self._keys.ring)
-        except NoteError:
-            return []
+        return SignedCheckpoint(checkpoint, note, key)
 
     async def _refresh(self) -> None:
         with self._ours():

@@ -9,6 +9,7 @@ import asyncpg
 
 from chassis.database import translate
 from chassis.database.errors import DRIVER_ERRORS
+from chassis.database.pool import connect
 
 _NAMESPACE = 3  # 1 and 2 are the logs of chassis.watermark
 _COALESCE_S = 0.010
@@ -47,14 +48,15 @@ class Session:
             Unavailable: the database does not answer.
         """
         try:
-            self._connection = await asyncpg.connect(
+            self._connection = await connect(
                 self._dsn,
-                timeout=5,
-                command_timeout=30,
+                timeout_s=5,
+                command_timeout_s=30,
+                application_name="relay",
                 # Only the cursor is written here, and a server that crashes may forget where it stood in
                 # the last half second: those events are sent again, as after a crash of the relay. It
                 # cannot forget a fact, because what the cursor tells of was committed by others.
-                server_settings={"application_name": "relay", "synchronous_commit": "off"},
+                synchronous_commit="off",
             )
             await self._connection.add_listener(self._channel, self._notified)
         except DRIVER_ERRORS as error:

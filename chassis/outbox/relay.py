@@ -73,6 +73,7 @@ class Relay:
         self._sender = Sender(broker, f"{name}-relay-{shard.index}-of-{shard.count}")
         self._label = f"{name}/{shard}"
         self._life = self._life_now = ""
+        self._moved = False
         self._epoch = 0
         self._cursor = 0
         self._lag_due = 0.0
@@ -127,6 +128,11 @@ class Relay:
     def _stopping(self) -> bool:
         return self._stop_by != float("inf")
 
+    @property
+    def _superseded(self) -> bool:
+        """Whether the cursor at hand is that of a broker that is gone, or was moved."""
+        return self._moved or self._life_now != self._life
+
     async def _serve(self) -> None:
         await self._session.open()
         while not await self._session.try_to_lead():
@@ -154,12 +160,12 @@ class Relay:
                 self._sender.abandon()
             with contextlib.suppress(*_PASSING):
                 if await epoch_of(self._db, self._life, self._shard) != self._epoch:
-                    self._life = ""  # an operator has moved the cursor: claim it anew
+                    self._moved = True  # by an operator: once the batch on its way is there, claim it anew
                     self._wakeup.notify()
 
     async def _send_until_stopped(self) -> None:
         while True:
-            if self._life_now != self._life:
+            if self._superseded:
                 await self._claim(self._life_now)
             batch = await self._rows.after(self._session.connection, self._cursor)
             if batch.rows:
@@ -193,7 +199,7 @@ class Relay:
         await self._sender.open()
         if self._life and life != self._life:
             metrics.REFILLS.labels(self._label).inc()
-        self._life = self._life_now = life
+        self._life, self._life_now, self._moved = life, life, False
         self._cursor, self._epoch = row["position"], row["epoch"]
         metrics.LEADER.labels(self._label).set(1)
         _log.info("relay.leads", relay=self._label, incarnation=life, epoch=self._epoch, cursor=self._cursor)
@@ -216,7 +222,7 @@ class Relay:
             await self._advance(batch)
             crashpoint("relay.after_cursor")
             batch = following
-            if self._life_now != self._life or time.monotonic() > self._stop_by:
+            if self._superseded or time.monotonic() > self._stop_by:
                 return
 
     async def _confirmed(self, sending: Awaitable[None]) -> None:

@@ -231,10 +231,14 @@ class SagaEngine:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its lease runs out, then it is claimed and goes on from what is recorded.
             _log.error("saga_abandoned", saga=instance.name, saga_id=instance.saga_id, exc_info=error)
-        if self._backlog and not self._stopping:
-            self._spawn(self._backlog.popleft())
-        elif self._more_due:
+        self._take_up()
+        if self._more_due and self._load < self._concurrency:
             self._wake.set()
+
+    def _take_up(self) -> None:
+        """Begin what waits for room; once the engine stops it waits to be given back."""
+        while self._backlog and self._room > 0 and not self._stopping:
+            self._spawn(self._backlog.popleft())
 
     async def _claim(self) -> None:
         while not self._stopping:
@@ -245,8 +249,7 @@ class SagaEngine:
                     await self._claim_up_to(free)
                 except Exception:
                     _log.exception("saga_claim_failed")
-            while self._backlog and self._room > 0:
-                self._spawn(self._backlog.popleft())
+            self._take_up()
             try:
                 async with asyncio.timeout(self._poll_s):
                     await self._wake.wait()
@@ -263,11 +266,20 @@ class SagaEngine:
         if claimed:
             crashpoint("saga.engine.claimed")
         for instance in claimed:
-            # What we are still at with an older epoch is fenced off: an operator took it from us, or our
-            # lease had run out.
-            for superseded in self._tasks_of(instance.saga_id):
-                superseded.cancel()
-            self._spawn(instance)
+            if not self._kept(instance):
+                # What we are still at with an older epoch is fenced off: an operator took it from us.
+                for superseded in self._tasks_of(instance.saga_id):
+                    superseded.cancel()
+                self._spawn(instance)
+
+    def _kept(self, claimed: Instance) -> bool:
+        """Whether we are still at it, and nobody else was since our lease ran out: then its step goes on."""
+        for ours in self._in_flight.values():
+            same = (ours.saga_id, ours.revision, ours.epoch + 1)
+            if ours.held and same == (claimed.saga_id, claimed.revision, claimed.epoch):
+                ours.epoch = claimed.epoch
+                return True
+        return False
 
     async def _renew(self) -> None:
         while True:

@@ -123,12 +123,13 @@ class Instance:
     lease_owner: str | None = None
     records: Records = field(default_factory=dict)
     armed: bool = False
+    held: bool = True
 
     def apply(self, move: Move) -> None:
         """Follow a move that is in the database."""
         self.state, self.step, self.turned_back = move.state, move.step, move.turned_back
         self.failure = self.failure or move.failure
-        self.armed = move.armed
+        self.armed, self.held = move.armed, move.held
         self.revision += 1
         for record in move.records:
             self.records[record.step, record.direction] = record

@@ -122,6 +122,21 @@ class Tracing:
 
         return cls(service, OTLPSpanExporter(endpoint=endpoint, insecure=True), sample_ratio=sample_ratio)
 
+    def resample(self, ratio: float) -> None:
+        """Record another share of new traces from now on, 0..1; nothing where there is no exporter.
+
+        Raises:
+            ValueError: the ratio is out of bounds.
+        """
+        if not 0 <= ratio <= 1:
+            raise ValueError(f"sample_ratio is {ratio}; it must be between 0 and 1")
+        self._ratio = ratio if self._recording else 0.0
+
+    @property
+    def sample_ratio(self) -> float:
+        """The share of new traces that is recorded; 0 where there is no exporter."""
+        return self._ratio
+
     def decide(self, incoming: str | None) -> Decision:
         """Decide on a trace before anything is made for it.
 

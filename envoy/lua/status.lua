@@ -1,4 +1,4 @@
--- A filter of its own: what the filter for gRPC-Web has made of a reply of the edge's gets its status back.
+-- Last of all: what the filter for gRPC-Web has made of a reply of the edge's gets its status back.
 
 local STATUS = "x-greenledger-grpc-status"
 
@@ -9,4 +9,5 @@ function envoy_on_response(handle)
     headers:remove(STATUS)
     headers:replace("grpc-status", status)
   end
+  tell_limits(handle)
 end

@@ -21,6 +21,7 @@ class CallFailed(Exception):
         message: for people.
         metadata: of the ErrorInfo.
         http_status: status of a JSON reply; None for gRPC.
+        violations: of the BadRequest, by field.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class CallFailed(Exception):
         *,
         metadata: Mapping[str, str] | None = None,
         http_status: int | None = None,
+        violations: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"{reason or code}: {message}")
         self.code = code
@@ -38,6 +40,7 @@ class CallFailed(Exception):
         self.message = message
         self.metadata = dict(metadata or {})
         self.http_status = http_status
+        self.violations = dict(violations or {})
 
     @classmethod
     def from_json(cls, http_status: int, body: Any) -> "CallFailed":
@@ -63,10 +66,15 @@ class CallFailed(Exception):
         in a service that stops says so of calls that it has not begun. The edge puts it right by itself.
         """
         info: Any = error_details_pb2.ErrorInfo()
+        bad: Any = error_details_pb2.BadRequest()
         for key, value in error.trailing_metadata() or ():
             if key == _DETAILS_KEY and isinstance(value, bytes):
                 status = status_pb2.Status.FromString(value)
-                next((detail.Unpack(info) for detail in status.details if detail.Is(info.DESCRIPTOR)), None)
+                for detail in status.details:
+                    detail.Unpack(info) or detail.Unpack(bad)
         gone = error.code() is grpc.StatusCode.CANCELLED and not info.reason
         code = grpc.StatusCode.UNAVAILABLE if gone else error.code()
-        return cls(code.name, info.reason, error.details() or "", metadata=info.metadata)
+        violations = {entry.field: entry.description for entry in bad.field_violations}
+        return cls(
+            code.name, info.reason, error.details() or "", metadata=info.metadata, violations=violations
+        )

@@ -11,8 +11,12 @@ from google.protobuf.message import Message
 
 from fleet.client.errors import CallFailed
 from fleet.client.session import Session
+from fleet.membership import Peer, channel_to
 from greenledger.auth.v1.auth_pb2_grpc import AuthServiceStub
 from greenledger.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
+from greenledger.control.v1.config_pb2_grpc import ConfigServiceStub
+from greenledger.control.v1.control_pb2_grpc import RegistryServiceStub
+from greenledger.control.v1.traffic_pb2_grpc import TrafficServiceStub
 from greenledger.crops.v1.crops_pb2_grpc import CropCommandServiceStub, CropQueryServiceStub
 from greenledger.crops.v1.epcis_pb2_grpc import EpcisServiceStub
 from greenledger.crops.v1.ledger_pb2_grpc import LedgerServiceStub
@@ -44,9 +48,10 @@ class RpcEdge:
     Args:
         url: `http://host:port` or `host:port` for plain text, `https://host[:port]` for TLS.
         timeout_s: deadline of a unary call; default 20 s.
+        peer: the service to expect there, by mutual TLS; default none: it is an edge.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 20.0) -> None:
+    def __init__(self, url: str, *, timeout_s: float = 20.0, peer: Peer | None = None) -> None:
         self._timeout_s = timeout_s
         parts = urlsplit(url if "//" in url else f"//{url}")
         if parts.scheme == "https":
@@ -54,7 +59,7 @@ class RpcEdge:
             target = f"{parts.hostname}:{parts.port or 443}"
             self.channel = grpc.aio.secure_channel(target, credentials, _OPTIONS)
         else:
-            self.channel = grpc.aio.insecure_channel(parts.netloc, _OPTIONS)
+            self.channel = channel_to(parts.netloc, peer, _OPTIONS)
         self.auth = AuthServiceStub(self.channel)
         self.users = UserServiceStub(self.channel)
         self.crops = CropCommandServiceStub(self.channel)
@@ -73,6 +78,9 @@ class RpcEdge:
         self.pools = PoolServiceStub(self.channel)
         self.campaigns = CampaignServiceStub(self.channel)
         self.launches = LaunchServiceStub(self.channel)
+        self.registry = RegistryServiceStub(self.channel)
+        self.config = ConfigServiceStub(self.channel)
+        self.traffic = TrafficServiceStub(self.channel)
         self.operations = OperationsServiceStub(self.channel)
 
     async def __aenter__(self) -> Self:

@@ -23,9 +23,13 @@ EdgePort = Annotated[
 ]
 
 
-def settings_from(state_dir: Path | None, edge_port: int | None = None) -> FleetSettings:
+def settings_from(
+    state_dir: Path | None, edge_port: int | None = None, replicas: int | None = None
+) -> FleetSettings:
     """Settings from the environment, overridden by the command's options."""
-    return FleetSettings.from_environment(os.environ, edge_port=edge_port, state_dir=state_dir)
+    return FleetSettings.from_environment(
+        os.environ, edge_port=edge_port, state_dir=state_dir, replicas=replicas
+    )
 
 
 @contextlib.contextmanager

@@ -1,17 +1,16 @@
 """`greenledger ledger`: ask the tamper-evident log of lots; what it prints can be given to `verify`."""
 
-import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
 
-from fleet.commands.common import StateDir, failures_as_sentences, settings_from
-from fleet.commands.remote import EdgeUrl, Email, PasswordFile
+from fleet.commands.common import StateDir
+from fleet.commands.remote import EdgeUrl, Email, PasswordFile, at_edge
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -56,7 +55,7 @@ def checkpoint(
         signed = await edge.call(edge.ledger.GetCheckpoint, request, session)
         _write(output, signed.note)
 
-    _run(ask, edge_url, email, password_file, state_dir)
+    at_edge(ask, edge_url, email, password_file, state_dir)
 
 
 @app.command("keys")
@@ -75,7 +74,7 @@ def keys(
         found = await edge.call(edge.ledger.GetLogKeys, ledger_pb2.GetLogKeysRequest(), session)
         _write(output, _line(found))
 
-    _run(ask, edge_url, email, password_file, state_dir)
+    at_edge(ask, edge_url, email, password_file, state_dir)
 
 
 @app.command("rotate-key")
@@ -96,7 +95,7 @@ def rotate_key(
         keys = await edge.call(edge.ledger.RotateLogKey, request, session)
         _write(output, keys.handovers[-1])
 
-    _run(ask, edge_url, email, password_file, state_dir)
+    at_edge(ask, edge_url, email, password_file, state_dir)
 
 
 @app.command("receipt")
@@ -117,7 +116,7 @@ def receipt(
         receipt = await edge.call(edge.ledger.GetReceipt, request, session)
         _write(output, _line(receipt))
 
-    _run(ask, edge_url, email, password_file, state_dir)
+    at_edge(ask, edge_url, email, password_file, state_dir)
 
 
 @app.command("consistency")
@@ -139,7 +138,7 @@ def consistency(
         proof = await edge.call(edge.ledger.GetConsistencyProof, request, session)
         _write(output, _line(proof))
 
-    _run(ask, edge_url, email, password_file, state_dir)
+    at_edge(ask, edge_url, email, password_file, state_dir)
 
 
 @app.command("export")
@@ -164,7 +163,7 @@ def export(
             with output.open("w") as file:
                 await _copy(lines, file.write)
 
-    _run(ask, edge_url, email, password_file, state_dir)
+    at_edge(ask, edge_url, email, password_file, state_dir)
 
 
 @app.command("audit")
@@ -187,7 +186,7 @@ def audit(
             else:
                 typer.echo(f"{step.done} of {step.total} leaves", err=True)
 
-    _run(ask, edge_url, email, password_file, state_dir)
+    at_edge(ask, edge_url, email, password_file, state_dir)
     raise typer.Exit(1 if altered else 0)
 
 
@@ -217,24 +216,6 @@ def _show(report: "ledger_pb2.AuditReport") -> bool:
         f"Root {report.root_hash.hex()}."
     )
     return False
-
-
-def _run(
-    ask: "Callable[[RpcEdge, Session], Coroutine[Any, Any, None]]",
-    edge_url: str | None,
-    email: str | None,
-    password_file: Path | None,
-    state_dir: Path | None,
-) -> None:
-    from fleet.operator import as_operator, where_and_who  # noqa: PLC0415  (gRPC is slow to import)
-
-    async def run(call: Callable[[Any, Any], Awaitable[None]]) -> None:
-        async with as_operator(url, who) as (edge, session):
-            await call(edge, session)
-
-    with failures_as_sentences():
-        url, who = where_and_who(settings_from(state_dir), edge_url, email, password_file)
-        asyncio.run(run(ask))
 
 
 async def _copy(lines: "AsyncIterator[Message]", write: Callable[[str], object]) -> None:

@@ -19,10 +19,15 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written.")] = False,
     state_dir: StateDir = None,
 ) -> None:
-    """Print the last lines of a part's log, from a running or a stopped fleet."""
+    """Print the last lines of a part's log, from a running or a stopped fleet.
+
+    Each process of a service has a log of its own: orders, orders-2, crops-canary.
+    """
     with failures_as_sentences():
         path = _log_of(settings_from(state_dir), service)
     print(tail(path, lines))
+    if others := sorted(other.stem for other in path.parent.glob(f"{service}-*.log")):
+        typer.echo(f"Other processes of {service} have logs of their own: {', '.join(others)}.", err=True)
     if follow:
         with contextlib.suppress(KeyboardInterrupt):
             _follow(path)

@@ -1,15 +1,20 @@
-"""Options of the commands that act through an edge, and how they name a lot."""
+"""Options of the commands that act through an edge, how they call it, and how they name a lot."""
 
+import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from fleet.commands.common import failures_as_sentences, settings_from
 from fleet.errors import FleetError
 
 if TYPE_CHECKING:
     from fleet.client import RpcEdge, Session
+
+T = TypeVar("T")
 
 EdgeUrl = Annotated[
     str | None,
@@ -22,6 +27,25 @@ PasswordFile = Annotated[
 Lot = Annotated[str, typer.Argument(help="A lot's id or its traceability lot code.")]
 
 _MOST_CANDIDATES = 10
+
+
+def at_edge(
+    ask: "Callable[[RpcEdge, Session], Awaitable[T]]",
+    edge_url: str | None,
+    email: str | None,
+    password_file: Path | None,
+    state_dir: Path | None,
+) -> T:
+    """Do something at the edge as an operator; a failure is a sentence and status 1."""
+    from fleet.operator import as_operator, where_and_who  # noqa: PLC0415  (gRPC is slow to import)
+
+    async def run() -> T:
+        async with as_operator(url, who) as (edge, session):
+            return await ask(edge, session)
+
+    with failures_as_sentences():
+        url, who = where_and_who(settings_from(state_dir), edge_url, email, password_file)
+        return asyncio.run(run())
 
 
 async def find_lot(edge: "RpcEdge", session: "Session", lot: str) -> str:

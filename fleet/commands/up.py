@@ -30,13 +30,22 @@ def up(
         list[str] | None, typer.Option("--only", help="Start only this service (repeatable) and the servers.")
     ] = None,
     edge: Annotated[bool, typer.Option("--edge/--no-edge", help="Whether to start the public edge.")] = True,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            "--replicas",
+            min=1,
+            help="Processes of each service, 1 without any canary; else GREENLEDGER_REPLICAS, else two of "
+            "control, catalog and orders, and a canary of crops.",
+        ),
+    ] = None,
 ) -> None:
     """Start the embedded servers, migrate the databases, start every service and the edge.
 
     Ctrl-C drains everything and stops; a second Ctrl-C kills.
     """
     with failures_as_sentences():
-        settings = settings_from(state_dir, edge_port)
+        settings = settings_from(state_dir, edge_port, replicas)
         names = [name for entry in only or [] for name in entry.split(",") if name]
         if detach:
             start_detached(settings, names, edge=edge)
@@ -70,6 +79,7 @@ def start_detached(settings: FleetSettings, only: list[str], *, edge: bool) -> N
     argv = [sys.executable, "-m", "fleet.cli", "up", "--state-dir", str(settings.state_dir)]
     argv += ["--edge-port", str(settings.edge_port), *(f"--only={name}" for name in only)]
     argv += [] if edge else ["--no-edge"]
+    argv += ["--replicas", str(settings.replicas)] if settings.replicas else []
     with log_path.open("ab") as log:
         process = subprocess.Popen(
             argv,

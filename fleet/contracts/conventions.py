@@ -29,6 +29,8 @@ def _policy(contracts: Contracts, method: MethodDescriptor) -> Iterator[str]:
     access = contracts.access(method)
     if access is None:
         yield "has no policy, so every server refuses it"
+    elif access.kind == "public" and access.callers:
+        yield "is public but names callers: anybody may call it"
     elif access.kind == "permission" and not _PERMISSION.fullmatch(access.permission):
         yield f"permission {access.permission!r} is not of the form context.thing.verb"
 
@@ -38,8 +40,11 @@ def _idempotency(contracts: Contracts, method: MethodDescriptor) -> Iterator[str
     access = contracts.access(method)
     declared = access is not None and access.idempotency != ""
     field = method.input_type.fields_by_name.get("request_id")
-    if field is None and declared:
+    inherent = access is not None and access.idempotency == "INHERENT"
+    if field is None and declared and not inherent:
         yield "declares idempotency but takes no request_id"
+    if field is not None and inherent:
+        yield "takes a request_id but declares that it needs none"
     if field is not None and not declared:
         yield "takes a request_id but declares no idempotency"
     if field is not None:
@@ -95,6 +100,28 @@ def _paths(contracts: Contracts, method: MethodDescriptor) -> Iterator[str]:
             yield f"{binding.verb.upper()} {binding.path} has a body"
 
 
+def _clients(contracts: Contracts, method: MethodDescriptor) -> Iterator[str]:
+    """What a client does of its own: it needs a field to go by, and may repeat answers of reads only."""
+    policy = contracts.option(method, "greenledger.options.v1.policy")
+    if policy is None:
+        return
+    if policy.sticky_field not in ("", "@caller") and not _text(method.input_type, policy.sticky_field):
+        yield f"sticky_field {policy.sticky_field!r} is no text of {method.input_type.name}"
+    reads = method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS or any(
+        binding.verb == "get" for binding in contracts.bindings(method)
+    )
+    if policy.stale_seconds and (not reads or method.server_streaming):
+        yield "has stale_seconds but is no read with one answer"
+
+
+def _text(message: Descriptor | None, path: str) -> bool:
+    field = None
+    for name in path.split("."):
+        field = message.fields_by_name.get(name) if message is not None else None
+        message = field.message_type if field is not None else None
+    return field is not None and field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated
+
+
 _METHOD_RULES: tuple[Callable[[Contracts, MethodDescriptor], Iterator[str]], ...] = (
     _policy,
     _idempotency,
@@ -102,6 +129,7 @@ _METHOD_RULES: tuple[Callable[[Contracts, MethodDescriptor], Iterator[str]], ...
     _paging,
     _update,
     _paths,
+    _clients,
 )
 
 

@@ -106,6 +106,7 @@ class _Page:
         facts = [
             ["HTTP", "<br>".join(_http(self._contracts, method)) or "none, internal"],
             ["Who may", _access(access)],
+            *([["From", callers]] if (callers := _callers(self._contracts, method)) else []),
             ["Repeated `request_id`", _idempotency(access)],
             ["Request", ("stream of " if method.client_streaming else "") + self._link(method.input_type)],
             ["Response", ("stream of " if method.server_streaming else "") + self._link(method.output_type)],
@@ -213,8 +214,22 @@ def _access(access: Access | None) -> str:
     return "anyone" if access.kind == "public" else "anyone with a token"
 
 
+def _callers(contracts: Contracts, method: MethodDescriptor) -> str:
+    access = contracts.access(method)
+    if access is None or access.kind == "public":
+        return ""
+    named = ", ".join(f"`{name}`" for name in access.callers)
+    if contracts.bindings(method):
+        return f"people; of services {named}" if named else "people"
+    return f"{named}, with mutual TLS" if named else ""
+
+
 def _idempotency(access: Access | None) -> str:
-    kinds = {"STORED": "gives the stored response", "OWN": "finds what it began, and gives its outcome"}
+    kinds = {
+        "STORED": "gives the stored response",
+        "OWN": "finds what it began, and gives its outcome",
+        "INHERENT": "needs none: a second call does no harm",
+    }
     return kinds.get(access.idempotency, "takes none") if access is not None else ""
 
 

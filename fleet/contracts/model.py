@@ -47,13 +47,14 @@ class Binding:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call a method, how a repeated request_id is treated ("", "STORED" or "OWN"), and whether the
-    answer says only that the work was accepted."""
+    """Who may call a method and from which members of the fleet, how a repeated request_id is treated ("",
+    "STORED" or "OWN"), and whether the answer says only that the work was accepted."""
 
     kind: str  # "public", "authenticated" or "permission"
     permission: str
     idempotency: str
     accepted: bool
+    callers: tuple[str, ...] = ()  # members of the fleet, none for all
 
 
 class Contracts:
@@ -141,7 +142,7 @@ class Contracts:
         number = policy.idempotency
         name = policy.DESCRIPTOR.fields_by_name["idempotency"].enum_type.values_by_number[number].name
         idempotency = name.removeprefix("IDEMPOTENCY_") if number else ""
-        return Access(kind, policy.permission, idempotency, policy.accepted)
+        return Access(kind, policy.permission, idempotency, policy.accepted, tuple(policy.callers))
 
     def topic(self, message: Descriptor) -> str:
         """The topic on which the message is an event, "" if it is none."""

@@ -28,6 +28,7 @@ filter; an empty one means the end."""
 _IDEMPOTENCY = {
     "STORED": "Repeating it with the same `requestId` gives the stored reply.",
     "OWN": "Repeating it with the same `requestId` joins the work already begun and gives its outcome.",
+    "INHERENT": "It may be repeated: a second request does no harm.",
 }
 # Sent as it is, under a content type of its own.
 _FILE = "google.api.HttpBody"

@@ -5,7 +5,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from chassis.tls import envoy_secrets, envoy_upstream
+from fleet.edge.limits import CONTROL_CLUSTER
 from fleet.edge.settings import Address, EdgeSettings
+from fleet.services import CONTROL
 
 Json = dict[str, Any]
 
@@ -15,9 +18,16 @@ _HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProt
 
 
 def clusters(settings: EdgeSettings) -> list[Json]:
-    """One cluster for each bounded context, one for the edge's own listener of keys, one for traces."""
-    rendered = [_service(name, addresses) for name, addresses in sorted(settings.services.items())]
-    rendered.append(_own_keys(settings))
+    """One for the edge's own listener of keys, one for control's discovery, one for traces.
+
+    Without control also one for each bounded context; otherwise they come from there.
+    """
+    rendered = [_own_keys(settings), {**_control(settings.xds), **transport(settings, CONTROL)}]
+    if not settings.xds:
+        rendered += [
+            {**_service(name, addresses), **transport(settings, name)}
+            for name, addresses in sorted(settings.services.items())
+        ]
     if settings.otlp is not None:
         rendered.append(_cluster("otlp", (settings.otlp,)))
     return rendered
@@ -42,6 +52,20 @@ def _service(name: str, addresses: tuple[Address, ...]) -> Json:
     }
 
 
+def transport(settings: EdgeSettings, name: str) -> Json:
+    """What a cluster says of TLS to the service of this name; nothing while connections are plain text."""
+    if settings.tls_dir is None:
+        return {}
+    return {"transport_socket": envoy_upstream(settings.tls_dir, name)}
+
+
+def secrets(settings: EdgeSettings) -> dict[Path, Json]:
+    """Files to which the clusters' TLS refers, which Envoy reads again when certificates are renewed."""
+    if settings.tls_dir is None:
+        return {}
+    return {settings.tls_dir / name: text for name, text in envoy_secrets(settings.tls_dir).items()}
+
+
 def keys_socket(settings: EdgeSettings) -> str:
     """Path of the socket on which the edge reads the key set from itself."""
     path = str(settings.output_dir / "keys.sock")
@@ -59,7 +83,12 @@ def _own_keys(settings: EdgeSettings) -> Json:
     }
 
 
-def _cluster(name: str, addresses: tuple[Address, ...]) -> Json:
+def _control(addresses: tuple[Address, ...]) -> Json:
+    # One that stands still without closing its connections is given up soon, for the other.
+    return _cluster(CONTROL_CLUSTER, addresses, keepalive=("5s", "2s"))
+
+
+def _cluster(name: str, addresses: tuple[Address, ...], keepalive: tuple[str, str] = ("30s", "5s")) -> Json:
     return {
         "name": name,
         "type": "STATIC" if all(_is_ip(address.host) for address in addresses) else "STRICT_DNS",
@@ -72,7 +101,9 @@ def _cluster(name: str, addresses: tuple[Address, ...]) -> Json:
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": _HTTP_OPTIONS,
                 "explicit_http_config": {
-                    "http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}
+                    "http2_protocol_options": {
+                        "connection_keepalive": {"interval": keepalive[0], "timeout": keepalive[1]}
+                    }
                 },
             }
         },

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.edge.errors import EdgeError
+from fleet.edge.limits import unlimited
 from fleet.edge.settings import EdgeSettings
 
 Json = dict[str, Any]
@@ -29,7 +30,8 @@ def page_routes(settings: EdgeSettings) -> list[Json]:
     routes = [_file(path, file, kind) for path, (file, kind) in files.items()]
     routes += [_other_verbs(path) for path in files]
     routes += [_redirect("/", "/docs"), _redirect("/docs/", "/docs")]
-    return routes
+    # They cost nothing, and whoever reads them has not called anything yet.
+    return [{**route, "typed_per_filter_config": unlimited()} for route in routes]
 
 
 def _file(path: str, file: Path, content_type: str) -> Json:

@@ -2,19 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 
 from fleet.contracts.model import Contracts
-from fleet.edge import clusters, fields, queries, replies, routes
+from fleet.edge import clusters, fields, limits, queries, replies
 from fleet.edge.contract import Method, edge_methods
 from fleet.edge.errors import EdgeError
-from fleet.edge.pages import page_routes
 from fleet.edge.settings import EdgeSettings
+from fleet.edge.table import dynamic_resources, route_source, route_table
 from fleet.edge.tokens import gate, jwt_authn
+from fleet.services import CONTROL
 from fleet.settings import PROJECT_ROOT, FleetSettings
 
 # One chunk for Envoy; each part uses the locals of those before it.
@@ -24,6 +25,8 @@ _PLACEHOLDER = re.compile(r"<<([a-z_]+)>>")
 
 def render(settings: EdgeSettings) -> Path:
     """Write Envoy's configuration and the files it reads; gives the path of the configuration.
+
+    With `settings.xds`, `routes.json` beside it holds the route table for control.
 
     Args:
         settings: see EdgeSettings. Needs `gen/greenledger.binpb` and `gen/openapi/greenledger.json`.
@@ -35,22 +38,34 @@ def render(settings: EdgeSettings) -> Path:
     methods = edge_methods(Contracts(_read(descriptor)))
     _require_addresses(methods, settings)
     settings.output_dir.mkdir(parents=True, exist_ok=True)
+    for path, secret in clusters.secrets(settings).items():
+        path.write_text(json.dumps(secret, indent=2))
     lua = body_check(fields.body_messages(methods), methods, settings.project_root)
     check = _write(settings, "body_check.lua", lua)
     template = _read(settings.project_root / "envoy" / "edge.yaml").decode()
     files = {
         "descriptor": str(descriptor),
         "body_check": str(check),
-        "web_status": str(settings.project_root / "envoy" / "lua" / "status.lua"),
+        "identity": str(settings.project_root / "envoy" / "lua" / "identity.lua"),
+        "outermost": "\n".join(
+            [replies.lua_limited(), *(_lua(settings.project_root, name) for name in ("limits", "status"))]
+        ),
         "leaving": "\n".join([replies.lua_leaving(), _lua(settings.project_root, "leaving")]),
     }
-    values = _values(settings, methods) | files
+    table = route_table(methods, settings)
+    if settings.xds:
+        _write(settings, "routes.json", json.dumps(table, indent=1))
+    values = _values(settings, methods, table) | files
     return _write(settings, "edge.yaml", fill(template, values))
 
 
-def render_fleet(fleet: FleetSettings) -> Path:
-    """Write the configuration for the edge of a fleet on one machine."""
-    return render(EdgeSettings.of_fleet(fleet))
+def render_fleet(fleet: FleetSettings, xds: Sequence[str] = ()) -> Path:
+    """Write the configuration for the edge of a fleet on one machine.
+
+    Args:
+        xds: `host:port` of control's discovery; default none.
+    """
+    return render(EdgeSettings.of_fleet(fleet, xds))
 
 
 def fill(template: str, values: dict[str, Any]) -> str:
@@ -64,11 +79,15 @@ def fill(template: str, values: dict[str, Any]) -> str:
     return _PLACEHOLDER.sub(lambda found: json.dumps(values[found[1]]), template)
 
 
-def _values(settings: EdgeSettings, methods: list[Method]) -> dict[str, Any]:
+def _values(settings: EdgeSettings, methods: list[Method], table: dict[str, Any]) -> dict[str, Any]:
     services = sorted({method.service for method in methods})
     names = {name: [method.name for method in methods if method.service == name] for name in services}
-    allowed = [{"exact": origin} for origin in settings.cors_origins]
+    field, source = route_source(table, settings)
     return {
+        "node": settings.node,
+        "dynamic": dynamic_resources(settings),
+        "route_field": field,
+        "route_source": source,
         "listen_host": settings.listen.host,
         "listen_port": settings.listen.port,
         "admin_host": settings.admin.host,
@@ -77,39 +96,23 @@ def _values(settings: EdgeSettings, methods: list[Method]) -> dict[str, Any]:
         "body_limit": settings.body_limit_bytes,
         "request_timeout": f"{settings.request_timeout_s}s",
         "response_limit": settings.response_limit_bytes,
-        "cors_origins": allowed,
         "transcoded_services": services,
         "counted_methods": [{"name": name, "method_names": names[name]} for name in services],
-        "healthy_clusters": {name: {"value": 1} for name in sorted(settings.services)},
+        "healthy_clusters": {
+            # Without control everything goes on as it was.
+            name: {"value": 1}
+            for name in sorted(settings.services)
+            if name != CONTROL
+        },
         "jwt_authn": jwt_authn(settings),
         "gate": gate(methods),
-        "rate_limit": _rate_limit(settings),
+        "whole_limit": limits.whole_filter(settings),
+        "local_limit": limits.local_filter(settings),
+        "shared_limit": limits.shared_filter(),
         "mappers": replies.mappers(),
-        "routes": [
-            *page_routes(settings),
-            *routes.grpc_routes(methods, settings),
-            *routes.json_routes(methods, settings),
-        ],
         "clusters": clusters.clusters(settings),
         "tracing": _tracing(settings),
     }
-
-
-def _rate_limit(settings: EdgeSettings) -> dict[str, Any]:
-    config: dict[str, Any] = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-        "stat_prefix": "edge",
-        "rate_limited_as_resource_exhausted": True,
-    }
-    if settings.requests_per_second:
-        always = {"default_value": {"numerator": 100}}
-        config |= {"filter_enabled": always, "filter_enforced": always}
-        config["token_bucket"] = {
-            "max_tokens": settings.requests_per_second * 2,
-            "tokens_per_fill": settings.requests_per_second,
-            "fill_interval": "1s",
-        }
-    return config
 
 
 def _tracing(settings: EdgeSettings) -> dict[str, Any] | None:

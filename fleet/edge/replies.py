@@ -5,7 +5,7 @@ google.rpc.Status as a JSON body. The first rule whose condition holds decides.
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf import json_format
@@ -38,6 +38,7 @@ class Reply:
         message: for people; None passes Envoy's own words on, which quote only what the caller sent.
         status: HTTP status, when it is not the one that Envoy chose.
         retry_after_s: seconds after which another attempt makes sense.
+        marker: header by which the outermost filter knows it.
     """
 
     when: str
@@ -46,6 +47,7 @@ class Reply:
     message: str | None
     status: int | None = None
     retry_after_s: int | None = None
+    marker: str | None = None
 
 
 def _jwt(failure: str) -> str:
@@ -59,6 +61,16 @@ _AWAY = Reply(
     "The service does not answer at the moment; try again.",
     status=503,
     retry_after_s=1,
+)
+
+# After how long is put right by lua/limits.lua.
+_LIMITED = Reply(
+    "response.code == 429",
+    StatusCode.RESOURCE_EXHAUSTED,
+    "RATE_LIMITED",
+    "Too many requests; try again later.",
+    retry_after_s=1,
+    marker="x-greenledger-limited",
 )
 
 REPLIES = (
@@ -106,13 +118,7 @@ REPLIES = (
         "REQUEST_TOO_LARGE",
         "The request is larger than the limit.",
     ),
-    Reply(
-        "response.code == 429",
-        StatusCode.RESOURCE_EXHAUSTED,
-        "RATE_LIMITED",
-        "Too many requests; try again later.",
-        retry_after_s=1,
-    ),
+    _LIMITED,
     Reply(
         "response.code == 504 || response.code_details == 'max_duration_timeout'",
         StatusCode.DEADLINE_EXCEEDED,
@@ -167,6 +173,13 @@ def lua_leaving() -> str:
     return f'local MESSAGE = "{status.message}"\nlocal DETAILS = "{_details(status)}"'
 
 
+def lua_limited() -> str:
+    """Lua source that defines LIMITED_STATUS: what a client beyond its limit is told, but for the time."""
+    status = _status(replace(_LIMITED, retry_after_s=None))
+    escaped = "".join(f"\\{byte:03d}" for byte in status.SerializeToString())
+    return f'local LIMITED_STATUS = "{escaped}"'
+
+
 def _healthy() -> Json:
     return {
         "filter": _filter("response.code == 200 && request.path == '/healthz'"),
@@ -217,6 +230,8 @@ def _json(reply: Reply) -> Json:
 
 
 def _with_status(mapper: Json, reply: Reply) -> Json:
+    if reply.marker is not None:
+        mapper["headers_to_add"].append(_header(reply.marker, "1"))
     return mapper if reply.status is None else {**mapper, "status_code": reply.status}
 
 

@@ -161,7 +161,7 @@ def _grpc_route(method: Method, settings: EdgeSettings) -> Json:
         "response_headers_to_add": [_header("cache-control", _cache_control(method), "ADD_IF_ABSENT")],
     }
     if not method.streaming:
-        route["route"]["retry_policy"] = _retries(method)
+        route["route"]["retry_policy"] = retry_policy(repeatable=method.repeatable)
         # A JSON caller names no deadline: the service is told the edge's, so that its answer comes first.
         limit = _header("grpc-timeout", f"{settings.deadline_s * 1000 - 500}m", "ADD_IF_ABSENT")
         route["request_headers_to_add"] = [limit]
@@ -184,18 +184,24 @@ def _time_limits(method: Method, settings: EdgeSettings) -> Json:
     }
 
 
-def _retries(method: Method) -> Json:
+def retry_policy(*, repeatable: bool) -> Json:
+    """How Envoy tries a call again.
+
+    Args:
+        repeatable: whether it may also be tried again where an instance may have begun it.
+    """
     # What never reached a service may always be tried again; the rest only where it cannot count twice.
     # CANCELLED is what a service that shuts down says of calls that it has not begun (lua/leaving.lua).
     causes = "connect-failure,refused-stream"
     return {
-        "retry_on": f"{causes},reset,unavailable,cancelled" if method.repeatable else causes,
+        "retry_on": f"{causes},reset,unavailable,cancelled" if repeatable else causes,
         "num_retries": 2,
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "retry_host_predicate": [
             {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {"@type": _PREVIOUS_HOSTS}}
         ],
-        "host_selection_retry_max_attempts": "3",
+        # On a ring of two, three more steps meet the instance that has just failed once in eight times.
+        "host_selection_retry_max_attempts": "20",
     }
 
 

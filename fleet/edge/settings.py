@@ -1,11 +1,13 @@
 """What the edge is rendered from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from chassis.members import EDGE
 from fleet.services import SERVICES
-from fleet.settings import LOOPBACK, PROJECT_ROOT, FleetSettings
+from fleet.settings import ANONYMOUS, AUTHENTICATED, LOOPBACK, PROJECT_ROOT, FleetSettings, Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,17 @@ class EdgeSettings:
         request_timeout_s: time for a request to arrive with its whole body; default 30.
         deadline_s: time for a unary call when the caller names none; default 15.
         deadline_max_s: longest deadline a gRPC caller may name; default 60.
+        anonymous_limit: requests of one address without a valid token; default 100 in 15 minutes, and 0 sets
+            no limit. IPv6 addresses count by their /64 network. Each edge process counts for itself.
+        authenticated_limit: the same of one person; default 6,000 in 15 minutes.
         requests_per_second: calls that each edge process lets through, with bursts of twice as many; default
             5000; 0 sets no limit.
         otlp: OpenTelemetry collector for traces (OTLP over gRPC); default none.
+        tls_dir: folder with the edge's own certificate; it speaks mutual TLS to the services then, and each
+            must show the certificate of its name. Default none: plain text.
+        xds: addresses of control's discovery (ADS), from which routes, clusters and endpoints come then;
+            default none: they follow from these settings.
+        node: name of this edge process at control; default `edge-1`.
     """
 
     listen: Address
@@ -69,10 +79,19 @@ class EdgeSettings:
     deadline_max_s: int = 60
     requests_per_second: int = 5000
     otlp: Address | None = None
+    tls_dir: Path | None = None
+    anonymous_limit: Limit = ANONYMOUS
+    authenticated_limit: Limit = AUTHENTICATED
+    xds: tuple[Address, ...] = ()
+    node: str = "edge-1"
 
     @classmethod
-    def of_fleet(cls, fleet: FleetSettings) -> Self:
-        """The edge of a fleet on one machine."""
+    def of_fleet(cls, fleet: FleetSettings, xds: Sequence[str] = ()) -> Self:
+        """The edge of a fleet on one machine.
+
+        Args:
+            xds: `host:port` of control's discovery.
+        """
         return cls(
             listen=Address(LOOPBACK, fleet.edge_port),
             admin=Address(LOOPBACK, fleet.envoy_admin_port),
@@ -80,4 +99,8 @@ class EdgeSettings:
             output_dir=fleet.state_dir / "envoy",
             project_root=fleet.project_root,
             otlp=Address.parse(fleet.otlp_endpoint) if fleet.otlp_endpoint else None,
+            tls_dir=fleet.tls_dir(EDGE),
+            anonymous_limit=fleet.anonymous_limit or ANONYMOUS,
+            authenticated_limit=fleet.authenticated_limit or AUTHENTICATED,
+            xds=tuple(Address.parse(address) for address in xds),
         )

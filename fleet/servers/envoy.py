@@ -6,7 +6,7 @@ import http.client
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fleet.component import Component
@@ -17,8 +17,11 @@ from fleet.settings import LOOPBACK, FleetSettings
 RenderEdge = Callable[[FleetSettings], Path]
 
 
-def render_edge(settings: FleetSettings) -> Path:
+def render_edge(settings: FleetSettings, xds: Sequence[str] = ()) -> Path:
     """Render the edge's configuration for these settings; the one place that names its renderer.
+
+    Args:
+        xds: `host:port` of control's discovery; default none, which fixes everything in the configuration.
 
     Raises:
         FleetError: a generated file is missing, or the configuration does not fit the contract.
@@ -27,7 +30,7 @@ def render_edge(settings: FleetSettings) -> Path:
     from fleet.edge.render import render_fleet  # noqa: PLC0415
 
     try:
-        return render_fleet(settings)
+        return render_fleet(settings, xds)
     except EdgeError as error:
         raise FleetError(f"The edge cannot be configured: {error}.") from error
 
@@ -69,7 +72,8 @@ class Envoy(Component):
             argv=[
                 *(str(find_envoy(self._settings)), "-c", str(self._configuration)),
                 *("--concurrency", str(self._worker_threads), "--disable-hot-restart"),
-                *("--log-level", "warning", "--service-cluster", "greenledger", "--service-node", "edge"),
+                # Whoever follows the log would wait 10 s for each part of it.
+                *("--log-level", "warning", "--file-flush-interval-msec", "1000"),
             ],
             log_path=self._settings.log_path(self.name),
             directory=self._settings.project_root,

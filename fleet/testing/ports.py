@@ -9,24 +9,44 @@ from fleet.settings import LOOPBACK
 _EDGE_PORTS = range(10200, 20200, 80)
 # The internal ports of an edge port begin this far above it.
 _INTERNAL = 10000
-_INTERNAL_PORTS = 60
+# One port behind them is the claim. Of the ranges of further replicas too, it is one that nobody listens on.
+_INTERNAL_PORTS = 65
+# What further replicas listen on reaches over the ranges of the next edge ports.
+_RANGES_WITH_REPLICAS = 3
 
 # One socket for each range given out, bound for as long as this process lives: another process of the
 # suite that looks at the same moment finds the range taken before the fleet listens on any of it.
 _claims: list[socket.socket] = []
 
 
-def free_edge_port() -> int:
-    """An edge port all of whose internal ports are free, and which no other test is given."""
-    for port in random.sample(_EDGE_PORTS, len(_EDGE_PORTS)):
-        claim = _bound(port + _INTERNAL + _INTERNAL_PORTS, reuse=False)
-        if claim is None:
-            continue
-        if all(_free(candidate) for candidate in (port, *range(port + _INTERNAL, claim.getsockname()[1]))):
-            _claims.append(claim)
+def free_edge_port(*, replicas: bool = False) -> int:
+    """An edge port all of whose internal ports are free, and which no other test is given.
+
+    Args:
+        replicas: whether the ports of further replicas are wanted too; default no.
+    """
+    ranges = _RANGES_WITH_REPLICAS if replicas else 1
+    starts = _EDGE_PORTS[: len(_EDGE_PORTS) - ranges + 1]
+    for port in random.sample(starts, len(starts)):
+        claims = _claimed([port + number * _EDGE_PORTS.step for number in range(ranges)])
+        if claims:
+            _claims.extend(claims)
             return port
-        claim.close()
     raise RuntimeError(f"none of {len(_EDGE_PORTS)} ranges of ports is free")
+
+
+def _claimed(edge_ports: list[int]) -> list[socket.socket]:
+    """A claim on the range of each edge port; none at all when one of them is not free."""
+    claims: list[socket.socket] = []
+    for port in edge_ports:
+        claim = _bound(port + _INTERNAL + _INTERNAL_PORTS, reuse=False)
+        claims += [claim] if claim else []
+        internal = range(port + _INTERNAL, port + _INTERNAL + _INTERNAL_PORTS)
+        if claim is None or not all(_free(candidate) for candidate in (port, *internal)):
+            for taken in claims:
+                taken.close()
+            return []
+    return claims
 
 
 def _free(port: int) -> bool:

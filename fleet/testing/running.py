@@ -22,17 +22,26 @@ START_LIMIT_S = 120.0
 STOP_LIMIT_S = 45.0
 
 
+# One process of each service, and as many calls as a test likes.
+ONE_OF_EACH = {
+    "GREENLEDGER_REPLICAS": "1",
+    "GREENLEDGER_ANONYMOUS_LIMIT": "0",
+    "GREENLEDGER_AUTHENTICATED_LIMIT": "0",
+}
+
+
 class RunningFleet:
     """What a test may know of a fleet and do with it.
 
     Args:
         settings: ports and folders.
-        environment: variables that its processes see besides our own.
+        environment: variables that its processes see besides our own, over ONE_OF_EACH; an empty value takes
+            one of those back.
     """
 
     def __init__(self, settings: FleetSettings, environment: Mapping[str, str] | None = None) -> None:
         self.settings = settings
-        self._environment = dict(environment or {})
+        self._environment = {**ONE_OF_EACH, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +59,7 @@ class RunningFleet:
         return require_running(self.settings)
 
     def address(self, service: str) -> str:
-        """`host:port` of a service's own gRPC port."""
+        """`host:port` of the gRPC port of a service's first process."""
         index = next(spec.index for spec in SERVICES if spec.name == service)
         return f"{LOOPBACK}:{self.settings.service_port(index)}"
 
@@ -109,13 +118,17 @@ def running_fleet(environment: Mapping[str, str] | None = None) -> Iterator[Runn
     """A fleet with ports and a state folder of its own, gone when the block ends.
 
     Args:
-        environment: variables that its processes see besides our own, e.g. GREENLEDGER_LOG_LEVEL.
+        environment: variables that its processes see besides our own, e.g. GREENLEDGER_LOG_LEVEL, as for
+            RunningFleet. `{"GREENLEDGER_REPLICAS": ""}` gives replicas and a canary, as `make run` does.
     """
     # Not under pytest's own folder, which is closed to the user that PostgreSQL runs as for root.
     folder = Path(tempfile.mkdtemp(prefix="greenledger-test-"))
     folder.chmod(0o755)
+    variables = {**os.environ, **ONE_OF_EACH, **(environment or {})}
     settings = FleetSettings.from_environment(
-        {**os.environ, **(environment or {})}, edge_port=free_edge_port(), state_dir=folder / "state"
+        variables,
+        edge_port=free_edge_port(replicas=variables["GREENLEDGER_REPLICAS"] != "1"),
+        state_dir=folder / "state",
     )
     fleet = RunningFleet(settings, environment)
     try:

@@ -191,3 +191,40 @@ async def test_what_cannot_be_done_is_one_sentence(greenledger: Operator) -> Non
     assert "both --email and --password-file" in await greenledger(
         "sagas", "list", "--email", "ann@example.com", fails=True
     )
+
+
+async def test_a_policy_is_changed_while_the_fleet_runs(fleet: RunningFleet, greenledger: Operator) -> None:
+    known = json.loads(await greenledger("services", "orders", "--json"))
+    assert [(entry["version"], entry["health"]) for entry in known] == [("v1", "INSTANCE_HEALTH_PASSING")]
+    why = ("--why", "made by a test")
+    assert "all alike -> v1 100 %" in await greenledger("traffic", "shift", "orders", "v1=100", *why)
+    nobody_there = await greenledger("traffic", "shift", "orders", "v1=90", "v9=10", *why, fails=True)
+    assert "'v9' is run by no registered instance" in nobody_there
+    assert "timeout: 2s" in await greenledger("traffic", "set", "orders", "timeout=2s", *why)
+    async with RpcEdge(fleet.edge_url) as edge:
+        shop = await open_shop(edge, portions=1)
+        assert shop.menu_item_id, "and calls go on"
+    assert "timeout: 3s" in await greenledger("traffic", "reset", "orders", *why)
+    history = json.loads(await greenledger("traffic", "history", "orders", "--json"))
+    assert [entry.get("weights", []) for entry in history][:3] == [
+        [],
+        [{"version": "v1", "weight": 100}],
+        [{"version": "v1", "weight": 100}],
+    ]
+
+
+async def test_a_setting_reaches_the_services_that_it_is_for(
+    fleet: RunningFleet, greenledger: Operator
+) -> None:
+    why = ("--why", "made by a test")
+
+    def applied(value: str) -> bool:
+        told = [line for line in fleet.log("orders").splitlines() if "configuration.applied" in line]
+        return json.loads(told[-1])["value"] == value if told else False
+
+    changed = await greenledger("config", "set", "orders~log.level", "DEBUG", *why)
+    assert "INFO -> DEBUG" in changed
+    await eventually(lambda: applied("DEBUG"))
+    assert "CONFIG_INVALID" in await greenledger("config", "set", "log.level", "loud", *why, fails=True)
+    assert "DEBUG -> INFO" in await greenledger("config", "rollback", "orders~log.level", "0", *why)
+    await eventually(lambda: applied("as started"))

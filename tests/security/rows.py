@@ -5,51 +5,13 @@ of `ABSENT` takes the field away.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-ABSENT: Final = object()
-LONG = "x" * 600
-IDS = ["not-an-id", "00000000-0000-0000-0000-00000000000g", LONG]
+from tests.security.control_rows import CONTROL
+from tests.security.table import ABSENT, IDS, LONG, PAGE, Entry, Refused
+
 REQUEST_IDS = [ABSENT, "", *IDS]
-PAGE = {"page_size": [-1]}
 AMOUNTS = ["-1", "1e3", "NaN", "0.1234567", "1" * 16, "", "01"]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A request that is well formed and must still be refused.
-
-    Args:
-        caller: whose token; see `World.tokens`.
-        changes: fields that differ from the sound request.
-        code, reason: of the refusal.
-        service: which service's own port is asked, where several serve the method; default `orders`.
-        over_json: whether the JSON form can say it; default yes.
-    """
-
-    caller: str
-    code: str
-    reason: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    service: str = "orders"
-    over_json: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is asked of one method.
-
-    Args:
-        sound: a request that passes validation.
-        bad: by field, values that validation refuses with the field's name.
-        refused: requests that the rules of the domain refuse.
-    """
-
-    sound: Mapping[str, Any] = field(default_factory=dict)
-    bad: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    refused: Sequence[Refused] = ()
-
 
 _QUANTITY = {"quantity": [ABSENT], "quantity.amount": AMOUNTS, "quantity.unit_code": ["", "kg", "TOOLONG"]}
 _PRICE = {"currencyCode": "USD", "units": "5", "nanos": 0}
@@ -1824,4 +1786,5 @@ ROWS: Mapping[str, Entry] = {
     **POOLS,
     **CAMPAIGNS,
     **OPERATIONS,
+    **CONTROL,
 }

@@ -14,6 +14,7 @@ from fleet.demo import data
 from fleet.demo.requests import mint, new_request_id
 from fleet.testing.running import RunningFleet
 from greenledger.common.v1.quantity_pb2 import Quantity
+from greenledger.control.v1 import control_pb2
 from greenledger.inventory.v1 import inventory_pb2
 from greenledger.market.v1 import campaigns_pb2, market_pb2, pools_pb2
 from greenledger.notifications.v1 import notifications_pb2
@@ -36,7 +37,8 @@ class World:
     Args:
         forge: makes tokens.
         ids: by the names that the tables use in braces; `lot` is received whole, `free_lot` is the grower's.
-        tokens: authorization headers by caller; `anyone` has every permission and owns nothing.
+        tokens: authorization headers by caller; `anyone` has every permission and owns nothing,
+            `tester` is a service with every permission that is none of the fleet's.
     """
 
     forge: Forge
@@ -102,12 +104,14 @@ async def build(fleet: RunningFleet) -> World:
             "order": order.order_id,
             "notification": await eventually(notification),
             "email": people["guest"][0].credentials.email,
+            "instance": await _instance(edge, sessions["operator"]),
         }
         ids |= {f"{name}_id": session.user_id for name, session in sessions.items()}
         forge = await Forge.of(fleet)
         tokens = {name: f"Bearer {await session.bearer()}" for name, session in sessions.items()}
         tokens["anyone"] = f"Bearer {forge.user(PERMISSIONS)}"
         tokens["user"] = f"Bearer {forge.user([])}"
+        tokens["tester"] = f"Bearer {forge.service(PERMISSIONS)}"
     return World(forge, ids, tokens)
 
 
@@ -135,6 +139,12 @@ async def _market(edge: RpcEdge, seller: Session, buyer: Session) -> dict[str, s
         "collection": (await edge.call(edge.market.CreateCollection, collection, seller)).collection_id,
         "purchase": (await edge.call(edge.market.BuyFromListing, wish, buyer)).purchase_id,
     }
+
+
+async def _instance(edge: RpcEdge, operator: Session) -> str:
+    """Id of the instance of trace."""
+    asked = control_pb2.ListInstancesRequest(service="trace")
+    return (await edge.call(edge.registry.ListInstances, asked, operator)).instances[0].instance_id
 
 
 async def _pool(edge: RpcEdge, grower: Session, lot_id: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from fleet.client import CallFailed, Credentials, RpcEdge, Session
 from fleet.demo.large.checkpoint import Checkpoint, CheckpointFile
+from fleet.demo.large.limits import limits_lifted
 from fleet.demo.large.load import Load, Tally
 from fleet.demo.large.market import Market
 from fleet.demo.large.plan import Names, Plan
@@ -53,12 +54,13 @@ async def run_large(
     async with RpcEdge(edge_url, timeout_s=30.0) as edge:
         market = Market(edge, plan, checkpoint.names, checkpoint.began_at)
         try:
-            tallies = await _make(console, market, plan, checkpoint, file)
-            file.save(checkpoint)
-            await _count(console, market, plan, tallies)
-            if market.venues:
-                session = await Session.open(edge, operator)
-                await _recall(console, edge, session, market.venues[0].lot_ids[0], checkpoint.names)
+            async with limits_lifted(edge, edge_url, operator, console.print):
+                tallies = await _make(console, market, plan, checkpoint, file)
+                file.save(checkpoint)
+                await _count(console, market, plan, tallies)
+                if market.venues:
+                    session = await Session.open(edge, operator)
+                    await _recall(console, edge, session, market.venues[0].lot_ids[0], checkpoint.names)
         except CallFailed as error:
             raise FleetError(f"The edge at {edge_url} refused a call: {error.code}, {error}.") from error
     file.remove()

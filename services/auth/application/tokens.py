@@ -9,7 +9,7 @@ from services.auth.application.ports import Keys, Logins, OpaqueTokens
 from services.auth.domain.account import Account
 from services.auth.domain.claims import service_claims, user_claims
 from services.auth.domain.logins import Lifetimes, Login, RefreshToken, digest
-from services.auth.domain.roles import SERVICE_SCOPES, permissions_of
+from services.auth.domain.roles import permissions_of, scopes_of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,6 +78,5 @@ class TokenMaker:
         """A token with the service's permissions."""
         now = self._clock.now()
         expires_at = now + self._lifetimes.service_token
-        scopes = SERVICE_SCOPES.get(service, frozenset())
-        claims = service_claims(service, scopes, now, expires_at, self._ids.uuid7())
+        claims = service_claims(service, scopes_of(service), now, expires_at, self._ids.uuid7())
         return ServiceToken(await self._keys.sign(claims), expires_at)

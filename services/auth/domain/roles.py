@@ -44,6 +44,9 @@ _VENUE = frozenset(
 )
 _AUDITOR = frozenset(
     {
+        "control.config.read",
+        "control.instances.read",
+        "control.traffic.read",
         "crops.epcis.read",
         "crops.lots.read",
         "trace.read",
@@ -63,6 +66,9 @@ _OPERATORS_ONLY = frozenset(
         "auth.credentials.write",
         "auth.keys.rotate",
         "auth.roles.write",
+        "control.config.write",
+        "control.instances.write",
+        "control.traffic.write",
         "crops.lots.commit",
         "crops.lots.deliver",
         "crops.recall",
@@ -108,6 +114,9 @@ ROLES: Mapping[str, Role] = {
 }
 """All roles, by name in ascending order."""
 
+MEMBER_SCOPES = frozenset({"control.config.read", "control.instances.write", "control.traffic.read"})
+"""Permissions of every service account: to be found, and to learn how to call others."""
+
 SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
     "users": frozenset({"auth.credentials.write", "notifications.send"}),
     "crops": frozenset({"inventory.stock.quarantine", "notifications.send", "users.read"}),
@@ -127,7 +136,12 @@ SERVICE_SCOPES: Mapping[str, frozenset[str]] = {
     ),
     "notifications": frozenset({"users.read"}),
 }
-"""Permissions of service accounts; a service that is not listed has none."""
+"""Permissions that service accounts have besides; a service that is not listed has none."""
+
+
+def scopes_of(service: str) -> frozenset[str]:
+    """What a service account may do."""
+    return MEMBER_SCOPES | SERVICE_SCOPES.get(service, frozenset())
 
 
 def permissions_of(roles: Iterable[str]) -> frozenset[str]:

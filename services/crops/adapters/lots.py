@@ -223,7 +223,7 @@ async def _flag(
     doubts = [
         (facts[stream_of(change.lot_id)][place], urn(change.lot_id), doubt)
         for change in changes
-        for place, found in [(-1, change.doubts), *enumerate(change.doubts_of_each)]
+        for place, found in enumerate(change.doubts)
         for doubt in found
     ]
     doubts += [(facts[stream_of(lot_id)][-1], bill, doubt) for (lot_id, bill), doubt in shared.items()]

@@ -38,7 +38,7 @@ class LotDecisions:
             lot = await self._lots.load(lot_id)
             events = decide(lot)
             if events:
-                told = tuple(doubt for event in events for doubt in doubts(lot, event))
+                told = tuple(doubts(lot, event) for event in events)
                 await self._lots.save([Change(lot_id, lot.version, events, told)])
             return LotView.of(replay_from(lot, events))
 
@@ -56,6 +56,6 @@ class LotDecisions:
     async def _record(self, decisions: Sequence[tuple[Lot, LotEvent]]) -> list[LotView]:
         """Record a fact for each lot, with what does not fit about it; the lots after it."""
         await self._lots.save(
-            [Change(lot.lot_id, lot.version, (event,), doubts(lot, event)) for lot, event in decisions]
+            [Change(lot.lot_id, lot.version, (event,), (doubts(lot, event),)) for lot, event in decisions]
         )
         return [LotView.of(evolve(lot, event)) for lot, event in decisions]

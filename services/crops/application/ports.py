@@ -21,15 +21,13 @@ class Change:
         lot_id: the lot.
         expected_version: the version that the decision was based on; 0 for a new lot.
         events: the decision.
-        doubts: what does not fit about the last of them, recorded as findings.
-        doubts_of_each: what does not fit about each of them; default nothing.
+        doubts: what does not fit about each of them, recorded as findings; default nothing about any.
     """
 
     lot_id: str
     expected_version: int
     events: tuple[LotEvent, ...]
-    doubts: tuple[Doubt, ...] = ()
-    doubts_of_each: tuple[tuple[Doubt, ...], ...] = ()
+    doubts: tuple[tuple[Doubt, ...], ...] = ()
 
 
 class Lots(Protocol):

@@ -54,4 +54,4 @@ class ServeOrders:
             told.append(doubts(lot, fact))
             facts.append(fact)
             lot = evolve(lot, fact)
-        return Change(lot_id, version, tuple(facts), doubts_of_each=tuple(told))
+        return Change(lot_id, version, tuple(facts), tuple(told))

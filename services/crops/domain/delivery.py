@@ -148,7 +148,6 @@ def _require_deliverable(lot: Lot, commitment: Commitment, quantity: Quantity, n
 
 
 def _handed_over(lot: Lot, new_lot_id: str, wanted: Delivery, now: datetime) -> LotTransferred:
-    goes_along = lot.custodian_id == lot.owner_id and lot.shipment is None and not lot.unit_id
     return LotTransferred(
         lot_id=new_lot_id,
         transfer_id=wanted.delivery_id,
@@ -156,6 +155,6 @@ def _handed_over(lot: Lot, new_lot_id: str, wanted: Delivery, now: datetime) -> 
         new_owner_id=wanted.new_owner_id,
         reference_document="",
         transfer_number=1,
-        custodian_id=wanted.new_owner_id if goes_along else lot.custodian_id,
+        custodian_id=wanted.new_owner_id if lot.goes_along else lot.custodian_id,
         at=now,
     )

@@ -73,18 +73,8 @@ def destroy(
     require_owner_or_operator(lot, actor, is_operator)
     require_something(lot)
     require_no_transfer(lot)
-    free = lot.uncommitted
-    taken = free if quantity is None else quantity.to(lot.quantity.unit)
-    if taken.is_zero:
-        violation = Violation("quantity", f"is nothing, in {taken.unit}")
-        raise InvalidArgument("QUANTITY_ZERO", "Something must be destroyed.", violations=[violation])
-    if not taken <= free:
-        raise FailedPrecondition(
-            "QUANTITY_EXCEEDED",
-            f"More than is free of the lot, {free}.",
-            metadata={"available": free.text, "unit": free.unit},
-            resource=("lot", lot.lot_id),
-        )
+    taken = lot.uncommitted if quantity is None else quantity.to(lot.quantity.unit)
+    require_free(lot, taken, "Something must be destroyed.")
     return LotDestroyed(
         lot_id=lot.lot_id, quantity=taken, remaining=lot.quantity - taken, reason=reason, at=now
     )
@@ -145,6 +135,30 @@ def require_something(lot: Lot) -> None:
         return
     reason = "LOT_DESTROYED" if lot.state is LotState.DESTROYED else "LOT_EMPTY"
     raise FailedPrecondition(reason, f"Nothing is left of lot {lot.lot_id}.", resource=("lot", lot.lot_id))
+
+
+def require_free(lot: Lot, taken: Quantity, nothing: str) -> None:
+    """Refuse to take out nothing, or more than is not committed.
+
+    Args:
+        taken: in the lot's unit.
+        nothing: what to say when nothing is taken.
+
+    Raises:
+        InvalidArgument: QUANTITY_ZERO.
+        FailedPrecondition: QUANTITY_EXCEEDED.
+    """
+    if taken.is_zero:
+        violation = Violation("quantity", f"is nothing, in {taken.unit}")
+        raise InvalidArgument("QUANTITY_ZERO", nothing, violations=[violation])
+    free = lot.uncommitted
+    if not taken <= free:
+        raise FailedPrecondition(
+            "QUANTITY_EXCEEDED",
+            f"More than is free of the lot, {free}.",
+            metadata={"available": free.text, "unit": free.unit},
+            resource=("lot", lot.lot_id),
+        )
 
 
 def require_owner_or_operator(lot: Lot, actor: str, is_operator: bool) -> None:

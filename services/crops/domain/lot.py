@@ -222,6 +222,12 @@ class Lot:
         """What may still be split off or committed."""
         return self.quantity - self.committed
 
+    @property
+    def goes_along(self) -> bool:
+        """Whether the goods go with the lot to a new owner: its owner has them, and they are at hand."""
+        # What is under way arrives where it was sent, whosever it is by then, and a pallet is not torn apart.
+        return self.custodian_id == self.owner_id and self.shipment is None and not self.unit_id
+
 
 def evolve(  # noqa: PLR0911, PLR0912 - one for each kind of event
     lot: Lot | None, event: LotEvent

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from chassis.errors import FailedPrecondition, InvalidArgument, Violation
 from chassis.quantity import Quantity
 from services.crops.domain.commitment import require_fresh
 from services.crops.domain.events import LotSold
+from services.crops.domain.hold import require_free
 from services.crops.domain.lot import Lot
 from services.crops.domain.shipment import require_custodian
 from services.crops.domain.transfer import require_at_hand, require_owner, require_tradable
@@ -30,18 +30,8 @@ def sell(lot: Lot, quantity: Quantity, *, actor: str, reference_document: str, n
     require_tradable(lot)
     require_fresh(lot, now)
     require_at_hand(lot)
-    free = lot.uncommitted
     sold = quantity.to(lot.quantity.unit)
-    if sold.is_zero:
-        violation = Violation("quantity", f"is nothing, in {sold.unit}")
-        raise InvalidArgument("QUANTITY_ZERO", "Something must be sold.", violations=[violation])
-    if not sold <= free:
-        raise FailedPrecondition(
-            "QUANTITY_EXCEEDED",
-            f"More than is free of the lot, {free}.",
-            metadata={"available": free.text, "unit": free.unit},
-            resource=("lot", lot.lot_id),
-        )
+    require_free(lot, sold, "Something must be sold.")
     return LotSold(
         lot_id=lot.lot_id,
         quantity=sold,

@@ -177,9 +177,7 @@ def complete_transfer(lot: Lot, *, transfer_id: str, now: datetime) -> LotTransf
     require_not_held(lot)
     if lot.pending is None or lot.pending.transfer_id != transfer_id:
         raise FailedPrecondition("TRANSFER_FAILED", f"Transfer {transfer_id} is not under way.")
-    # What is under way arrives where it was sent, whosever it is by then, and a pallet is not torn apart.
-    at_hand = lot.shipment is None and not lot.unit_id
-    goes_along = lot.pending.custody and lot.custodian_id == lot.owner_id and at_hand
+    goes_along = lot.pending.custody and lot.goes_along
     return LotTransferred(
         lot_id=lot.lot_id,
         transfer_id=transfer_id,

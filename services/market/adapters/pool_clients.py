@@ -1,12 +1,8 @@
-"""What pools need of crops and payments, over their stubs."""
+"""What pools need of crops, over its stubs."""
 
 import grpc.aio
 
-from chassis.protobuf import (
-    quantity_from_proto,
-    quantity_to_proto,
-    timestamp_from_proto,
-)
+from chassis.protobuf import quantity_from_proto, quantity_to_proto, timestamp_from_proto
 from chassis.quantity import Quantity
 from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc
 from interceptors.client_errors import callee_errors

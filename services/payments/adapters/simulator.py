@@ -34,10 +34,11 @@ class SimulatedProvider:
 
     Args:
         database: where its books are.
-        timeout: how long a caller waits for an answer that does not come. Default 2 s.
+        timeout: how long a caller waits for an answer that does not come. Default 1.5 s: less than the 2 s
+            after which callers of payments give an attempt up, so that they are told why.
     """
 
-    def __init__(self, database: Database, timeout: timedelta = timedelta(seconds=2)) -> None:
+    def __init__(self, database: Database, timeout: timedelta = timedelta(seconds=1.5)) -> None:
         self._database = database
         self._timeout = timeout
 

@@ -6,12 +6,13 @@ from hashlib import sha256
 
 from chassis.clock import Clock
 from chassis.crashpoints import crashpoint, declare
-from chassis.errors import AlreadyExists, DeadlineExceeded, DomainError, InvalidArgument, Unavailable
+from chassis.errors import AlreadyExists, DeadlineExceeded, DomainError, InvalidArgument
 from chassis.ids import IdSource
+from chassis.saga import Refusal
 from chassis.transactions import Transactions
 from chassis.waiting import patience
 from services.users.application.ports import Changes, Credentials, RegistrationSagas, Users
-from services.users.domain.user import Preferences, Refusal, State, User, clean_name
+from services.users.domain.user import Preferences, State, User, clean_name
 
 POLL_S = 0.5
 
@@ -136,17 +137,10 @@ def _answer(user: User) -> User:
     refusal = user.refusal
     if refusal is None:
         return user
-    raise _refused(refusal)
-
-
-def _refused(refusal: Refusal) -> DomainError:
-    kind = _TOLD_AS_IS.get(refusal.reason)
-    if kind is not None:
-        return kind(refusal.reason, refusal.message)
-    return Unavailable(
+    raise Refusal(refusal.reason, refusal.message).error(
+        _TOLD_AS_IS,
         "REGISTRATION_FAILED",
         "the registration could not be completed and nothing is left of it; try again",
-        metadata={"cause": refusal.reason},
     )
 
 

@@ -12,9 +12,9 @@ import pytest_asyncio
 from chassis.clock import FixedClock
 from chassis.context import Principal, RequestContext, use
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.ids import SystemIds
 from chassis.service import Service
+from chassis.testing import PostgresServer
 from greenledger.auth.v1 import auth_pb2 as pb
 from interceptors.jwks import JwksSource
 from interceptors.tokens import TokenVerifier
@@ -113,8 +113,8 @@ def secrets(tmp_path: Path) -> Path:
 
 
 @pytest_asyncio.fixture
-async def auth(database: Database, secrets: Path) -> AsyncIterator[Auth]:
-    await upgrade(database.dsn, "auth")
+async def auth(postgres_server: PostgresServer, secrets: Path) -> AsyncIterator[Auth]:
     clock = FixedClock()
-    service = wire(runtime_of("auth", database, secrets, clock=clock), CHEAP)
-    yield await Auth(database, clock, secrets, service).start()
+    async with postgres_server.connected("auth") as database:
+        service = wire(runtime_of("auth", database, secrets, clock=clock), CHEAP)
+        yield await Auth(database, clock, secrets, service).start()

@@ -24,6 +24,7 @@ from chassis.runtime import Runtime
 from chassis.service import Jwks, Service
 from chassis.settings import Settings
 from chassis.telemetry.tracing import Tracing
+from chassis.tls import server_credentials
 from greenledger.auth.v1 import auth_pb2, auth_pb2_grpc
 from greenledger.events.v1.event_pb2 import Event
 from interceptors.chain import client_chain, server_chain
@@ -89,28 +90,32 @@ async def served(
     database: Database,
     secrets_dir: Path,
     peers: Mapping[str, str],
+    tls_dir: Path | None = None,
 ) -> AsyncIterator[Served]:
-    """Serve with the chain of a real process; the saga engine runs too."""
+    """Serve with the chain of a real process, by mutual TLS with a `tls_dir`; the saga engine runs too."""
     clock, ids, tracing = SystemClock(), SystemIds(), Tracing.to_endpoint(name, "")
     async with AsyncExitStack() as stack:
-        channels = Channels(peers, _outgoing(name, peers, tracing, clock))
+        bare = Channels(peers, tls_dir=tls_dir)
+        stack.push_async_callback(bare.close)
+        channels = Channels(peers, _outgoing(name, bare, tracing, clock), tls_dir=tls_dir)
         stack.push_async_callback(channels.close)
         runtime = runtime_of(name, database, secrets_dir, clock=clock, channels=channels)
         service = wire(runtime)
         if service.on_start is not None:
             await service.on_start()
         chain = server_chain(
-            verifier=TokenVerifier(JwksSource(service.jwks or _keys_of(peers), clock), clock),
+            verifier=TokenVerifier(JwksSource(service.jwks or _keys_of(bare), clock), clock),
             tracing=tracing,
             clock=clock,
             ids=ids,
             idempotency=runtime.idempotency,
+            mutual_tls=tls_dir is not None,
             registry=CollectorRegistry(),
         )
         server = grpc.aio.server(interceptors=[chain])
         for entry in service.servicers:
             entry.add(entry.implementation, server)
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = listen(server, tls_dir)
         await server.start()
         stack.push_async_callback(server.stop, 0)
         if service.sagas is not None:
@@ -120,14 +125,20 @@ async def served(
         yield Served(service, runtime, f"127.0.0.1:{port}")
 
 
+def listen(server: grpc.aio.Server, tls_dir: Path | None) -> int:
+    """Let it listen on a free port, by mutual TLS with a `tls_dir`."""
+    if tls_dir is None:
+        return server.add_insecure_port("127.0.0.1:0")
+    return server.add_secure_port("127.0.0.1:0", server_credentials(tls_dir))
+
+
 def _outgoing(
-    name: str, peers: Mapping[str, str], tracing: Tracing, clock: Clock
+    name: str, bare: Channels, tracing: Tracing, clock: Clock
 ) -> Sequence[grpc.aio.ClientInterceptor]:
     async def fetch() -> Token:
-        async with grpc.aio.insecure_channel(peers["auth"]) as channel:
-            request = auth_pb2.IssueServiceTokenRequest(account=name, secret=ACCOUNTS[name])
-            issued = await auth_pb2_grpc.AuthServiceStub(channel).IssueServiceToken(request)
-            return Token(issued.access_token, issued.expire_time.ToDatetime(UTC))
+        request = auth_pb2.IssueServiceTokenRequest(account=name, secret=ACCOUNTS[name])
+        issued = await auth_pb2_grpc.AuthServiceStub(bare.get("auth")).IssueServiceToken(request)
+        return Token(issued.access_token, issued.expire_time.ToDatetime(UTC))
 
     return client_chain(
         tracing=tracing,
@@ -138,10 +149,9 @@ def _outgoing(
     )
 
 
-def _keys_of(peers: Mapping[str, str]) -> Any:
+def _keys_of(bare: Channels) -> Any:
     async def fetch() -> Jwks:
-        async with grpc.aio.insecure_channel(peers["auth"]) as channel:
-            answer = await auth_pb2_grpc.AuthServiceStub(channel).GetJwks(auth_pb2.GetJwksRequest())
-            return MessageToDict(answer)
+        answer = await auth_pb2_grpc.AuthServiceStub(bare.get("auth")).GetJwks(auth_pb2.GetJwksRequest())
+        return MessageToDict(answer)
 
     return fetch

@@ -9,6 +9,7 @@ import pytest
 
 from chassis.errors import Unauthenticated
 from greenledger.auth.v1 import auth_pb2 as pb
+from services.auth.domain.roles import MEMBER_SCOPES
 from tests.integration.auth.conftest import CONTEXT, Auth, key_id
 from tests.integration.auth.process import ACCOUNTS, write_secrets
 
@@ -117,14 +118,14 @@ async def test_a_service_gets_a_token_for_an_hour_with_its_permissions(auth: Aut
     issued = await service_token(auth, "users", ACCOUNTS["users"])
     principal = await auth.verify(issued.access_token)
     assert (principal.subject, principal.kind, principal.roles) == ("users", "service", frozenset())
-    assert principal.permissions == {"auth.credentials.write", "notifications.send"}
+    assert principal.permissions == {"auth.credentials.write", "notifications.send"} | MEMBER_SCOPES
     life = issued.expire_time.ToDatetime() - auth.clock.now().replace(tzinfo=None)
     assert life == timedelta(hours=1)
 
 
-async def test_a_service_without_permissions_gets_a_token_without_any(auth: Auth):
+async def test_a_service_that_calls_no_other_may_be_found_and_no_more(auth: Auth):
     issued = await service_token(auth, "payments", ACCOUNTS["payments"])
-    assert (await auth.verify(issued.access_token)).permissions == frozenset()
+    assert (await auth.verify(issued.access_token)).permissions == MEMBER_SCOPES
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from chassis.testing import PostgresServer
 from chassis.testing.service import Metadata, ServiceUnderTest, TokenSigner, serve
 from greenledger.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from interceptors.testing import SignedChain
@@ -15,9 +16,12 @@ WRITE = ("catalog.venues.write", "catalog.menu.write")
 
 
 @pytest_asyncio.fixture
-async def service(database_dsn: str) -> AsyncIterator[ServiceUnderTest]:
+async def service(postgres_server: PostgresServer) -> AsyncIterator[ServiceUnderTest]:
     signer = TokenSigner()
-    async with serve("catalog", wire, SignedChain(signer), database_dsn, signer) as running:
+    async with (
+        postgres_server.database("catalog") as dsn,
+        serve("catalog", wire, SignedChain(signer), dsn, signer) as running,
+    ):
         yield running
 
 

@@ -13,14 +13,13 @@ import pytest_asyncio
 from chassis.clock import SystemClock
 from chassis.context import Principal
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.eventstore import EventStore
 from chassis.ids import SystemIds
 from chassis.merklelog.store import MerkleLog
 from chassis.outbox import Outbox
 from chassis.projection import ProjectionRunner
 from chassis.saga import SagaEngine
-from chassis.testing import eventually
+from chassis.testing import PostgresServer, eventually
 from chassis.wakeup import Watchers
 from greenledger.events.v1.event_pb2 import Event
 from services.crops.adapters.db import ProjectedLots
@@ -180,12 +179,10 @@ class Running:
 
 
 @pytest_asyncio.fixture
-async def idle_crops(database_dsn: str) -> AsyncIterator[Crops]:
+async def idle_crops(postgres_server: PostgresServer) -> AsyncIterator[Crops]:
     """Migrated as in production; neither saga engine nor projection at work."""
-    await upgrade(database_dsn, "crops")
-    database = await Database.connect(database_dsn)
-    yield Crops(database)
-    database.terminate()
+    async with postgres_server.connected("crops") as database:
+        yield Crops(database)
 
 
 @pytest_asyncio.fixture

@@ -29,6 +29,7 @@ from tests.unit.crops.lots import BUYER, GROWER, STRANGER
 from tests.unit.epcis import corpus
 
 NO_CONTEXT: Any = None
+UNIT = "https://id.gs1.org/00/106141412345678908"
 TABLES = ("lot_view", "lot_ownership", "lot_history")
 
 
@@ -157,6 +158,23 @@ async def test_a_bill_of_lading_that_three_firms_use_is_flagged_at_the_third(cro
         ("BILL_OF_LADING_SHARED", urn(second.event_id))
     ]
     assert found[0].finding.subject.endswith("/bol/BOL%207")
+
+
+async def test_sending_a_unit_notes_its_bills_once_and_each_lot_on_it_is_flagged(crops: Crops) -> None:
+    shared, own = Document(DocumentType.BOL, "BOL 7"), Document(DocumentType.BOL, "BOL 8")
+    lots = [await crops.minted(code) for code in "ABC"]
+    on_unit = [lot.lot_id for lot in lots[:2]]
+    await crops.physical.ship(user(GROWER), lots[2].lot_id, STRANGER, replace(now(), documents=(shared,)))
+    await crops.physical.pack(user(GROWER), UNIT, on_unit, now())
+    await crops.physical.ship_unit(user(GROWER), UNIT, BUYER, replace(now(), documents=(shared, own)))
+    found = await IndexedVisibilityEvents(crops.database).findings(FindingFilter(), 0, 10)
+    newest = [(await crops.read.events(lot_id, 2, 10))[-1] for lot_id in on_unit]
+    assert sorted((each.finding.event_id, each.finding.subject[-7:]) for each in found) == sorted(
+        (urn(each.event_id), "BOL%207") for each in newest
+    )
+    uses = {(row["bill"][-7:], row["party"]) for row in await crops.dump("epcis_bill")}
+    firms = {("BOL%207", urn(firm)) for firm in (GROWER, BUYER, STRANGER)}
+    assert uses == firms | {("BOL%208", urn(firm)) for firm in (GROWER, BUYER)}
 
 
 async def test_a_forged_receipt_changes_nothing(crops: Crops) -> None:

@@ -1,6 +1,7 @@
 """The connection pool."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -71,4 +72,19 @@ async def test_idle_connections_that_the_server_cut_are_replaced(database_dsn: s
         raise AssertionError("the pool hands out broken connections")
 
     await answers()
+    await database.close()
+
+
+async def test_a_database_that_takes_no_connections_is_away_until_it_does(database_dsn: str) -> None:
+    name = urlsplit(database_dsn).path.removeprefix("/")
+    admin = await asyncpg.connect(urlsplit(database_dsn)._replace(path="/postgres").geturl())
+    await admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
+    try:
+        database = Database.later(database_dsn)
+        with pytest.raises(Unavailable):
+            await database.fetchval("SELECT 1")
+    finally:
+        await admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
+        await admin.close()
+    assert await database.fetchval("SELECT 1") == 1
     await database.close()

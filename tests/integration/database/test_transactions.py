@@ -291,3 +291,28 @@ async def test_work_at_the_commit_that_fails_undoes_everything(notes: Database) 
     with pytest.raises(asyncpg.UniqueViolationError):
         await collide()
     assert await count(notes) == 1
+
+
+STANDSTILL = "idle_in_transaction_session_timeout"
+
+
+async def test_a_transaction_that_stands_still_lets_go_of_what_it_holds(notes: Database) -> None:
+    frozen = await Database.connect(notes.dsn)
+
+    async def stand_still() -> None:
+        async with frozen.transaction() as tx:
+            assert await tx.fetchval(f"SHOW {STANDSTILL}") == "10s"
+            await tx.execute(f"SET LOCAL {STANDSTILL} = '200ms'")
+            await write(frozen, 1)
+            # Each would wait for the other for ever.
+            await write(notes, 1)
+            await write(frozen, 2)
+
+    try:
+        async with asyncio.timeout(10):
+            with pytest.raises(Unavailable):
+                await stand_still()
+        assert await count(notes) == 1
+        await write(frozen, 3)
+    finally:
+        frozen.terminate()

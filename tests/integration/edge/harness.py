@@ -19,7 +19,7 @@ from fleet.edge.render import render
 from fleet.edge.settings import Address, EdgeSettings
 from fleet.servers.envoy import find_envoy
 from fleet.services import SERVICES
-from fleet.settings import FleetSettings
+from fleet.settings import FleetSettings, Limit
 from tests.integration.edge.services import Services
 
 LOOPBACK = "127.0.0.1"
@@ -124,6 +124,9 @@ def edge_settings(services: Services, apart: Services, folder: Path, down: tuple
         admin=Address(LOOPBACK, free_port()),
         services={name: (Address(LOOPBACK, port),) for name, port in ports.items()},
         output_dir=folder,
+        # Tests of other things call as often as they like.
+        anonymous_limit=Limit.parse("0"),
+        authenticated_limit=Limit.parse("0"),
     )
 
 
@@ -148,8 +151,19 @@ def envoy(configuration: Path, log_path: Path) -> Iterator[subprocess.Popen[byte
 
 
 @contextmanager
-def running_edge(folder: Path, *, down: tuple[str, ...] = (), **changes: Any) -> Iterator[Edge]:
-    """Services and an edge before them; `changes` are fields of EdgeSettings."""
+def running_edge(
+    folder: Path,
+    *,
+    down: tuple[str, ...] = (),
+    rewrite: Callable[[str], str] = lambda configuration: configuration,
+    **changes: Any,
+) -> Iterator[Edge]:
+    """Services and an edge before them.
+
+    Args:
+        rewrite: changes the configuration that was rendered.
+        changes: fields of EdgeSettings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     thread = LoopThread()
     services = Services()
@@ -159,7 +173,9 @@ def running_edge(folder: Path, *, down: tuple[str, ...] = (), **changes: Any) ->
         thread.run(auth.start())
         settings = replace(edge_settings(services, auth, folder, down), **changes)
         log_path = folder / "envoy.log"
-        with envoy(render(settings), log_path) as process:
+        configuration = render(settings)
+        configuration.write_text(rewrite(configuration.read_text()))
+        with envoy(configuration, log_path) as process:
             edge = Edge(settings, services, auth, thread, process, log_path)
             try:
                 wait_until(lambda: _ready(edge))

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,6 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
+from chassis.tls import peer_identity, server_credentials
 from greenledger.auth.v1 import auth_pb2, auth_pb2_grpc
 from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc, epcis_pb2, epcis_pb2_grpc
@@ -83,6 +85,7 @@ class Call:
     metadata: dict[str, str]
     request: Any
     time_remaining_s: float | None
+    caller: str = ""
 
 
 @dataclass
@@ -94,6 +97,7 @@ class Services:
     unavailable_left: int = 0
     cancelled_left: int = 0
     port: int = 0
+    tls_dir: Path | None = None
 
     async def start(self, port: int = 0) -> None:
         """Listen on a port, default any; starting again after `stop` on the same one brings it back."""
@@ -108,7 +112,11 @@ class Services:
         checks = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, self._server)
         await checks.set("", health_pb2.HealthCheckResponse.SERVING)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        if self.tls_dir is None:
+            self.port = self._server.add_insecure_port(address)
+        else:
+            self.port = self._server.add_secure_port(address, server_credentials(self.tls_dir))
         await self._server.start()
 
     async def stop(self) -> None:
@@ -123,7 +131,8 @@ class Services:
 
     def saw(self, context: grpc.aio.ServicerContext, method: str, request: Any) -> None:
         metadata = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
-        self.calls.append(Call(method, metadata, request, context.time_remaining()))
+        caller = peer_identity(context.auth_context())
+        self.calls.append(Call(method, metadata, request, context.time_remaining(), caller))
 
     async def refuse(self, context: grpc.aio.ServicerContext) -> None:
         """End the call if some are to be refused: as overloaded, or as gRPC does when its server stops."""

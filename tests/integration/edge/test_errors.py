@@ -95,49 +95,47 @@ def test_what_is_not_http_gets_the_shape_too(edge: Edge) -> None:
     assert '"reason":"MALFORMED_REQUEST"' in answer
 
 
-class TestLimits:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """An edge with small limits."""
+    folder = tmp_path_factory.mktemp("small")
+    with running_edge(folder, deadline_s=1, deadline_max_s=1, requests_per_second=2) as edge:
+        yield edge
 
-    @pytest.fixture(scope="class")
-    def small(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-        folder = tmp_path_factory.mktemp("small")
-        with running_edge(folder, deadline_s=1, deadline_max_s=1, requests_per_second=2) as edge:
-            yield edge
 
-    def test_too_many_requests_are_answered_429_with_a_time_to_come_back(self, small: Edge) -> None:
-        reply = wait_until(
-            lambda: next(
-                (r for _ in range(20) if (r := small.http.get("/nonsense")).status_code == 429), None
-            )
-        )
-        assert reason_of(reply) == "RATE_LIMITED"
-        assert reply.headers["retry-after"] == "1"
+def test_too_many_requests_are_answered_429_with_a_time_to_come_back(small: Edge) -> None:
+    reply = wait_until(
+        lambda: next((r for _ in range(20) if (r := small.http.get("/nonsense")).status_code == 429), None)
+    )
+    assert reason_of(reply) == "RATE_LIMITED"
+    assert reply.headers["retry-after"] == "1"
 
-    def test_too_many_grpc_calls_are_resource_exhausted(self, small: Edge) -> None:
-        def limited() -> bool:
-            found = grpc_error(small.target, f"{ORDERS}/Nonsense", token=small.services.token)
-            return found == ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
 
-        wait_until(limited)
+def test_too_many_grpc_calls_are_resource_exhausted(small: Edge) -> None:
+    def limited() -> bool:
+        found = grpc_error(small.target, f"{ORDERS}/Nonsense", token=small.services.token)
+        return found == ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
 
-    def test_a_slow_service_is_given_up_at_the_edges_deadline(self, small: Edge) -> None:
-        def timed_out() -> Any:
-            reply = small.http.get(f"/api/orders/{SLOW}", headers=small.bearer())
-            return reply if reply.status_code != 429 else None
+    wait_until(limited)
 
-        reply = wait_until(timed_out)
-        assert (reply.status_code, reason_of(reply)) == (504, "DEADLINE_EXPIRED")
 
-    def test_a_grpc_caller_may_wait_longer_but_not_for_ever(self, small: Edge) -> None:
-        request = orders_pb2.GetOrderRequest(order_id=SLOW).SerializeToString()
+def test_a_slow_service_is_given_up_at_the_edges_deadline(small: Edge) -> None:
+    def timed_out() -> Any:
+        reply = small.http.get(f"/api/orders/{SLOW}", headers=small.bearer())
+        return reply if reply.status_code != 429 else None
 
-        def timed_out() -> bool:
-            try:
-                found = grpc_error(small.target, f"{ORDERS}/GetOrder", request, small.services.token)
-            except AssertionError:
-                return (
-                    False  # the service's gRPC runtime was quicker than the edge; its status has no details
-                )
-            return found == ("DEADLINE_EXCEEDED", "DEADLINE_EXPIRED")
+    reply = wait_until(timed_out)
+    assert (reply.status_code, reason_of(reply)) == (504, "DEADLINE_EXPIRED")
 
-        wait_until(timed_out)
+
+def test_a_grpc_caller_may_wait_longer_but_not_for_ever(small: Edge) -> None:
+    request = orders_pb2.GetOrderRequest(order_id=SLOW).SerializeToString()
+
+    def timed_out() -> bool:
+        try:
+            found = grpc_error(small.target, f"{ORDERS}/GetOrder", request, small.services.token)
+        except AssertionError:
+            return False  # the service's gRPC runtime was quicker than the edge; its status has no details
+        return found == ("DEADLINE_EXCEEDED", "DEADLINE_EXPIRED")
+
+    wait_until(timed_out)

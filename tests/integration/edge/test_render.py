@@ -5,10 +5,13 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from fleet.contracts.model import Contracts
+from fleet.edge import limits
 from fleet.edge.contract import edge_methods
 from fleet.edge.errors import EdgeError
 from fleet.edge.render import fill, render, render_fleet
@@ -16,7 +19,7 @@ from fleet.edge.routes import grpc_routes, json_routes
 from fleet.edge.settings import Address, EdgeSettings
 from fleet.servers.envoy import find_envoy
 from fleet.services import SERVICES
-from fleet.settings import PROJECT_ROOT, FleetSettings
+from fleet.settings import PROJECT_ROOT, FleetSettings, Limit
 
 
 @pytest.fixture
@@ -104,3 +107,78 @@ def test_a_placeholder_without_a_value_and_a_value_without_a_place_are_named() -
     assert json.loads(fill('{"a": <<a>>}', {"a": ['"', "<<b>>"]})) == {"a": ['"', "<<b>>"]}
     with pytest.raises(EdgeError, match="a, b"):
         fill("<<a>>", {"b": 1})
+
+
+XDS = (Address("127.0.0.1", 18180), Address("127.0.0.1", 18181))
+
+
+def test_envoy_accepts_a_configuration_whose_rest_comes_from_control(settings: EdgeSettings) -> None:
+    found = validate(render(replace(settings, xds=XDS, otlp=Address.parse("http://collector:4317"))))
+    assert found.returncode == 0, found.stderr
+
+
+def test_with_control_the_route_table_is_a_file_of_its_own_and_services_have_no_address(
+    settings: EdgeSettings,
+) -> None:
+    static = yaml.safe_load(render(settings).read_text())
+    assert static["dynamic_resources"] is None
+    assert not (settings.output_dir / "routes.json").exists()
+    steered = yaml.safe_load(render(replace(settings, xds=XDS)).read_text())
+    table = json.loads((settings.output_dir / "routes.json").read_text())
+    (host,) = table["virtual_hosts"]
+    (static_host,) = manager(static)["route_config"]["virtual_hosts"]
+    assert host["routes"] == static_host["routes"]
+    assert static_host == host, "limits are no part of it"
+    assert "descriptors" in local_filter(static)["typed_config"]
+    assert "typed_config" not in local_filter(steered), "limits are control's"
+    assert table["name"] == manager(steered)["rds"]["route_config_name"] == "edge"
+    clusters = {cluster["name"]: cluster for cluster in steered["static_resources"]["clusters"]}
+    assert clusters.keys() == {"own_keys", "control-xds"}
+    (endpoints,) = clusters["control-xds"]["load_assignment"]["endpoints"]
+    assert len(endpoints["lb_endpoints"]) == len(XDS)
+
+
+def test_an_edge_whose_control_is_away_waits_for_it_and_asks_often(settings: EdgeSettings) -> None:
+    steered = yaml.safe_load(render(replace(settings, xds=XDS)).read_text())
+    dynamic = steered["dynamic_resources"]
+    (service,) = dynamic["ads_config"]["grpc_services"]
+    assert service["envoy_grpc"]["retry_policy"]["retry_back_off"] == {
+        "base_interval": "0.2s",
+        "max_interval": "2s",
+    }
+    told = local_filter(steered)["config_discovery"]
+    sources = (dynamic["cds_config"], manager(steered)["rds"]["config_source"], told["config_source"])
+    # Routes it needs; without being told of limits it opens all the same, and limits nobody.
+    assert [source["initial_fetch_timeout"] for source in sources] == ["0s", "0s", "2s"]
+    assert told["default_config"].keys() == {"@type", "stat_prefix"}
+    assert steered["node"] == {"id": "edge-1", "cluster": "edge"}
+
+
+def test_the_edge_is_healthy_without_control(settings: EdgeSettings) -> None:
+    filters = manager(yaml.safe_load(render(settings).read_text()))["http_filters"]
+    (check,) = [entry for entry in filters if entry["name"] == "envoy.filters.http.health_check"]
+    asked = check["typed_config"]["cluster_min_healthy_percentages"].keys()
+    assert asked == settings.services.keys() - {"control"}
+
+
+def test_no_limit_leaves_nothing_to_count(settings: EdgeSettings) -> None:
+    none = Limit.parse("0")
+    nothing = limits.per_client(replace(settings, anonymous_limit=none, authenticated_limit=none))
+    assert nothing.keys() == {"@type", "stat_prefix"}
+    config = limits.per_client(replace(settings, anonymous_limit=none))
+    assert [entry["key"] for descriptor in config["descriptors"] for entry in descriptor["entries"]] == [
+        "person"
+    ]
+
+
+def manager(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The edge's own listener."""
+    listener = configuration["static_resources"]["listeners"][0]
+    return listener["filter_chains"][0]["filters"][0]["typed_config"]
+
+
+def local_filter(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The filter by which the edge counts for itself."""
+    name = "envoy.filters.http.local_ratelimit"
+    (found,) = [entry for entry in manager(configuration)["http_filters"] if entry["name"] == name]
+    return found

@@ -8,9 +8,12 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from chassis.tls import server_credentials
 
 
 class Health(health_pb2_grpc.HealthServicer):
@@ -30,14 +33,18 @@ async def main() -> None:
     health_pb2_grpc.add_HealthServicer_to_server(
         Health(statuses.NOT_SERVING if mode == "never" else statuses.SERVING), server
     )
-    server.add_insecure_port(os.environ["GREENLEDGER_LISTEN"])
+    if tls_dir := os.environ.get("GREENLEDGER_TLS_DIR"):
+        server.add_secure_port(os.environ["GREENLEDGER_LISTEN"], server_credentials(Path(tls_dir)))
+    else:
+        server.add_insecure_port(os.environ["GREENLEDGER_LISTEN"])
     await server.start()
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGTERM, (lambda: None) if mode == "stubborn" else stopping.set
     )
     await stopping.wait()
-    print(f"{os.environ['GREENLEDGER_SERVICE']} drained", flush=True)
+    told = ("SERVICE", "INSTANCE", "VERSION", "CONTROL")
+    print(*(os.environ.get(f"GREENLEDGER_{name}", "-") for name in told), "drained", flush=True)
     await server.stop(1)
 
 

@@ -83,7 +83,7 @@ async def test_a_detached_fleet_is_started_looked_at_and_stopped(greenledger: Co
     assert "orders         0001" in await greenledger("migrate", "--service", "orders")
 
     assert "Stopped after" in await greenledger("down")
-    assert "orders drained" in await greenledger("logs", "orders")
+    assert "orders orders v1 - drained" in await greenledger("logs", "orders")
     assert "No fleet runs on" in await greenledger("status", succeeds=False)
 
 
@@ -106,3 +106,15 @@ async def test_a_detached_fleet_that_does_not_come_up_says_why(greenledger: Comm
 async def test_logs_of_an_unknown_part_are_refused_with_those_that_exist(greenledger: CommandLine) -> None:
     (greenledger.settings.logs_dir / "auth.log").write_text("hello\n")
     assert "choose from auth" in await greenledger("logs", "warehouse", succeeds=False)
+
+
+async def test_logs_of_a_service_say_that_its_other_processes_have_their_own(
+    greenledger: CommandLine,
+) -> None:
+    for name in ("orders", "orders-2", "auth"):
+        (greenledger.settings.logs_dir / f"{name}.log").write_text(f"here is {name}\n")
+    said = await greenledger("logs", "orders")
+    assert "here is orders\n" in said
+    assert "logs of their own: orders-2." in said
+    assert "here is orders-2" in await greenledger("logs", "orders-2")
+    assert "of their own" not in await greenledger("logs", "auth")

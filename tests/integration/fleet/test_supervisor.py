@@ -8,17 +8,21 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from cryptography import x509
 
 from chassis.testing.eventually import eventually
+from chassis.tls import read
 from fleet.health import health_of
 from fleet.settings import PROJECT_ROOT, FleetSettings
 from fleet.state import FleetRecord, read_record
 from fleet.status import gather_status
+from fleet.testing.ports import free_edge_port
 
 pytestmark = pytest.mark.slow
 DRIVER = Path(__file__).with_name("fleet_driver.py")
@@ -68,7 +72,11 @@ async def driving(
             stdout=file,
             stderr=file,
             cwd=PROJECT_ROOT,
-            env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **environment},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), str(PROJECT_ROOT / "gen" / "python")]),
+                **environment,
+            },
         )
     driver = Driver(process, settings, output)
     try:
@@ -100,6 +108,40 @@ async def test_everything_serves_and_is_drained_in_reverse_order(settings: Fleet
     stopped = driver.record()
     assert stopped is not None
     assert stopped.phase == "stopped"
+
+
+async def test_replicas_and_a_canary_run_under_names_of_their_own_and_control_is_drained_last(
+    make_settings: Callable[..., FleetSettings],
+) -> None:
+    settings = make_settings(edge_port=free_edge_port(replicas=True))
+    async with driving(settings, "grower,venue,control") as driver:
+        record = await driver.serving()
+        processes = {entry.name: entry.service for entry in record.components if entry.kind == "service"}
+        assert processes == {
+            "grower": "grower",
+            **dict.fromkeys(("venue", "venue-2", "venue-canary"), "venue"),
+            **dict.fromkeys(("control", "control-2"), "control"),
+        }
+        assert record.services.keys() == {"grower", "venue", "control"}
+        assert {row.health for row in await gather_status(record) if row.record.kind == "service"} == {
+            "SERVING"
+        }
+        policies = (settings.control_dir / "traffic.yaml").read_text()
+        assert "service: venue" in policies
+        first = driver.pid_of("venue-2")
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: driver.pid_of("venue-2") != first, 20, ignore=(AssertionError,))
+        await driver.serving()
+        driver.process.send_signal(signal.SIGINT)
+        output = await driver.ended()
+    stops = [line.split()[2] for line in output.splitlines() if line.endswith(" stopped")]
+    assert stops[0] == "envoy"
+    assert set(stops[1:4]) == {"venue", "venue-2", "venue-canary"}
+    assert stops[4] == "grower"
+    assert set(stops[5:7]) == {"control", "control-2"}
+    drained = settings.log_path("venue-canary").read_text()
+    control = f"127.0.0.1:{settings.service_port(2)},127.0.0.1:{settings.extra_port(2)}"
+    assert f"venue venue-canary v2 {control} drained" in drained
 
 
 async def test_a_supervisor_killed_with_sigkill_leaves_no_process_behind(settings: FleetSettings) -> None:
@@ -142,6 +184,27 @@ async def test_postgres_is_started_again_when_it_dies(settings: FleetSettings) -
         await eventually(
             lambda: [e.state for e in driver.record().components if e.name == "postgres"] == ["serving"], 20
         )
+
+
+async def test_with_mutual_tls_services_are_reached_by_members_and_certificates_are_renewed_while_it_runs(
+    settings: FleetSettings,
+) -> None:
+    mutual = {"GREENLEDGER_MTLS": "on", "GREENLEDGER_CERTIFICATE_LIFE_S": "10"}
+    async with driving(settings, **mutual) as driver:
+        record = await driver.serving()
+        address = f"127.0.0.1:{settings.service_port(1)}"
+        assert await health_of(address) == "UNAVAILABLE"
+        assert await health_of(address, record.peer("venue")) == "SERVING"
+        assert await health_of(address, record.peer("grower")) == "UNAVAILABLE"
+        before = read(settings.tls_root / "venue")
+        # After a whole life nobody could connect with what they were started with.
+        expired = x509.load_pem_x509_certificate(before.certificate).not_valid_after_utc
+        await eventually(lambda: datetime.now(UTC) > expired, 20)
+        assert read(settings.tls_root / "venue").key != before.key
+        statuses = await gather_status(record)
+        assert {entry.health for entry in statuses if entry.record.kind == "service"} == {"SERVING"}
+        assert driver.process.returncode is None
+    assert "PRIVATE" not in driver.output.read_text()
 
 
 async def test_two_fleets_run_side_by_side(make_settings: Callable[..., FleetSettings]) -> None:

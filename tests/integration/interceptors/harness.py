@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,10 +14,12 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from prometheus_client import CollectorRegistry
 
+from chassis.channels import Channels
 from chassis.clock import Clock, SystemClock
 from chassis.idempotency import IdempotencyStore
 from chassis.ids import SystemIds
 from chassis.telemetry.tracing import Tracing
+from chassis.tls import server_credentials
 from greenledger.catalog.v1 import catalog_pb2_grpc
 from greenledger.operations.v1 import operations_pb2, operations_pb2_grpc
 from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
@@ -137,8 +140,13 @@ async def serve(
     limit: PrincipalLimit | None = None,
     tracing: Tracing | None = None,
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    tls_dir: Path | None = None,
+    options: Sequence[tuple[str, int]] = (),
 ) -> AsyncIterator[Server]:
-    """A server with the chain; adders are (add_..._to_server, servicer)."""
+    """A server with the chain; adders are (add_..._to_server, servicer).
+
+    With a `tls_dir` it speaks mutual TLS; its `channel` shows the server's own certificate then.
+    """
     clock, issuer = clock or SystemClock(), issuer or Issuer()
     admission, registry = admission or Admission(), CollectorRegistry()
     chain = server_chain(
@@ -150,14 +158,19 @@ async def serve(
         admission=admission,
         deadline=deadline,
         limit=limit,
+        mutual_tls=tls_dir is not None,
         registry=registry,
     )
-    server = grpc.aio.server(interceptors=[*interceptors, chain])
+    server = grpc.aio.server(interceptors=[*interceptors, chain], options=options)
     for add, servicer in adders:
         add(servicer, server)
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    if tls_dir is None:
+        address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        channel = grpc.aio.insecure_channel(address)
+    else:
+        address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', server_credentials(tls_dir))}"
+        channel = Channels({tls_dir.name: address}, tls_dir=tls_dir).get(tls_dir.name)
     await server.start()
-    channel = grpc.aio.insecure_channel(address)
     try:
         yield Server(address, issuer, chain, admission, registry, channel, server)
     finally:

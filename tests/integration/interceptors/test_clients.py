@@ -1,7 +1,6 @@
-"""The client chain, native retries, channels and the translation of callees' errors."""
+"""The client chain, channels and the translation of callees' errors."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -13,16 +12,16 @@ from prometheus_client import CollectorRegistry
 from chassis import errors
 from chassis.channels import Channels, UnknownPeer
 from chassis.clock import SystemClock
+from chassis.context import RequestContext, use
 from chassis.errors import KINDS, DomainError, Unavailable, Violation
 from chassis.ids import SystemIds
 from chassis.telemetry.tracing import Tracing
 from chassis.testing import eventually
-from greenledger.operations.v1 import operations_pb2, operations_pb2_grpc
+from greenledger.operations.v1 import operations_pb2_grpc
 from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
 from interceptors.chain import client_chain
 from interceptors.client_errors import callee_errors, domain_error
 from interceptors.deadline import ClientDeadline
-from interceptors.retry import peer_service_config, service_config
 from interceptors.service_token import Token, TokenSource
 from tests.integration.interceptors.harness import (
     OPERATIONS,
@@ -35,76 +34,8 @@ from tests.integration.interceptors.harness import (
 )
 
 
-class Flaky(Operations):
-    """Fails the first calls."""
-
-    def __init__(self, failures: int, error: Exception) -> None:
-        super().__init__()
-        self.left, self.error = failures, error
-        self.behaviour = self.fail
-
-    async def fail(self, _request: Any, _context: Any) -> None:
-        if self.left:
-            self.left -= 1
-            raise self.error
-
-    async def RetrySaga(self, request: Any, context: Any) -> Any:
-        return await self.GetSaga(request, context)
-
-
-AWAY = Unavailable("UNAVAILABLE", "Away.")
-SERVICE = "greenledger.operations.v1.OperationsService"
-
-
-async def test_a_read_is_retried_natively_when_the_peer_is_unavailable() -> None:
-    flaky = Flaky(2, AWAY)
-    async with serve((OPERATIONS, flaky)) as server:
-        channels = Channels({"peer": server.address}, service_config=lambda _: service_config([SERVICE]))
-        stub: Any = operations_pb2_grpc.OperationsServiceStub(channels.get("peer"))
-        await stub.GetSaga(saga_request(), metadata=server.authorized(), timeout=5)
-        await channels.close()
-    assert flaky.calls == 3
-
-
-@pytest.mark.parametrize("error", [errors.Aborted("CONFLICT", "Lost."), errors.NotFound("GONE", "Gone.")])
-async def test_other_refusals_are_not_retried(error: DomainError) -> None:
-    flaky = Flaky(2, error)
-    async with serve((OPERATIONS, flaky)) as server:
-        channels = Channels({"peer": server.address}, service_config=lambda _: service_config([SERVICE]))
-        stub: Any = operations_pb2_grpc.OperationsServiceStub(channels.get("peer"))
-        with pytest.raises(grpc.aio.AioRpcError):
-            await stub.GetSaga(saga_request(), metadata=server.authorized(), timeout=5)
-        await channels.close()
-    assert flaky.calls == 1
-
-
-async def test_a_write_without_a_request_id_is_tried_once() -> None:
-    flaky = Flaky(2, AWAY)
-    async with serve((OPERATIONS, flaky)) as server:
-        channels = Channels({"peer": server.address}, service_config=lambda _: service_config([SERVICE]))
-        stub: Any = operations_pb2_grpc.OperationsServiceStub(channels.get("peer"))
-        request = operations_pb2.RetrySagaRequest(saga_id=str(uuid.uuid4()), why="test")
-        with pytest.raises(grpc.aio.AioRpcError):
-            await stub.RetrySaga(request, metadata=server.authorized(), timeout=5)
-        await channels.close()
-    assert flaky.calls == 1
-
-
-async def test_retries_stop_when_the_budget_is_spent() -> None:
-    flaky = Flaky(10_000, AWAY)
-    async with serve((OPERATIONS, flaky)) as server:
-        channels = Channels({"peer": server.address}, service_config=lambda _: service_config([SERVICE]))
-        stub: Any = operations_pb2_grpc.OperationsServiceStub(channels.get("peer"))
-        for _ in range(30):
-            with pytest.raises(grpc.aio.AioRpcError):
-                await stub.GetSaga(saga_request(), metadata=server.authorized(), timeout=5)
-        await channels.close()
-    # 30 calls with three attempts each would be 90; ten tokens pay for a handful of retries.
-    assert flaky.calls < 30 + 10
-
-
 async def test_a_channel_is_shared_and_an_unknown_peer_names_the_setting() -> None:
-    channels = Channels({"auth": "127.0.0.1:1"}, service_config=peer_service_config)
+    channels = Channels({"auth": "127.0.0.1:1"})
     assert channels.get("auth") is channels.get("auth")
     with pytest.raises(UnknownPeer, match="GREENLEDGER_PEERS"):
         channels.get("users")
@@ -283,7 +214,14 @@ async def test_a_peer_that_is_not_there_is_unavailable_without_its_address() -> 
     assert "127.0.0.1" not in caught.value.message
 
 
-async def test_a_callees_timeout_is_a_deadline_exceeded() -> None:
+@pytest.mark.parametrize(
+    ("left_s", "kind"),
+    [(None, errors.DeadlineExceeded), (0.3, errors.DeadlineExceeded), (60.0, Unavailable)],
+    ids=["outside any request", "of a request whose time is over", "of a request with time left"],
+)
+async def test_a_callees_timeout_is_a_late_answer_or_one_that_may_be_asked_for_again(
+    left_s: float | None, kind: type[DomainError]
+) -> None:
     operations = Operations()
 
     async def behaviour(_request: Any, _context: Any) -> None:
@@ -296,9 +234,10 @@ async def test_a_callees_timeout_is_a_deadline_exceeded() -> None:
         outgoing(server.address, deadline=deadline) as channel,
     ):
         stub: Any = operations_pb2_grpc.OperationsServiceStub(channel)
-        with pytest.raises(errors.DeadlineExceeded) as caught, callee_errors():
+        ends_at = None if left_s is None else SystemClock().monotonic() + left_s
+        with use(RequestContext(deadline=ends_at)), pytest.raises(kind) as caught, callee_errors():
             await stub.GetSaga(saga_request(), metadata=server.authorized())
-    assert caught.value.reason == "DEADLINE_EXPIRED"
+    assert caught.value.reason == ("UNAVAILABLE" if kind is Unavailable else "DEADLINE_EXPIRED")
 
 
 def test_an_error_without_a_status_is_a_broken_callee() -> None:

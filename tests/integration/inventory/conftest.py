@@ -10,12 +10,11 @@ import pytest_asyncio
 
 from chassis.clock import FixedClock
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.ids import SystemIds
 from chassis.outbox import Outbox
 from chassis.quantity import Quantity
 from chassis.saga import SagaEngine
-from chassis.testing import eventually
+from chassis.testing import PostgresServer, eventually
 from services.inventory.adapters.db import PostgresStock
 from services.inventory.adapters.kafka import InventoryEvents
 from services.inventory.adapters.reservations import PostgresReservations
@@ -116,11 +115,11 @@ class Inventory:
 
 
 @pytest_asyncio.fixture
-async def inventory(database_dsn: str, database: Database) -> AsyncIterator[Inventory]:
-    await upgrade(database_dsn, "inventory")
-    found = Inventory(database)
-    working = asyncio.create_task(found.engine.run())
-    await eventually(lambda: found.engine.running)
-    yield found
-    await found.engine.stop()
-    await working
+async def inventory(postgres_server: PostgresServer) -> AsyncIterator[Inventory]:
+    async with postgres_server.connected("inventory") as database:
+        found = Inventory(database)
+        working = asyncio.create_task(found.engine.run())
+        await eventually(lambda: found.engine.running)
+        yield found
+        await found.engine.stop()
+        await working

@@ -59,8 +59,7 @@ async def _fake() -> Party:
 
 async def _service(request: pytest.FixtureRequest, stack: AsyncExitStack) -> Party:
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    signer, dsn = TokenSigner(), await server.create_database()
-    stack.push_async_callback(server.drop_database, dsn)
+    signer, dsn = TokenSigner(), await stack.enter_async_context(server.database("crops"))
     chain = SignedChain(signer, SERVICE_SCOPES)
     peers = dict.fromkeys(("users", "notifications", "inventory"), "127.0.0.1:1")
     running = await stack.enter_async_context(serve("crops", wire, chain, dsn, signer, peers=peers))

@@ -49,20 +49,24 @@ async def neighbour() -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture
 async def crops(postgres_server: PostgresServer) -> AsyncIterator[ServiceUnderTest]:
-    signer, dsn = TokenSigner(), await postgres_server.create_database()
+    signer = TokenSigner()
     peers = dict.fromkeys(("users", "notifications", "inventory"), "127.0.0.1:1")
-    async with serve("crops", wire_crops, SignedChain(signer), dsn, signer, peers=peers) as running:
+    async with (
+        postgres_server.database("crops") as dsn,
+        serve("crops", wire_crops, SignedChain(signer), dsn, signer, peers=peers) as running,
+    ):
         yield running
-    await postgres_server.drop_database(dsn)
 
 
 @pytest_asyncio.fixture
-async def service(database_dsn: str, crops: ServiceUnderTest) -> AsyncIterator[ServiceUnderTest]:
+async def service(
+    postgres_server: PostgresServer, crops: ServiceUnderTest
+) -> AsyncIterator[ServiceUnderTest]:
     signer = TokenSigner()
-    async with neighbour() as address:
+    async with postgres_server.database("inventory") as dsn, neighbour() as address:
         peers = {"crops": crops.address, "catalog": address}
         chain = SignedChain(signer, SERVICE_SCOPES)
-        async with serve("inventory", wire, chain, database_dsn, signer, peers=peers) as running:
+        async with serve("inventory", wire, chain, dsn, signer, peers=peers) as running:
             yield running
 
 

@@ -87,29 +87,36 @@ async def harvested(
 async def town(postgres_server: PostgresServer) -> AsyncIterator[Town]:
     signer = TokenSigner()
     chain = SignedChain(signer, SERVICE_SCOPES)
-    dsns = [await postgres_server.create_database() for _ in range(4)]
+    database = postgres_server.database
     async with (
+        database("inventory") as inventory_dsn,
+        database("crops") as crops_dsn,
+        database("payments") as payments_dsn,
+        database("market") as market_dsn,
         serve(
-            "inventory", wire_inventory, chain, dsns[3], signer, peers={"crops": NOWHERE, "catalog": NOWHERE}
+            "inventory",
+            wire_inventory,
+            chain,
+            inventory_dsn,
+            signer,
+            peers={"crops": NOWHERE, "catalog": NOWHERE},
         ) as inventory,
         serve(
             "crops",
             wire_crops,
             chain,
-            dsns[0],
+            crops_dsn,
             signer,
             peers={"users": NOWHERE, "notifications": NOWHERE, "inventory": inventory.address},
         ) as crops,
-        serve("payments", wire_payments, chain, dsns[1], signer) as payments,
+        serve("payments", wire_payments, chain, payments_dsn, signer) as payments,
         serve(
             "market",
             wire,
             chain,
-            dsns[2],
+            market_dsn,
             signer,
             peers={"crops": crops.address, "payments": payments.address, "notifications": NOWHERE},
         ) as market,
     ):
         yield Town(market, crops, payments)
-    for dsn in dsns:
-        await postgres_server.drop_database(dsn)

@@ -90,13 +90,16 @@ class Village:
 async def village(postgres_server: PostgresServer) -> AsyncIterator[Village]:
     signer = TokenSigner()
     chain = SignedChain(signer, SERVICE_SCOPES)
-    dsns = [await postgres_server.create_database() for _ in range(3)]
+    database = postgres_server.database
     async with (
+        database("notifications") as notifications_dsn,
+        database("crops") as crops_dsn,
+        database("market") as market_dsn,
         serve(
             "notifications",
             wire_notifications,
             chain,
-            dsns[0],
+            notifications_dsn,
             signer,
             peers={"users": NOWHERE},
             smtp_url="smtp://127.0.0.1:1",
@@ -106,7 +109,7 @@ async def village(postgres_server: PostgresServer) -> AsyncIterator[Village]:
             "crops",
             wire_crops,
             chain,
-            dsns[2],
+            crops_dsn,
             signer,
             peers=dict.fromkeys(("users", "notifications", "inventory"), NOWHERE),
         ) as crops,
@@ -114,7 +117,7 @@ async def village(postgres_server: PostgresServer) -> AsyncIterator[Village]:
             "market",
             wire,
             chain,
-            dsns[1],
+            market_dsn,
             signer,
             peers={"notifications": notifications.address, "crops": crops.address, "payments": NOWHERE},
             loops=False,
@@ -123,8 +126,6 @@ async def village(postgres_server: PostgresServer) -> AsyncIterator[Village]:
         made = Village(market, crops, notifications)
         await made.kale()
         yield made
-    for dsn in dsns:
-        await postgres_server.drop_database(dsn)
 
 
 async def test_an_active_campaign_tells_each_subscriber_once(village: Village) -> None:

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
+import asyncpg
 import pytest
 
 from chassis.errors import Unavailable
 from chassis.outbox import Relay, Shard
+from chassis.outbox import relay as relay_module
 from chassis.outbox.sender import Sender
 from chassis.testing import eventually
 from chassis.testing.broker import BrokerServer
@@ -111,6 +115,38 @@ async def test_a_relay_that_was_superseded_cannot_move_the_cursor(messaging: Mes
     assert await messaging.db.fetchval("SELECT epoch FROM relay_cursor") > epoch
     assert by_key(await asyncio.to_thread(read_topic, messaging.bootstrap)) == {"k": [1, 2, 2]}
     assert relay.leading
+
+
+async def test_a_batch_on_its_way_is_finished_when_an_operator_moves_the_cursor(
+    messaging: MessagingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = messaging.relay()
+    await messaging.publish("k", "1")
+    await eventually(lambda: sent(messaging))
+    on_its_way, go_on, abandoned, looks = asyncio.Event(), asyncio.Event(), [], []
+    send, look = relay._sender.send, relay_module.epoch_of
+
+    async def slow_send(rows: Sequence[asyncpg.Record]) -> None:
+        on_its_way.set()
+        await go_on.wait()
+        await send(rows)
+
+    async def counted_look(*cursor: Any) -> int:
+        looks.append(cursor)
+        return await look(*cursor)
+
+    monkeypatch.setattr(relay._sender, "send", slow_send)
+    monkeypatch.setattr(relay._sender, "abandon", lambda: abandoned.append(True))
+    monkeypatch.setattr(relay_module, "epoch_of", counted_look)
+    await messaging.publish("k", "2")
+    await on_its_way.wait()
+    await messaging.db.execute("UPDATE relay_cursor SET position = 0, epoch = epoch + 1")
+    before = len(looks)
+    await eventually(lambda: len(looks) >= before + 3)  # the first of them may have begun before the move
+    assert not abandoned
+    go_on.set()
+    await eventually(lambda: sent(messaging))
+    assert by_key(await asyncio.to_thread(read_topic, messaging.bootstrap)) == {"k": [1, 2, 1, 2]}
 
 
 async def test_an_emptied_broker_gets_everything_again_under_the_same_ids(

@@ -12,10 +12,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from chassis.clock import FixedClock
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.errors import DomainError
 from chassis.ids import SystemIds
 from chassis.outbox import Outbox
+from chassis.testing import PostgresServer
 from services.notifications.adapters.db import PostgresNotifications
 from services.notifications.adapters.kafka import NotificationEvents
 from services.notifications.adapters.smtp import SmtpMail
@@ -126,7 +126,7 @@ class Notifications:
 
 @pytest_asyncio.fixture
 async def notifications(
-    database_dsn: str, database: Database, mail_server: MailServer
+    postgres_server: PostgresServer, mail_server: MailServer
 ) -> AsyncIterator[Notifications]:
-    await upgrade(database_dsn, "notifications")
-    yield Notifications(database, mail_server.url)
+    async with postgres_server.connected("notifications") as database:
+        yield Notifications(database, mail_server.url)

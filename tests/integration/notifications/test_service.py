@@ -37,25 +37,26 @@ WANTS_ALL = Preferences(marketing_email=True, order_updates=True)
 @pytest_asyncio.fixture
 async def users(postgres_server: PostgresServer) -> AsyncIterator[ServiceUnderTest]:
     """The users service, for the people that it has."""
-    signer, dsn = TokenSigner(), await postgres_server.create_database()
+    signer = TokenSigner()
     peers = dict.fromkeys(("auth", "notifications"), "127.0.0.1:1")
-    try:
-        async with serve(
-            "users", wire_users, SignedChain(signer), dsn, signer, peers=peers, loops=False
-        ) as running:
-            yield running
-    finally:
-        await postgres_server.drop_database(dsn)
+    async with (
+        postgres_server.database("users") as dsn,
+        serve("users", wire_users, SignedChain(signer), dsn, signer, peers=peers, loops=False) as running,
+    ):
+        yield running
 
 
 @pytest_asyncio.fixture
 async def service(
-    database_dsn: str, mail_server: MailServer, users: ServiceUnderTest, tmp_path: Path
+    postgres_server: PostgresServer, mail_server: MailServer, users: ServiceUnderTest, tmp_path: Path
 ) -> AsyncIterator[ServiceUnderTest]:
     signer = TokenSigner()
     given = {"smtp_url": mail_server.url, "mailbox_dir": tmp_path, "peers": {"users": users.address}}
     chain = SignedChain(signer, SERVICE_SCOPES)
-    async with serve("notifications", wire, chain, database_dsn, signer, **given) as running:
+    async with (
+        postgres_server.database("notifications") as dsn,
+        serve("notifications", wire, chain, dsn, signer, **given) as running,
+    ):
         yield running
 
 

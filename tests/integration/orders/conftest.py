@@ -9,12 +9,11 @@ import pytest_asyncio
 
 from chassis.clock import SystemClock
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.ids import SystemIds
 from chassis.money import Money
 from chassis.outbox import Outbox
 from chassis.saga import SagaEngine
-from chassis.testing import eventually
+from chassis.testing import PostgresServer, eventually
 from chassis.wakeup import Watchers
 from services.orders.adapters.db import PostgresCarts, PostgresOrders
 from services.orders.adapters.kafka import OrderEvents
@@ -109,12 +108,10 @@ async def running(engine: SagaEngine) -> AsyncIterator[SagaEngine]:
 
 
 @pytest_asyncio.fixture
-async def idle_orders(database_dsn: str) -> AsyncIterator[Orders]:
+async def idle_orders(postgres_server: PostgresServer) -> AsyncIterator[Orders]:
     """Migrated as in production; the saga engine does not run."""
-    await upgrade(database_dsn, "orders")
-    database = await Database.connect(database_dsn)
-    yield Orders(database)
-    database.terminate()
+    async with postgres_server.connected("orders") as database:
+        yield Orders(database)
 
 
 @pytest_asyncio.fixture

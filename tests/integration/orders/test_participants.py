@@ -59,8 +59,7 @@ async def real(request: pytest.FixtureRequest, stack: AsyncExitStack) -> Partici
     chain = SignedChain(signer, SERVICE_SCOPES)
     peers: dict[str, str] = {"catalog": "127.0.0.1:1", "crops": "127.0.0.1:1"}
     for name, wire in (("inventory", wire_inventory), ("payments", wire_payments)):
-        dsn = await server.create_database()
-        stack.push_async_callback(server.drop_database, dsn)
+        dsn = await stack.enter_async_context(server.database(name))
         running = await stack.enter_async_context(serve(name, wire, chain, dsn, signer, peers=peers))
         peers = peers | {name: running.address}
         if name == "inventory":

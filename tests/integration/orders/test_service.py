@@ -66,8 +66,7 @@ async def fleet(postgres_server: PostgresServer) -> AsyncIterator[Fleet]:
     peers = {"crops": "127.0.0.1:1"}
     async with AsyncExitStack() as stack:
         for name, wire in WIRES.items():
-            dsn = await postgres_server.create_database()
-            stack.push_async_callback(postgres_server.drop_database, dsn)
+            dsn = await stack.enter_async_context(postgres_server.database(name))
             chain = SignedChain(signer, SERVICE_SCOPES)
             running = serve(name, wire, chain, dsn, signer, peers=dict(peers))
             services[name] = await stack.enter_async_context(running)

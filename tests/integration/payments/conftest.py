@@ -9,10 +9,10 @@ import pytest_asyncio
 
 from chassis.clock import SystemClock
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.ids import SystemIds
 from chassis.money import Money
 from chassis.outbox import Outbox
+from chassis.testing import PostgresServer
 from services.payments.adapters.db import PostgresPayments
 from services.payments.adapters.kafka import PaymentEvents
 from services.payments.adapters.simulator import SimulatedProvider
@@ -117,6 +117,6 @@ class Payments:
 
 
 @pytest_asyncio.fixture
-async def payments(database_dsn: str, database: Database) -> AsyncIterator[Payments]:
-    await upgrade(database_dsn, "payments")
-    yield Payments(database)
+async def payments(postgres_server: PostgresServer) -> AsyncIterator[Payments]:
+    async with postgres_server.connected("payments") as database:
+        yield Payments(database)

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from google.type.money_pb2 import Money
 
+from chassis.testing import PostgresServer
 from chassis.testing.service import ServiceUnderTest, TokenSigner, serve
 from greenledger.payments.v1 import payments_pb2 as pb
 from greenledger.payments.v1.payments_pb2_grpc import PaymentServiceStub
@@ -18,9 +19,12 @@ ANN, BOB = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-4bbb-8bbb-bbbb
 
 
 @pytest_asyncio.fixture
-async def service(database_dsn: str) -> AsyncIterator[ServiceUnderTest]:
+async def service(postgres_server: PostgresServer) -> AsyncIterator[ServiceUnderTest]:
     signer = TokenSigner()
-    async with serve("payments", wire, SignedChain(signer), database_dsn, signer) as running:
+    async with (
+        postgres_server.database("payments") as dsn,
+        serve("payments", wire, SignedChain(signer), dsn, signer) as running,
+    ):
         yield running
 
 

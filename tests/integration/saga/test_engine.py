@@ -541,6 +541,33 @@ async def test_what_is_started_while_others_are_claimed_waits_for_room(world, mo
             assert (await world.outcome(engine, saga_id)).state is State.COMPLETED
 
 
+async def test_what_waits_for_room_when_the_engine_stops_is_given_back_unbegun(world, monkeypatch):
+    begun: list[str] = []
+    claiming, go_on = asyncio.Event(), asyncio.Event()
+
+    async def act(context: StepContext) -> None:
+        begun.append(context.saga_id)
+
+    engine = world.engine(Saga("order", 1, (Step("a", act),)), concurrency=1, lease=timedelta(minutes=5))
+    claim = engine._store.claim
+
+    async def slow_claim(*arguments):
+        claiming.set()
+        await go_on.wait()
+        return await claim(*arguments)
+
+    monkeypatch.setattr(engine._store, "claim", slow_claim)
+    async with running(engine):
+        await claiming.wait()  # which has taken the only place
+        saga_id = await world.start(engine)
+        stopping = asyncio.create_task(engine.stop())
+        await asyncio.sleep(0)
+        go_on.set()
+        await stopping
+    assert begun == []
+    assert (await engine.operator.get(saga_id)).lease_owner is None
+
+
 async def test_stopping_finishes_the_step_in_hand_and_gives_the_lease_back(world):
     entered, leave = asyncio.Event(), asyncio.Event()
 

@@ -8,9 +8,9 @@ import pytest_asyncio
 
 from chassis.clock import SystemClock
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.inbox import ReceivedEvent
 from chassis.paging import PageTokens
+from chassis.testing import PostgresServer
 from services.trace.adapters.db import PostgresGraphReader
 from services.trace.adapters.graph_writer import PostgresGraphWriter
 from services.trace.adapters.grpc import TraceServicer
@@ -103,9 +103,7 @@ class Trace:
 
 
 @pytest_asyncio.fixture
-async def trace(database_dsn: str) -> AsyncIterator[Trace]:
+async def trace(postgres_server: PostgresServer) -> AsyncIterator[Trace]:
     """Migrated as in production, knowing nothing."""
-    await upgrade(database_dsn, "trace")
-    database = await Database.connect(database_dsn)
-    yield Trace(database)
-    database.terminate()
+    async with postgres_server.connected("trace") as database:
+        yield Trace(database)

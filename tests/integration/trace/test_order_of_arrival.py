@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,15 +22,19 @@ def shuffled(events: list[ReceivedEvent[Any]], rng: random.Random) -> list[Recei
     return [queues[turn].pop(0) for turn in turns]
 
 
+@pytest_asyncio.fixture
+async def expected(trace: Trace) -> Any:
+    """What is known when everything is heard in order, one thing at a time."""
+    await trace.hear(season().events, at_once=1)
+    return await trace.graph()
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rng=st.randoms(use_true_random=False), at_once=st.integers(1, 20), by_topic=st.booleans())
 async def test_any_order_across_topics_gives_the_same_graph(
-    trace: Trace, rng: random.Random, at_once: int, by_topic: bool
+    trace: Trace, expected: Any, rng: random.Random, at_once: int, by_topic: bool
 ) -> None:
     events = season().events
-    await trace.forget()
-    await trace.hear(events, at_once=1)
-    expected = await trace.graph()
     await trace.forget()
     arrival = shuffled(events, rng)
     if by_topic:

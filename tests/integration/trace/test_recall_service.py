@@ -8,6 +8,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from chassis.testing import PostgresServer
 from chassis.testing.service import Metadata, ServiceUnderTest, TokenSigner, received, serve
 from greenledger.crops.v1 import crops_pb2
 from greenledger.crops.v1 import events_pb2 as crops
@@ -23,9 +24,12 @@ LOT, RECALL, ORDER, FARM, GUEST = (str(uuid.UUID(int=number)) for number in rang
 
 
 @pytest_asyncio.fixture
-async def service(database_dsn: str) -> AsyncIterator[ServiceUnderTest]:
+async def service(postgres_server: PostgresServer) -> AsyncIterator[ServiceUnderTest]:
     signer = TokenSigner()
-    async with serve("trace", wire, SignedChain(signer), database_dsn, signer) as running:
+    async with (
+        postgres_server.database("trace") as dsn,
+        serve("trace", wire, SignedChain(signer), dsn, signer) as running,
+    ):
         yield running
 
 

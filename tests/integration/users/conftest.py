@@ -13,11 +13,10 @@ import pytest_asyncio
 from chassis.clock import SystemClock
 from chassis.context import Principal
 from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.ids import SystemIds
 from chassis.outbox import Outbox
 from chassis.saga import Instance, SagaEngine
-from chassis.testing import eventually
+from chassis.testing import PostgresServer, eventually
 from chassis.wakeup import Watchers
 from services.users.adapters.db import PostgresUsers
 from services.users.adapters.kafka import UserEvents
@@ -123,9 +122,8 @@ async def _end(process: Process) -> None:
 
 
 @pytest_asyncio.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    await upgrade(database.dsn, "users")
-    async with AsyncExitStack() as stack:
+async def world(postgres_server: PostgresServer) -> AsyncIterator[World]:
+    async with postgres_server.connected("users") as database, AsyncExitStack() as stack:
         yield World(database, stack)
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import grpc.aio
 
-from chassis.database import Database
-from chassis.database.migrations import upgrade
+from chassis.channels import Channels
 from chassis.testing import PostgresServer
 from greenledger.auth.v1 import auth_pb2, auth_pb2_grpc
 from greenledger.notifications.v1 import notifications_pb2, notifications_pb2_grpc
@@ -18,7 +17,7 @@ from greenledger.users.v1 import users_pb2, users_pb2_grpc
 from services.auth.adapters.settings import AuthSettings
 from services.auth.wiring import wire as wire_auth
 from services.users.wiring import wire as wire_users
-from tests.integration.auth.process import Served, served, write_secrets
+from tests.integration.auth.process import Served, listen, served, write_secrets
 
 PASSWORD = "green tomatoes 42"
 
@@ -65,32 +64,46 @@ class Fleet:
 
 
 @asynccontextmanager
-async def serving(postgres_server: PostgresServer, folder: Path) -> AsyncIterator[Fleet]:
-    """Both services on databases of their own, with their secrets in the folder."""
+async def serving(
+    postgres_server: PostgresServer, folder: Path, tls: Path | None = None
+) -> AsyncIterator[Fleet]:
+    """Both services on databases of their own, with their secrets in the folder.
+
+    With `tls`, a folder of certificates, they and those who call them speak mutual TLS.
+    """
+
+    def certificate(member: str) -> Path | None:
+        return tls / member if tls is not None else None
+
     secrets = write_secrets(folder)
     async with AsyncExitStack() as stack:
-        databases = {}
-        for name in ("auth", "users"):
-            dsn = await postgres_server.create_database()
-            stack.push_async_callback(postgres_server.drop_database, dsn)
-            await upgrade(dsn, name)
-            databases[name] = await Database.connect(dsn)
-            stack.callback(databases[name].terminate)
+        databases = {
+            name: await stack.enter_async_context(postgres_server.connected(name))
+            for name in ("auth", "users")
+        }
         mail, server = Mail(), grpc.aio.server()
         notifications_pb2_grpc.add_NotificationServiceServicer_to_server(mail, server)
-        peers = {"notifications": f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"}
+        peers = {"notifications": f"127.0.0.1:{listen(server, certificate('notifications'))}"}
         await server.start()
         stack.push_async_callback(server.stop, 0)
         cheap = AuthSettings(argon2_memory_kib=8, argon2_time_cost=1)
         auth = await stack.enter_async_context(
-            served("auth", lambda runtime: wire_auth(runtime, cheap), databases["auth"], secrets, peers)
+            served(
+                "auth",
+                lambda runtime: wire_auth(runtime, cheap),
+                databases["auth"],
+                secrets,
+                peers,
+                certificate("auth"),
+            )
         )
         peers["auth"] = auth.address
         users = await stack.enter_async_context(
-            served("users", wire_users, databases["users"], secrets, peers)
+            served("users", wire_users, databases["users"], secrets, peers, certificate("users"))
         )
-        to_auth = await stack.enter_async_context(grpc.aio.insecure_channel(auth.address))
-        to_users = await stack.enter_async_context(grpc.aio.insecure_channel(users.address))
+        people = Channels({**peers, "users": users.address}, tls_dir=certificate("edge"))
+        stack.push_async_callback(people.close)
+        to_auth, to_users = people.get("auth"), people.get("users")
         yield Fleet(
             auth_pb2_grpc.AuthServiceStub(to_auth), users_pb2_grpc.UserServiceStub(to_users), mail, auth
         )

@@ -1,4 +1,4 @@
-"""Users and auth together, over gRPC."""
+"""Users and auth together, over gRPC: in plain text, and by mutual TLS as the contract lets them."""
 
 import re
 import uuid
@@ -13,6 +13,8 @@ import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from chassis.testing import PostgresServer, eventually
+from fleet.membership import members
+from fleet.trust import Authority
 from greenledger.auth.v1 import auth_pb2
 from greenledger.users.v1 import users_pb2
 from interceptors.client_errors import domain_error
@@ -20,9 +22,14 @@ from tests.integration.auth.process import OPERATOR
 from tests.integration.users.fleet import Fleet, serving
 
 
-@pytest_asyncio.fixture
-async def fleet(postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with serving(postgres_server, tmp_path) as fleet:
+@pytest_asyncio.fixture(params=["plain text", "mutual TLS"])
+async def fleet(
+    request: pytest.FixtureRequest, postgres_server: PostgresServer, tmp_path: Path
+) -> AsyncIterator[Fleet]:
+    tls = tmp_path / "tls" if request.param == "mutual TLS" else None
+    if tls is not None:
+        Authority(tls).ensure(members(["auth", "users", "notifications"]))
+    async with serving(postgres_server, tmp_path, tls) as fleet:
         yield fleet
 
 

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
 from chassis.testing import eventually
-from fleet.client import CallFailed, Credentials, Session
+from fleet.client import CallFailed, Credentials, RpcEdge, Session
 from fleet.testing.live import LiveFleet
 from greenledger.catalog.v1 import catalog_pb2
 from greenledger.common.v1.quantity_pb2 import Quantity
@@ -50,10 +50,12 @@ class Market:
 
     Args:
         live: the fleet.
+        rpc: where the calls to a service go; default the service's own port.
     """
 
-    def __init__(self, live: LiveFleet) -> None:
+    def __init__(self, live: LiveFleet, rpc: Callable[[str], RpcEdge] | None = None) -> None:
         self.live = live
+        self.rpc = rpc or live.rpc
         self.operator: Session
         self.grower: Session
         self.owner: Session
@@ -64,11 +66,11 @@ class Market:
 
     async def open(self) -> None:
         """Register everybody, open the venue and put one dish on its menu."""
-        self.operator = await Session.open(self.live.rpc("auth"), self.live.operator)
+        self.operator = await Session.open(self.rpc("auth"), self.live.operator)
         self.grower = await self.log_in(await self.register("grower"))
         self.owner = await self.log_in(await self.register("venue"))
         self.guest = await self.log_in(await self.register("guest"))
-        catalog = self.live.rpc("catalog")
+        catalog = self.rpc("catalog")
         venue = await catalog.call(
             catalog.catalog.CreateVenue,
             catalog_pb2.CreateVenueRequest(
@@ -94,18 +96,18 @@ class Market:
 
     async def register(self, role: str) -> Credentials:
         """Somebody new."""
-        users = self.live.rpc("users")
+        users = self.rpc("users")
         request = self.registration(role)
         await users.call(users.users.CreateUser, request)
         return Credentials(request.email, request.password)
 
     async def log_in(self, credentials: Credentials) -> Session:
         """A login at auth."""
-        return await Session.open(self.live.rpc("auth"), credentials)
+        return await Session.open(self.rpc("auth"), credentials)
 
     async def mint(self, product_code: str, kilograms: int = 1000) -> str:
         """A lot of the grower; its id."""
-        crops = self.live.rpc("crops")
+        crops = self.rpc("crops")
         now = datetime.now(UTC)
         lot = await crops.call(
             crops.crops.MintLot,
@@ -126,7 +128,7 @@ class Market:
         self, lot_id: str, new_owner_id: str, request_id: str = "", by: Session | None = None
     ) -> crops_pb2.Lot:
         """Hand a lot over; by default the grower does."""
-        crops = self.live.rpc("crops")
+        crops = self.rpc("crops")
         request = crops_pb2.TransferLotRequest(
             request_id=request_id or new_id(),
             lot_id=lot_id,
@@ -137,7 +139,7 @@ class Market:
 
     async def recall(self, lot_id: str, request_id: str = "") -> crops_pb2.RecallLotResponse:
         """Recall a lot; when it is answered its stock is blocked."""
-        crops = self.live.rpc("crops")
+        crops = self.rpc("crops")
         request = crops_pb2.RecallLotRequest(
             request_id=request_id or new_id(),
             lot_id=lot_id,
@@ -148,7 +150,7 @@ class Market:
 
     async def release_recall(self, lot_id: str) -> None:
         """End the recall of a lot."""
-        crops = self.live.rpc("crops")
+        crops = self.rpc("crops")
         request = crops_pb2.ReleaseRecallRequest(request_id=new_id(), lot_id=lot_id, reason="clean")
         await crops.call(crops.crops.ReleaseRecall, request, self.operator)
 
@@ -162,7 +164,7 @@ class Market:
 
     async def receive(self, lot_id: str, kilograms: int, request_id: str = "") -> inventory_pb2.StockItem:
         """Take a lot of the venue's owner into the venue's stock."""
-        inventory = self.live.rpc("inventory")
+        inventory = self.rpc("inventory")
         receipt = inventory_pb2.ReceiveStockRequest(
             request_id=request_id or new_id(),
             venue_id=self.venue_id,
@@ -173,7 +175,7 @@ class Market:
 
     async def dish(self, product_code: str, price_minor: int) -> str:
         """A dish on the menu, one kilogram each; its id."""
-        catalog = self.live.rpc("catalog")
+        catalog = self.rpc("catalog")
         units, cents = divmod(price_minor, 100)
         request = catalog_pb2.CreateMenuItemRequest(
             request_id=new_id(),
@@ -192,7 +194,7 @@ class Market:
         self, request_id: str, menu_item_id: str = "", method: str = CARD, count: int = 1
     ) -> orders_pb2.Order:
         """One checkout."""
-        orders = self.live.rpc("orders")
+        orders = self.rpc("orders")
         request = orders_pb2.CheckoutRequest(
             request_id=request_id,
             payment_method=method,

@@ -8,12 +8,10 @@ import pytest_asyncio
 
 from chassis import crashpoints
 from chassis.context import RequestContext, use
-from chassis.database import Database
-from chassis.database.migrations import upgrade
 from chassis.errors import DeadlineExceeded, DomainError, FailedPrecondition
 from chassis.ids import SystemIds
 from chassis.saga import ENGINE_CRASHPOINTS, crashpoints_of
-from chassis.testing import eventually
+from chassis.testing import PostgresServer, eventually
 from services.orders.application.checkout_saga import CheckoutSteps
 from tests.integration.orders.conftest import Orders, running
 
@@ -68,11 +66,9 @@ async def answer(orders: Orders, request_id: str) -> str:
 
 
 @pytest_asyncio.fixture
-async def orders(database_dsn: str) -> AsyncIterator[Orders]:
-    await upgrade(database_dsn, "orders")
-    database = await Database.connect(database_dsn)
-    yield Orders(database)
-    database.terminate()
+async def orders(postgres_server: PostgresServer) -> AsyncIterator[Orders]:
+    async with postgres_server.connected("orders") as database:
+        yield Orders(database)
 
 
 def test_the_matrix_has_every_point_of_the_saga():

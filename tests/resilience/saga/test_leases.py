@@ -150,6 +150,33 @@ async def test_a_long_step_keeps_its_lease_by_renewal(db):
     other_pool.terminate()
 
 
+async def test_an_engine_whose_lease_ran_out_goes_on_when_nobody_else_has_begun(db):
+    begun, released, attempts = asyncio.Event(), asyncio.Event(), []
+
+    async def act(context: StepContext) -> None:
+        attempts.append(context.idempotency_key)
+        begun.set()
+        await released.wait()
+
+    long = Step("only", act, timeout=timedelta(seconds=20), retry=Retry(attempts=1))
+    saga = Saga("order", 1, (long, Step("last", LocalEffects(db).act, local=True)))
+    engine = SagaEngine(db, [saga], lease=timedelta(minutes=5), poll=timedelta(milliseconds=20))
+    async with running(engine):
+        await start(db, engine, "s1")
+        await begun.wait()
+        before = await db.fetchval(
+            "UPDATE saga SET lease_until = now() - interval '1 second' RETURNING epoch"
+        )
+
+        async def taken_again() -> bool:
+            return bool(await db.fetchval("SELECT epoch > $1 AND lease_until > now() FROM saga", before))
+
+        await eventually(taken_again)
+        released.set()
+        ended = await engine.outcome("s1", timedelta(seconds=30))
+    assert (ended.state, len(attempts)) == (State.COMPLETED, 1)
+
+
 async def test_an_engine_that_stalls_past_its_lease_is_replaced_and_fenced_off(db):
     entered, leave = asyncio.Event(), asyncio.Event()
     other_pool, participants_pool = await Database.connect(db.dsn, 2), await Database.connect(db.dsn, 2)

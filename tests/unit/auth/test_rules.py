@@ -62,7 +62,8 @@ def test_every_permission_that_a_contract_names_exists_and_is_the_operators():
         ),
         (
             "auditor",
-            """crops.epcis.read crops.lots.read trace.read orders.read payments.read users.read
+            """control.config.read control.instances.read control.traffic.read
+            crops.epcis.read crops.lots.read trace.read orders.read payments.read users.read
             operations.read inventory.read inventory.stock.read market.purchases.read market.read""",
         ),
     ],
@@ -81,9 +82,20 @@ def test_the_auditor_sees_no_personal_trace_data_and_changes_nothing():
 
 
 def test_services_have_permissions_that_exist_and_never_those_of_operators():
-    for scope in roles.SERVICE_SCOPES.values():
+    operators = {"auth.roles.write", "auth.keys.rotate", "operations.write", "users.write"}
+    operators |= {"control.config.write", "control.traffic.write"}
+    for scope in (roles.MEMBER_SCOPES, *roles.SERVICE_SCOPES.values()):
         assert scope <= roles.PERMISSIONS
-        assert not scope & {"auth.roles.write", "auth.keys.rotate", "operations.write", "users.write"}
+        assert not scope & operators
+
+
+def test_every_service_may_register_itself_and_learn_how_to_call_others():
+    assert roles.scopes_of("payments") == {
+        "control.instances.write",
+        "control.config.read",
+        "control.traffic.read",
+    }
+    assert roles.scopes_of("notifications") == roles.MEMBER_SCOPES | {"users.read"}
 
 
 def test_the_permissions_of_several_roles_add_up_and_an_unknown_one_adds_nothing():

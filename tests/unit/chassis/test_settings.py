@@ -1,5 +1,6 @@
 """Settings of a service from its environment."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,26 @@ def test_an_impossible_size_of_events_is_refused(text: str) -> None:
 def test_an_option_that_a_deployment_may_not_set_is_refused_at_start() -> None:
     with pytest.raises(SettingsError, match="acks must not be set"):
         read(KAFKA_OPTIONS="acks=1")
+
+
+def test_with_a_control_plane_there_is_time_to_hear_that_an_instance_leaves() -> None:
+    assert read().drain_notice.total_seconds() == 0
+    assert read(CONTROL="127.0.0.1:1,127.0.0.1:2").drain_notice.total_seconds() == 0.3
+    assert read(CONTROL="127.0.0.1:1", DRAIN_NOTICE_MS="50").drain_notice.total_seconds() == 0.05
+
+
+def test_a_peer_may_have_several_addresses() -> None:
+    assert read(PEERS="auth=a:1,b:2, users=c:3").peers == {"auth": "a:1,b:2", "users": "c:3"}
+
+
+@pytest.mark.parametrize("text", ["a:1", "auth=", "auth=a", "=a:1", "auth=a:1,b"])
+def test_a_peer_without_name_or_address_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="GREENLEDGER_PEERS"):
+        read(PEERS=text)
+
+
+def test_a_consumers_session_is_that_of_apache_kafka_unless_it_is_said() -> None:
+    assert read().consumer_session == timedelta(seconds=6)
+    assert read(CONSUMER_SESSION_MS="2000").consumer_session == timedelta(seconds=2)
+    with pytest.raises(SettingsError, match="GREENLEDGER_CONSUMER_SESSION_MS"):
+        read(CONSUMER_SESSION_MS="999")

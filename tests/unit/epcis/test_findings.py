@@ -8,7 +8,7 @@ import pytest
 from chassis.testing.published import needs_published
 from services.crops.domain.epcis.facts import EventFacts, Role, facts
 from services.crops.domain.epcis.findings import FindingCode, OpenShipment, Severity, findings, overdue
-from services.crops.domain.epcis.known import Known, learn
+from services.crops.domain.epcis.knowledge import Knowledge
 from services.crops.domain.epcis.model import Event
 from services.crops.domain.epcis.parse import parse
 from services.crops.domain.epcis.problems import NotEpcis
@@ -91,10 +91,12 @@ def bill(*parties: str) -> dict[str, Any]:
 
 def codes(*history: dict[str, Any], now: datetime = NOW) -> set[FindingCode]:
     """What is found about the last event of a history."""
-    known = Known()
+    knowledge = Knowledge()
     for fields in history[:-1]:
-        known = learn(known, stated(**fields))
-    return {finding.code for finding in findings(stated(**history[-1]), known, now)}
+        earlier = stated(**fields)
+        knowledge.learn(earlier, knowledge.about(earlier))
+    last = stated(**history[-1])
+    return {finding.code for finding in findings(last, knowledge.about(last), now)}
 
 
 F = FindingCode
@@ -226,9 +228,10 @@ def test_an_event_later_than_its_recording_is_flagged_beyond_the_tolerance_of_cl
 
 
 def test_a_finding_names_the_event_the_subject_and_the_reason() -> None:
-    known = learn(Known(), stated(**harvest()))
+    knowledge, made = Knowledge(), stated(**harvest())
+    knowledge.learn(made, knowledge.about(made))
     event = stated(eventID="urn:x:e", **moved("shipping", 11))
-    (finding,) = findings(event, known, NOW)
+    (finding,) = findings(event, knowledge.about(event), NOW)
     assert (finding.event_id, finding.severity) == ("urn:x:e", Severity.ERROR)
     assert finding.subject == "https://id.gs1.org/01/04012345123456/10/A"
     assert finding.explanation == "11 KGM leaves where 10 KGM is there"
@@ -263,9 +266,10 @@ def test_every_official_event_can_be_stated_and_judged(name: str) -> None:
         results = list(read_events([corpus.text(name).encode()], reader))
     except NotEpcis:
         return
-    known = Known()
+    knowledge = Knowledge()
     for result in results:
         if result.event is not None:
             event = facts(result.event, reader.context, reader.ignored)
-            findings(event, known, NOW)
-            known = learn(known, event)
+            before = knowledge.about(event)
+            findings(event, before, NOW)
+            knowledge.learn(event, before)

@@ -1,11 +1,12 @@
 """Ports and folders follow from two settings."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from fleet.errors import FleetError
-from fleet.settings import FleetSettings
+from fleet.settings import FleetSettings, Limit
 
 
 def test_internal_ports_follow_from_the_edge_port() -> None:
@@ -40,17 +41,71 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert settings.edge_port == 8080
 
 
-@pytest.mark.parametrize("port", ["80", "65000", "22669", "eighty"])
+@pytest.mark.parametrize("port", ["80", "65000", "22569", "eighty"])
 def test_an_unusable_edge_port_is_refused_with_the_setting_to_change(port: str) -> None:
     with pytest.raises(FleetError, match="GREENLEDGER_EDGE_PORT"):
         FleetSettings.from_environment({"GREENLEDGER_EDGE_PORT": port})
 
 
 def test_no_internal_port_reaches_the_ephemeral_range() -> None:
-    assert FleetSettings(state_dir=Path("/state"), edge_port=22668).metrics_port(40) < 32768
+    settings = FleetSettings(state_dir=Path("/state"), edge_port=22568)
+    assert settings.extra_metrics_port(settings.extra_ports) < 32768
+    assert settings.extra_port(settings.extra_ports - 1) < settings.extra_metrics_port(0)
 
 
 def test_a_state_folder_that_cannot_be_made_is_named_with_its_setting(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
     with pytest.raises(FleetError, match="GREENLEDGER_STATE_DIR"):
         FleetSettings(state_dir=tmp_path / "state").make_folders()
+
+
+def test_mutual_tls_is_one_setting_and_off_by_default() -> None:
+    off = FleetSettings.from_environment({}, state_dir=Path("/state"))
+    on = FleetSettings.from_environment({"GREENLEDGER_MTLS": "on"}, state_dir=Path("/state"))
+    assert (off.mtls, off.tls_dir("orders")) == (False, None)
+    assert (on.mtls, on.tls_dir("orders")) == (True, Path("/state/tls/orders"))
+
+
+def test_an_odd_switch_for_mutual_tls_is_refused_rather_than_taken_for_off() -> None:
+    with pytest.raises(FleetError, match="GREENLEDGER_MTLS is 'yes': set it to on or off"):
+        FleetSettings.from_environment({"GREENLEDGER_MTLS": "yes"})
+
+
+@pytest.mark.parametrize("life", ["5", "-1", "a day"])
+def test_a_life_that_certificates_cannot_have_is_refused(life: str) -> None:
+    with pytest.raises(FleetError, match="GREENLEDGER_CERTIFICATE_LIFE_S"):
+        FleetSettings.from_environment({"GREENLEDGER_CERTIFICATE_LIFE_S": life})
+
+
+def test_replicas_and_limits_come_from_the_environment() -> None:
+    environ = {
+        "GREENLEDGER_REPLICAS": "1",
+        "GREENLEDGER_ANONYMOUS_LIMIT": "100/15m",
+        "GREENLEDGER_AUTHENTICATED_LIMIT": "0",
+    }
+    settings = FleetSettings.from_environment(environ)
+    assert settings.replicas == 1
+    assert settings.anonymous_limit == Limit(100, timedelta(minutes=15))
+    assert settings.authenticated_limit is not None
+    assert settings.authenticated_limit.requests == 0
+    assert FleetSettings.from_environment(environ, replicas=2).replicas == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("GREENLEDGER_REPLICAS", "0"),
+        ("GREENLEDGER_REPLICAS", "two"),
+        ("GREENLEDGER_ANONYMOUS_LIMIT", "100"),
+        ("GREENLEDGER_ANONYMOUS_LIMIT", "100/0m"),
+        ("GREENLEDGER_AUTHENTICATED_LIMIT", "-1/1m"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_variable(name: str, text: str) -> None:
+    with pytest.raises(FleetError, match=name):
+        FleetSettings.from_environment({name: text})
+
+
+@pytest.mark.parametrize("text", ["100/15m", "0", "7/90s", "6000/1h", "1/2d"])
+def test_a_limit_is_written_as_it_is_read(text: str) -> None:
+    assert str(Limit.parse(text)) == text

@@ -1,12 +1,13 @@
 """A caller's request as a saga: which attempt counts, and what a refusal tells the caller."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chassis.errors import AlreadyExists, NotFound, Unavailable
-from chassis.saga import Refusal, newest_attempt
+from chassis.saga import Failure, Refusal, Saga, State, Step, StepContext, newest_attempt
+from chassis.saga.instance import new_instance
 
 REFUSED = Refusal("LOT_NOT_FOUND", "there is no such lot", {"lot": "L"})
 
@@ -59,6 +60,20 @@ async def test_a_request_id_of_another_request_is_refused_whatever_came_of_that(
     with pytest.raises(AlreadyExists) as error:
         await sagas.ask("chard")
     assert (error.value.reason, error.value.message) == ("REQUEST_ID_REUSED", "reused")
+
+
+async def _act(_context: StepContext) -> None:
+    return None
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_a_saga_that_was_turned_back_was_refused(state: State) -> None:
+    saga = Saga("any", 1, (Step("only", _act),), deadline=timedelta(minutes=5))
+    instance = new_instance(saga, "i", {}, {}, datetime(2026, 1, 1, tzinfo=UTC))
+    instance.state = state
+    assert Refusal.of(instance) is None
+    instance.failure = Failure("only", "LOT_NOT_FOUND", "there is no such lot", {"lot": "L"})
+    assert Refusal.of(instance) == (REFUSED if state is State.COMPENSATED else None)
 
 
 def test_a_known_reason_is_told_as_its_kind() -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from services.crops.domain.epcis.facts import EventFacts, Role
-from services.crops.domain.epcis.known import GoodKnown, Known, learn_without_descent
+from services.crops.domain.epcis.known import GoodKnown, Known, learn
 
 MOST_ANCESTORS: Final = 2000
 """So many ancestors of a good are looked at for a circle; a hostile history could have any number."""
@@ -73,7 +73,7 @@ class Knowledge:
             event: the event.
             before: what `about` said of it.
         """
-        after = learn_without_descent(before, event)
+        after = learn(before, event)
         if after is before:
             return
         self.goods.update(after.goods)

@@ -72,15 +72,9 @@ def uses_up(event: EventFacts) -> tuple[Good, ...]:
 def learn(known: Known, event: EventFacts) -> Known:
     """What is known after an event: the meaning that a repository's own tables must have.
 
-    Events are taken in the order of their event time. A declared error changes nothing.
+    Events are taken in the order of their event time. A declared error changes nothing. The ancestors stay as
+    they are: an event may have many more of them than it has goods.
     """
-    if event.declares_error:
-        return known
-    return replace(learn_without_descent(known, event), ancestors=_ancestors(known, event))
-
-
-def learn_without_descent(known: Known, event: EventFacts) -> Known:
-    """`learn` but for the ancestors, of which an event may have many more than it has goods."""
     if event.declares_error:
         return known
     goods = dict(known.goods)
@@ -141,21 +135,6 @@ def _parents(known: Known, event: EventFacts) -> Mapping[str, frozenset[str]]:
         holders = parents.get(child, frozenset())
         parents[child] = holders | {parent} if event.action == "ADD" else holders - {parent}
     return parents
-
-
-def _ancestors(known: Known, event: EventFacts) -> Mapping[str, frozenset[str]]:
-    inputs = frozenset(good.id for good in event.of(Role.INPUT))
-    if not inputs:
-        return known.ancestors
-    before = inputs.union(*(known.ancestors.get(good, frozenset()) for good in inputs))
-    outputs = frozenset(good.id for good in event.of(Role.OUTPUT))
-    ancestors = dict(known.ancestors)
-    for good, own in known.ancestors.items():
-        if own & outputs:
-            ancestors[good] = own | before
-    for good in outputs:
-        ancestors[good] = ancestors.get(good, frozenset()) | before
-    return ancestors
 
 
 def _bills(known: Known, event: EventFacts) -> Mapping[str, frozenset[str]]:

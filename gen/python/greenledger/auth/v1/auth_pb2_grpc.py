@@ -209,7 +209,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PrepareCredentials(self, request, context):
-        """Hashes a password and keeps it under a ticket until it is activated or expires.
+        """Hashes a password and keeps it under a ticket until it is activated or expires. Asked again it makes another
+        ticket, and the first one expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,9 @@ class AuthServiceStub:
     RotateSigningKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateSigningKeyRequest, _auth_pb2.SigningKey]
     """Makes a new signing key the active one; older keys verify until their last token has expired."""
     PrepareCredentials: _aio.UnaryUnaryMultiCallable[_auth_pb2.PrepareCredentialsRequest, _auth_pb2.PreparedCredentials]
-    """Hashes a password and keeps it under a ticket until it is activated or expires."""
+    """Hashes a password and keeps it under a ticket until it is activated or expires. Asked again it makes another
+    ticket, and the first one expires.
+    """
     ActivateCredentials: _aio.UnaryUnaryMultiCallable[_auth_pb2.ActivateCredentialsRequest, _auth_pb2.Access]
     """Binds prepared credentials to a user. Refused after RevokeCredentials for the same user."""
     RevokeCredentials: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeCredentialsRequest, _empty_pb2.Empty]
@@ -155,7 +157,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.PrepareCredentialsRequest,
         context: _aio.ServicerContext[_auth_pb2.PrepareCredentialsRequest, _abc.Awaitable[_auth_pb2.PreparedCredentials]],
     ) -> _abc.Awaitable[_auth_pb2.PreparedCredentials]:
-        """Hashes a password and keeps it under a ticket until it is activated or expires."""
+        """Hashes a password and keeps it under a ticket until it is activated or expires. Asked again it makes another
+        ticket, and the first one expires.
+        """
 
     @_abc_1.abstractmethod
     def ActivateCredentials(

@@ -65,6 +65,7 @@ class Venue(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     venue_id: _builtins.str
     owner_id: _builtins.str
+    """Who opened it, for ever."""
     name: _builtins.str
     etag: _builtins.str
     @_builtins.property

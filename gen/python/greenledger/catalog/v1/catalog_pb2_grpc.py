@@ -94,7 +94,9 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetVenue(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Services decide by its answer whose a venue is, and an old answer may serve them: a venue never changes its
+        owner. A method that changes owners has to take `stale_seconds` away first.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -19,6 +19,9 @@ class CatalogServiceStub:
     CreateVenue: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateVenueRequest, _catalog_pb2.Venue]
     """Opens a venue owned by the caller."""
     GetVenue: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetVenueRequest, _catalog_pb2.Venue]
+    """Services decide by its answer whose a venue is, and an old answer may serve them: a venue never changes its
+    owner. A method that changes owners has to take `stale_seconds` away first.
+    """
     ListVenues: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListVenuesRequest, _catalog_pb2.ListVenuesResponse]
     CreateMenuItem: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateMenuItemRequest, _catalog_pb2.MenuItem]
     """Puts an item on a venue's menu, with what one portion of it uses."""
@@ -47,7 +50,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _catalog_pb2.GetVenueRequest,
         context: _aio.ServicerContext[_catalog_pb2.GetVenueRequest, _abc.Awaitable[_catalog_pb2.Venue]],
-    ) -> _abc.Awaitable[_catalog_pb2.Venue]: ...
+    ) -> _abc.Awaitable[_catalog_pb2.Venue]:
+        """Services decide by its answer whose a venue is, and an old answer may serve them: a venue never changes its
+        owner. A method that changes owners has to take `stale_seconds` away first.
+        """
 
     @_abc_1.abstractmethod
     def ListVenues(

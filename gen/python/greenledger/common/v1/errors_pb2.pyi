@@ -77,6 +77,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A timestamp is outside the years 1 to 9999, or contradicts another."""
     ERROR_REASON_EVENT_TOO_LARGE: _ErrorReason.ValueType  # 27
     """What the call would have to tell others does not fit into one event, so nothing was done."""
+    ERROR_REASON_NETWORK_IDENTITY_INVALID: _ErrorReason.ValueType  # 28
+    """The certificate of the connection names no member of this fleet."""
+    ERROR_REASON_CALLER_NOT_PERMITTED: _ErrorReason.ValueType  # 29
+    """The contract does not let the member of the fleet that calls call this method; the metadata names it."""
+    ERROR_REASON_TOKEN_NOT_YOURS: _ErrorReason.ValueType  # 30
+    """The token is valid, but was not given to the member of the fleet that sends it."""
+    ERROR_REASON_PERSON_REQUIRED: _ErrorReason.ValueType  # 31
+    """The method is for people, and the contract does not let the service that calls call it; the metadata names it."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons that any method may answer with, as ErrorInfo.reason without the prefix (AIP-193).
@@ -138,4 +146,12 @@ ERROR_REASON_TIMES_INVALID: ErrorReason.ValueType  # 26
 """A timestamp is outside the years 1 to 9999, or contradicts another."""
 ERROR_REASON_EVENT_TOO_LARGE: ErrorReason.ValueType  # 27
 """What the call would have to tell others does not fit into one event, so nothing was done."""
+ERROR_REASON_NETWORK_IDENTITY_INVALID: ErrorReason.ValueType  # 28
+"""The certificate of the connection names no member of this fleet."""
+ERROR_REASON_CALLER_NOT_PERMITTED: ErrorReason.ValueType  # 29
+"""The contract does not let the member of the fleet that calls call this method; the metadata names it."""
+ERROR_REASON_TOKEN_NOT_YOURS: ErrorReason.ValueType  # 30
+"""The token is valid, but was not given to the member of the fleet that sends it."""
+ERROR_REASON_PERSON_REQUIRED: ErrorReason.ValueType  # 31
+"""The method is for people, and the contract does not let the service that calls call it; the metadata names it."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$greenledger/options/v1/options.proto\x12\x16greenledger.options.v1\x1a google/protobuf/descriptor.proto\"\xa5\x01\n\x0cMethodPolicy\x12\x10\n\x06public\x18\x01 \x01(\x08H\x00\x12\x17\n\rauthenticated\x18\x02 \x01(\x08H\x00\x12\x14\n\npermission\x18\x03 \x01(\tH\x00\x12\x38\n\x0bidempotency\x18\x04 \x01(\x0e\x32#.greenledger.options.v1.Idempotency\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x08\x42\x08\n\x06\x61\x63\x63\x65ss*W\n\x0bIdempotency\x12\x1b\n\x17IDEMPOTENCY_UNSPECIFIED\x10\x00\x12\x16\n\x12IDEMPOTENCY_STORED\x10\x01\x12\x13\n\x0fIDEMPOTENCY_OWN\x10\x02:V\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\x0b\x32$.greenledger.options.v1.MethodPolicy:0\n\x05topic\x12\x1f.google.protobuf.MessageOptions\x18\xba\x8e\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$greenledger/options/v1/options.proto\x12\x16greenledger.options.v1\x1a google/protobuf/descriptor.proto\"\xe3\x01\n\x0cMethodPolicy\x12\x10\n\x06public\x18\x01 \x01(\x08H\x00\x12\x17\n\rauthenticated\x18\x02 \x01(\x08H\x00\x12\x14\n\npermission\x18\x03 \x01(\tH\x00\x12\x38\n\x0bidempotency\x18\x04 \x01(\x0e\x32#.greenledger.options.v1.Idempotency\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x08\x12\x0f\n\x07\x63\x61llers\x18\x06 \x03(\t\x12\x15\n\rstale_seconds\x18\x07 \x01(\x05\x12\x14\n\x0csticky_field\x18\x08 \x01(\tB\x08\n\x06\x61\x63\x63\x65ss*q\n\x0bIdempotency\x12\x1b\n\x17IDEMPOTENCY_UNSPECIFIED\x10\x00\x12\x16\n\x12IDEMPOTENCY_STORED\x10\x01\x12\x13\n\x0fIDEMPOTENCY_OWN\x10\x02\x12\x18\n\x14IDEMPOTENCY_INHERENT\x10\x03:V\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\x0b\x32$.greenledger.options.v1.MethodPolicy:0\n\x05topic\x12\x1f.google.protobuf.MessageOptions\x18\xba\x8e\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'greenledger.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IDEMPOTENCY']._serialized_start=266
-  _globals['_IDEMPOTENCY']._serialized_end=353
+  _globals['_IDEMPOTENCY']._serialized_start=328
+  _globals['_IDEMPOTENCY']._serialized_end=441
   _globals['_METHODPOLICY']._serialized_start=99
-  _globals['_METHODPOLICY']._serialized_end=264
+  _globals['_METHODPOLICY']._serialized_end=326
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 Method options by which a contract states who may call it and how a repeated call is treated."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
@@ -33,6 +35,10 @@ class _IdempotencyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Idempoten
     """The method keeps the promise itself: what it makes is named after the request_id, be it a saga whose
     outcome it waits for or an entry of a history, and another request under that id is refused.
     """
+    IDEMPOTENCY_INHERENT: _Idempotency.ValueType  # 3
+    """The method takes no request_id and needs none: it only reads, or what a first attempt left behind counts for
+    nothing.
+    """
 
 class Idempotency(_Idempotency, metaclass=_IdempotencyEnumTypeWrapper):
     """Idempotency says who keeps the promise that a repeated request_id has one effect (AIP-155)."""
@@ -44,6 +50,10 @@ IDEMPOTENCY_STORED: Idempotency.ValueType  # 1
 IDEMPOTENCY_OWN: Idempotency.ValueType  # 2
 """The method keeps the promise itself: what it makes is named after the request_id, be it a saga whose
 outcome it waits for or an entry of a history, and another request under that id is refused.
+"""
+IDEMPOTENCY_INHERENT: Idempotency.ValueType  # 3
+"""The method takes no request_id and needs none: it only reads, or what a first attempt left behind counts for
+nothing.
 """
 Global___Idempotency: _TypeAlias = Idempotency  # noqa: Y015
 
@@ -58,10 +68,13 @@ class MethodPolicy(_message.Message):
     PERMISSION_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
+    CALLERS_FIELD_NUMBER: _builtins.int
+    STALE_SECONDS_FIELD_NUMBER: _builtins.int
+    STICKY_FIELD_FIELD_NUMBER: _builtins.int
     public: _builtins.bool
     """Anyone, also without a token."""
     authenticated: _builtins.bool
-    """Any caller with a valid token, user or service."""
+    """Any caller with a valid token; of services those that may call the method at all."""
     permission: _builtins.str
     """The permission that the caller's token must carry, e.g. "crops.lots.write"."""
     idempotency: Global___Idempotency.ValueType
@@ -70,6 +83,21 @@ class MethodPolicy(_message.Message):
     """The answer says only that work was accepted, which goes on: over HTTP it is 202, and `location` says where to
     ask how far it is.
     """
+    stale_seconds: _builtins.int
+    """How old an answer may be, in seconds, that a client gives instead of an error while the service cannot be reached.
+    0 means that none is kept.
+    """
+    sticky_field: _builtins.str
+    """Path of the request's field whose value keeps calls with the same value on the same instance, such as "lot_id".
+    "@caller" is the person for whom the call is made, where the request does not name whose thing it is.
+    """
+    @_builtins.property
+    def callers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members of the fleet that may call it. With mutual TLS the names in their certificates count: none lets in every
+        member, and the edge and the operator's command line may, besides, call whatever has an HTTP binding. Such a
+        binding means that people call, so that the tokens of services that are not named here are refused, always.
+        """
+
     def __init__(
         self,
         *,
@@ -78,10 +106,13 @@ class MethodPolicy(_message.Message):
         permission: _builtins.str = ...,
         idempotency: Global___Idempotency.ValueType = ...,
         accepted: _builtins.bool = ...,
+        callers: _abc.Iterable[_builtins.str] | None = ...,
+        stale_seconds: _builtins.int = ...,
+        sticky_field: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "authenticated", b"authenticated", "permission", b"permission", "public", b"public"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "access", b"access", "authenticated", b"authenticated", "idempotency", b"idempotency", "permission", b"permission", "public", b"public"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "access", b"access", "authenticated", b"authenticated", "callers", b"callers", "idempotency", b"idempotency", "permission", b"permission", "public", b"public", "stale_seconds", b"stale_seconds", "sticky_field", b"sticky_field"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_access: _TypeAlias = _typing.Literal["public", "authenticated", "permission"]  # noqa: Y015
     _WhichOneofArgType_access: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015

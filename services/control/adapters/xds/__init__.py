@@ -1,0 +1,1 @@
+"""The control plane's xDS side: what proxy and clients are told, and how."""
