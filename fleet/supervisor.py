@@ -143,6 +143,10 @@ class Supervisor:
         await _all([ready_with_databases, *others, self._steering(edge)])
         await _all([runners[service.name].start() for service in services])
         await _all([runners[entry.name].start() for entry in edge])
+        if self._layout.xds:
+            # Each process registers with control by itself, and some may not have come to it yet.
+            processes = {entry.address: entry.name for entry in self._layout.instances}
+            await _all([entry.hear_of(processes) for entry in edge])
 
     async def _trust(self) -> None:
         """Certificates for everybody before anybody starts, renewed for as long as the fleet runs."""
@@ -157,7 +161,7 @@ class Supervisor:
 
     def _components(
         self, secrets: FleetSecrets
-    ) -> tuple[Postgres, list[Component], list[Component], list[Component]]:
+    ) -> tuple[Postgres, list[Component], list[Component], list[Envoy]]:
         settings = self._settings
         postgres = Postgres(settings, secrets.postgres_password)
         broker, valkey, mailbox = Broker(settings), Valkey(settings), Mailbox(settings)
@@ -170,7 +174,7 @@ class Supervisor:
         services: list[Component] = [
             ServiceProcess(entry, self._layout, settings, endpoints) for entry in self._layout.instances
         ]
-        edge: list[Component] = [Envoy(settings, self._render)] if self._edge else []
+        edge = [Envoy(settings, self._render)] if self._edge else []
         return postgres, [postgres, broker, valkey, mailbox], services, edge
 
     async def _databases(self, runner: Runner, postgres: Postgres) -> None:

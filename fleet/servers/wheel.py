@@ -27,6 +27,6 @@ def wheel_program(package: str, relative: str, *, distribution: str, instead: st
                 program.chmod(program.stat().st_mode | 0o111)
             return program
     raise FleetError(
-        f"{Path(relative).name} of the package {distribution} is not installed: run `make install` "
+        f"{Path(relative).name} of the package {distribution} is not installed: run `make env` "
         f"(or `pip install {distribution}`), or set {instead} to use a server that already runs."
     )

@@ -155,6 +155,8 @@ class LiveFleet:
         envoy = Envoy(self.settings, partial(render_edge, xds=self.layout.xds))
         self._servers[envoy.name] = runner = Runner(envoy, policy=_OFTEN)
         await runner.start()
+        running = {entry.address: entry.name for entry in self.layout.instances if self.running(entry.name)}
+        await envoy.hear_of(running)
         return self.settings.edge_url
 
     async def stop(self) -> None:

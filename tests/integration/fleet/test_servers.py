@@ -23,7 +23,7 @@ from fleet.servers.mailbox import Mailbox
 from fleet.servers.postgres import Postgres
 from fleet.servers.valkey import Valkey
 from fleet.settings import FleetSettings
-from tests.integration.fleet.edge import render
+from tests.integration.fleet.edge import render, tell
 
 pytestmark = pytest.mark.slow
 
@@ -168,6 +168,18 @@ async def test_envoy_lets_a_request_in_flight_finish_before_it_stops(settings: F
     server.close()
 
 
+async def test_envoy_is_waited_for_until_it_has_heard_of_every_process(settings: FleetSettings) -> None:
+    envoy = Envoy(settings, render)
+    processes = {"127.0.0.1:18101": "grower", "127.0.0.1:18102": "venue"}
+    tell(settings, [18101])
+    async with running(envoy):
+        with pytest.raises(FleetError, match="has not heard of venue within"):
+            await envoy.hear_of(processes, within_s=0.3)
+        hearing = asyncio.create_task(envoy.hear_of(processes))
+        tell(settings, [18102, 18101])
+        await hearing
+
+
 async def test_a_broken_edge_configuration_is_said_with_envoys_own_words(settings: FleetSettings) -> None:
     def broken(_: FleetSettings):
         path = settings.run_dir / "broken.yaml"
@@ -182,9 +194,7 @@ async def test_a_broken_edge_configuration_is_said_with_envoys_own_words(setting
 async def test_a_missing_envoy_says_how_to_get_one(make_settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.prefix", "/nowhere")
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(
-        FleetError, match=r"Envoy is not installed: run `make install`.*GREENLEDGER_ENVOY_BIN"
-    ):
+    with pytest.raises(FleetError, match=r"Envoy is not installed: run `make env`.*GREENLEDGER_ENVOY_BIN"):
         await Runner(Envoy(make_settings(), render)).start()
 
 

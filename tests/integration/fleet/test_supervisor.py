@@ -23,6 +23,7 @@ from fleet.settings import PROJECT_ROOT, FleetSettings
 from fleet.state import FleetRecord, read_record
 from fleet.status import gather_status
 from fleet.testing.ports import free_edge_port
+from tests.integration.fleet.edge import tell
 
 pytestmark = pytest.mark.slow
 DRIVER = Path(__file__).with_name("fleet_driver.py")
@@ -55,6 +56,10 @@ class Driver:
         (pid,) = [entry.pid for entry in record.components if entry.name == name]
         assert pid is not None
         return pid
+
+    def state_of(self, name: str) -> str:
+        record = self.record()
+        return next((entry.state for entry in record.components if entry.name == name), "") if record else ""
 
     async def ended(self) -> str:
         await asyncio.wait_for(self.process.wait(), 60)
@@ -114,7 +119,13 @@ async def test_replicas_and_a_canary_run_under_names_of_their_own_and_control_is
     make_settings: Callable[..., FleetSettings],
 ) -> None:
     settings = make_settings(edge_port=free_edge_port(replicas=True))
+    ports = [settings.service_port(index) for index in range(3)]
+    extra = [settings.extra_port(index) for index in range(3)]
+    tell(settings, [*ports, *extra[:2]])
     async with driving(settings, "grower,venue,control") as driver:
+        await eventually(lambda: driver.state_of("envoy") == "serving", 60)
+        assert driver.record().phase == "starting", "the edge has yet to hear of a process of control"
+        tell(settings, [*ports, *extra])
         record = await driver.serving()
         processes = {entry.name: entry.service for entry in record.components if entry.kind == "service"}
         assert processes == {
