@@ -9,6 +9,9 @@ XDS := $(VENV)/opt/xds-protos
 export PYTHONPATH := .:gen/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# A file stays with one process. One process may be lost; of more, the machine or the suite is ill.
+SPREAD := --dist loadfile --max-worker-restart 1
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -55,9 +58,9 @@ check: $(STAMP) ## Format, lint, types, import rules, contracts, drift, fast tes
 
 .PHONY: test
 test: check ## All checks and all tests
-	@$(BIN)/pytest -q -n 3 --dist loadfile tests/integration
+	@$(BIN)/pytest -q -n 3 $(SPREAD) tests/integration
 	@# Folder by folder: a fleet that waits for the next test of its folder takes a fifth of a core.
-	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/resilience/traffic \
+	@$(BIN)/pytest -q -n 2 $(SPREAD) --no-loadscope-reorder --ignore tests/resilience/traffic \
 		tests/resilience tests/security tests/e2e
 	@# Two processes of each service under load are all that two cores can bear.
 	@$(BIN)/pytest -q tests/resilience/traffic
