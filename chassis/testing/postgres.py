@@ -29,7 +29,8 @@ _START_S = 20.0
 _PREFIX = "greenledger-postgres-"
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 4 << 30
-_PORTS = range(20000, 32000)  # below the ephemeral range, where an outgoing connection could sit
+# Below the ephemeral range, where an outgoing connection could sit, and above what fleets of tests are given.
+_PORTS = range(30400, 32700)
 _SETTINGS = {
     "fsync": "on",
     "listen_addresses": "127.0.0.1",

@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Iterator
 
 from fleet.settings import LOOPBACK
 
@@ -33,6 +34,20 @@ def free_edge_port(*, replicas: bool = False) -> int:
             _claims.extend(claims)
             return port
     raise RuntimeError(f"none of {len(_EDGE_PORTS)} ranges of ports is free")
+
+
+def free_port() -> int:
+    """A port for a single server, which no other test is given, also of another process."""
+    return next(_singles)
+
+
+def _single_ports() -> Iterator[int]:
+    while True:
+        internal = free_edge_port() + _INTERNAL
+        yield from range(internal, internal + _INTERNAL_PORTS)
+
+
+_singles = _single_ports()
 
 
 def _claimed(edge_ports: list[int]) -> list[socket.socket]:

@@ -8,18 +8,12 @@ from pathlib import Path
 import pytest
 
 from chassis.testing.eventually import eventually
+from fleet.testing.ports import free_port
 from greenledger.control.v1 import control_pb2
 from services.control.adapters.settings import ControlSettings
 from tests.integration.control.conftest import Control, World
 from tests.integration.control.test_traffic import shift
-from tests.integration.control.xds.harness import (
-    SERVICE,
-    Backend,
-    answering,
-    backends,
-    free_port,
-    grpc_client,
-)
+from tests.integration.control.xds.harness import SERVICE, Backend, answering, backends, grpc_client
 
 NOWHERE = "redis://127.0.0.1:9/0"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from chassis.testing.eventually import eventually
 from fleet.health import health_of
+from fleet.testing.ports import free_port
 from services.control.adapters.memory import SnapshotFile, memory_from_json
 from services.control.application.ports import Memory
 from services.control.domain.registration import Announcement
 from services.control.domain.registry import Registry
-from tests.integration.edge.harness import free_port
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,8 +1,6 @@
 """A running edge in front of services whose answers the tests choose."""
 
 import asyncio
-import os
-import socket
 import subprocess
 import threading
 import time
@@ -20,23 +18,10 @@ from fleet.edge.settings import Address, EdgeSettings
 from fleet.servers.envoy import find_envoy
 from fleet.services import SERVICES
 from fleet.settings import FleetSettings, Limit
+from fleet.testing.ports import free_port
 from tests.integration.edge.services import Services
 
 LOOPBACK = "127.0.0.1"
-
-
-def free_port() -> int:
-    """A port below the ephemeral range that nobody listens on."""
-    for port in range(24000 + os.getpid() % 2000, 32000):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if port not in _given and probe.connect_ex((LOOPBACK, port)) != 0:
-                _given.add(port)
-                return port
-    raise AssertionError("no free port")
-
-
-_given: set[int] = set()
 
 
 class LoopThread:

@@ -23,7 +23,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fleet.edge.render import body_check
-from tests.integration.edge.harness import envoy, free_port, wait_until
+from fleet.testing.ports import free_port
+from tests.integration.edge.harness import envoy, wait_until
 from tests.integration.edge.shape import reason_of, violations_of
 
 Field = descriptor_pb2.FieldDescriptorProto

@@ -25,13 +25,13 @@ from chassis.testing.postgres import PostgresServer
 from fleet.edge import limits
 from fleet.edge.render import render
 from fleet.edge.settings import Address, EdgeSettings
+from fleet.testing.ports import free_port
 from greenledger.control.v1 import traffic_pb2
 from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
 from services.control import wiring
 from services.control.adapters.settings import ControlSettings
 from services.control.adapters.xds.counters import ValkeyCounters
 from tests.integration.control.conftest import Control, World
-from tests.integration.control.xds.harness import free_port
 from tests.integration.control.xds.test_rate_limits import PATIENCE, answers, valkey_server
 from tests.integration.edge.harness import LOOPBACK, edge_settings, envoy
 from tests.integration.edge.services import Services

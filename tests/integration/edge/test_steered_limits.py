@@ -12,9 +12,10 @@ import httpx
 from chassis.testing import eventually
 from fleet.edge.render import render
 from fleet.edge.settings import Address
+from fleet.testing.ports import free_port
 from services.control.adapters.xds.edge_table import EdgeTable
 from services.control.domain.policy import EdgePolicy, RateLimit, TrafficPolicy, VersionWeight
-from tests.integration.control.xds.harness import MemoryViews, free_port, instance, serving
+from tests.integration.control.xds.harness import MemoryViews, instance, serving
 from tests.integration.edge.harness import LOOPBACK, edge_settings, envoy
 from tests.integration.edge.services import Services
 

@@ -19,13 +19,14 @@ from fleet.edge.render import render
 from fleet.edge.settings import Address, EdgeSettings
 from fleet.membership import members as fleet_members
 from fleet.services import SERVICES
+from fleet.testing.ports import free_port
 from services.control.adapters.health import GrpcProbe, channels_by
 from services.control.adapters.xds.edge_table import EdgeTable
 from services.control.adapters.xds.envoy import EnvoyRenderer
 from services.control.adapters.xds.grpc_clients import GrpcRenderer
 from services.control.adapters.xds.server import XdsServer
 from tests.integration.control.xds.harness import MemoryViews, instance
-from tests.integration.edge.harness import LOOPBACK, envoy, free_port
+from tests.integration.edge.harness import LOOPBACK, envoy
 from tests.integration.edge.services import Services
 from tests.integration.interceptors.harness import Server, serve
 from tests.integration.tls.test_rotation import SHORT_LIVED, tended, under_load

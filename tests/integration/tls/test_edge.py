@@ -12,7 +12,8 @@ from chassis.testing import eventually
 from fleet.edge.render import render
 from fleet.edge.settings import Address, EdgeSettings
 from fleet.services import SERVICES
-from tests.integration.edge.harness import LOOPBACK, LoopThread, envoy, free_port, wait_until
+from fleet.testing.ports import free_port
+from tests.integration.edge.harness import LOOPBACK, LoopThread, envoy, wait_until
 from tests.integration.edge.services import Services
 from tests.integration.tls.world import SETTLE, Members
 

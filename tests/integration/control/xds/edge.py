@@ -13,8 +13,9 @@ from chassis.testing import eventually
 from fleet.edge import limits
 from fleet.edge.render import fill
 from fleet.edge.routes import retry_policy
+from fleet.testing.ports import free_port
 from services.control.adapters.xds.edge_table import EdgeTable
-from tests.integration.control.xds.harness import LOOPBACK, SERVICE, Client, free_port
+from tests.integration.control.xds.harness import LOOPBACK, SERVICE, Client
 from tests.integration.edge.harness import envoy
 
 

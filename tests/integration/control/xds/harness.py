@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.service import Servicer
 from chassis.testing import eventually
-from fleet.testing.ports import free_edge_port
+from fleet.testing.ports import free_port
 from services.control.adapters.xds.edge_table import EdgeTable
 from services.control.adapters.xds.envoy import EnvoyRenderer
 from services.control.adapters.xds.grpc_clients import GrpcRenderer
@@ -30,21 +30,6 @@ LOOPBACK = "127.0.0.1"
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
 SERVICE = "orders"
 NO_LIMITS = EdgePolicy(RateLimit(0, timedelta(minutes=1)), RateLimit(0, timedelta(minutes=1)))
-
-
-def _given() -> Iterator[int]:
-    # The range above an edge port is this process's own, also where other suites run at the same time.
-    while True:
-        internal = free_edge_port() + 10_000
-        yield from range(internal, internal + 60)
-
-
-_PORTS = _given()
-
-
-def free_port() -> int:
-    """A port that no other test is given."""
-    return next(_PORTS)
 
 
 def instance(instance_id: str, port: int, version: str = "v1", service: str = SERVICE) -> Instance:

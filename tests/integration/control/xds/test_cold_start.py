@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 
 from chassis.testing import eventually
+from fleet.testing.ports import free_port
 from services.control.adapters.memory import SnapshotFile
 from services.control.adapters.settings import ControlSettings
 from services.control.adapters.xds import stubs
@@ -21,15 +22,7 @@ from services.control.domain.view import FleetView
 from tests.integration.control.conftest import World
 from tests.integration.control.test_process import process
 from tests.integration.control.xds.edge import base_table, proxy
-from tests.integration.control.xds.harness import (
-    LOOPBACK,
-    SERVICE,
-    Backend,
-    MemoryViews,
-    backends,
-    free_port,
-    serving,
-)
+from tests.integration.control.xds.harness import LOOPBACK, SERVICE, Backend, MemoryViews, backends, serving
 from tests.integration.control.xds.test_server import EVERY_TYPE, Watcher
 
 NOWHERE = "redis://127.0.0.1:9/0"

@@ -8,13 +8,13 @@ from typing import cast
 
 import pytest
 
+from fleet.testing.ports import free_port
 from tests.integration.control.xds.harness import (
     LOOPBACK,
     Backend,
     MemoryViews,
     answering,
     backends,
-    free_port,
     grpc_client,
     serving,
 )

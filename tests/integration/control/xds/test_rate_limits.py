@@ -17,13 +17,14 @@ import valkey.asyncio as valkey
 
 from chassis.testing import eventually
 from fleet.servers.wheel import wheel_program
+from fleet.testing.ports import free_port
 from services.control.adapters.xds import streams, stubs
 from services.control.adapters.xds.counters import Counters, MemoryCounters, ValkeyCounters
 from services.control.adapters.xds.rate_limits import RateLimitService
 from services.control.adapters.xds.resources import FILTERS
 from services.control.domain.policy import EdgePolicy, RateLimit, TrafficPolicy, VersionWeight
 from tests.integration.control.xds.edge import Proxy, base_table, proxy
-from tests.integration.control.xds.harness import LOOPBACK, Backend, MemoryViews, backends, free_port, serving
+from tests.integration.control.xds.harness import LOOPBACK, Backend, MemoryViews, backends, serving
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 # Of machines that do other things at the same time.

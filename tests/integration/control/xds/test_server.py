@@ -9,12 +9,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from chassis.testing import eventually
+from fleet.testing.ports import free_port
 from services.control.adapters.xds import server as server_module
 from services.control.adapters.xds import stubs
 from services.control.adapters.xds.resources import CLUSTERS, ENDPOINTS, LISTENERS, ROUTES
 from services.control.adapters.xds.streams import MOST_NAMES
 from services.control.domain.view import FleetView
-from tests.integration.control.xds.harness import MemoryViews, free_port, instance, serving
+from tests.integration.control.xds.harness import MemoryViews, instance, serving
 
 SERVICES = [f"service-{number}" for number in range(10)]
 EVERY_TYPE = (LISTENERS, ROUTES, CLUSTERS, ENDPOINTS)
