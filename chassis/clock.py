@@ -50,3 +50,7 @@ class FixedClock:
         """Move both clocks forward."""
         self._now += by
         self._monotonic_s += by.total_seconds()
+
+    def set_back(self, by: timedelta) -> None:
+        """Move the time of day back, as a correction does; the monotonic clock stays."""
+        self._now -= by

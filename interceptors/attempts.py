@@ -10,6 +10,7 @@ import grpc
 
 from chassis.clock import Clock
 from chassis.resilience import Callee, CallPolicy, delay_s
+from interceptors.client_metadata import elsewhere
 from interceptors.outgoing import Outgoing
 from interceptors.status import details_of
 
@@ -55,6 +56,7 @@ class Attempts:
 
     Every attempt is sent with all the time that remains. The limit for one attempt is watched here instead,
     for it is of use only if another may follow: when the budget forbids that, the answer is waited for.
+    Where a key chooses the instance, each attempt has one of its own.
 
     Only calls whose messages do not stream are repeated. Who watches a stream knows where to resume it.
 
@@ -110,6 +112,7 @@ class Attempts:
             await self._sleep(wait_s)
             callee.attempts += 1
             outgoing.attempts += 1
+            elsewhere(outgoing)
 
     def _limit(
         self, outgoing: Outgoing, policy: CallPolicy, call: Any, place: "_Place"

@@ -59,6 +59,15 @@ class ClientMetadata:
             self._tokens.refused(outgoing.token)
 
 
+def elsewhere(outgoing: Outgoing) -> None:
+    """Give the next attempt another key, and so likely another instance than the one that failed it."""
+    if outgoing.target.sticky:
+        outgoing.metadata = [
+            (name, f"{value!s} {outgoing.attempts}" if name == STICKY_KEY else value)
+            for name, value in outgoing.metadata
+        ]
+
+
 def sticky_key(field: str, request: Any) -> str:
     """The value of a request's field, or the caller's subject; empty when no header can hold it.
 

@@ -83,9 +83,11 @@ class ProcessChain:
 def principal_limit(runtime: Runtime) -> PrincipalLimit:
     """The limit of a person's calls, as the settings have it and the live configuration changes it."""
     rate = runtime.settings.principal_limit
-    limit = PrincipalLimit(runtime.clock, rate_per_s=rate.per_s, burst=rate.burst)
+    # A burst that nobody gave is that of the rate, also of one that is set live.
+    burst = 0.0 if rate.burst == max(rate.per_s, 1.0) else rate.burst
+    limit = PrincipalLimit(runtime.clock, rate_per_s=rate.per_s, burst=burst)
     runtime.configuration.on("principal-limit.rate", float, limit.set_rate, rate.per_s)
-    runtime.configuration.on("principal-limit.burst", float, limit.set_burst, rate.burst)
+    runtime.configuration.on("principal-limit.burst", float, limit.set_burst, burst)
     return limit
 
 

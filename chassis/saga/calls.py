@@ -9,6 +9,7 @@ from typing import Any
 
 from chassis import context as contexts
 from chassis.clock import Clock
+from chassis.context import RequestContext
 from chassis.saga.definition import Direction, Saga, StepContext, idempotency_key
 from chassis.saga.encoding import load_context
 from chassis.saga.instance import Instance, State
@@ -30,18 +31,25 @@ async def call(saga: Saga, instance: Instance, task: Task, clock: Clock) -> Succ
     function = step.action if task.direction is Direction.ACTION else step.undo
     if function is None:
         raise LookupError(f"step {step.name} has no {task.direction}")
-    around = load_context(instance.context, instance.saga_id)
-    around = replace(around, deadline=clock.monotonic() + limit.total_seconds())
-    with contexts.use(around):
+    step_context = _context(instance, task, now + limit)
+    with contexts.use(_around(instance, step_context, clock.monotonic() + limit.total_seconds())):
         try:
             async with asyncio.timeout(limit.total_seconds()):
-                return Succeeded(encode_reply(await function(_context(instance, task, now + limit))))
+                return Succeeded(encode_reply(await function(step_context)))
         except asyncio.CancelledError:
             running = asyncio.current_task()
             if running is None or running.cancelling():
                 raise
             # Nobody cancelled us: a client library reports its own cancelled call this way.
             raise TimeoutError("the call was cancelled") from None
+
+
+def _around(instance: Instance, step: StepContext, deadline: float) -> RequestContext:
+    around = replace(load_context(instance.context, instance.saga_id), deadline=deadline)
+    if step.direction is Direction.ACTION and step.attempt == 1:
+        return around
+    # What has to come to an end does not depend on a version that is being tried out.
+    return replace(around, routing=())
 
 
 def _context(instance: Instance, task: Task, deadline: datetime) -> StepContext:

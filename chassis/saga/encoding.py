@@ -33,12 +33,13 @@ def storable(text: str) -> str:
 
 
 def save_context(context: RequestContext) -> Mapping[str, Any]:
-    """What of a request outlives it: correlation, actor, trace; not its deadline."""
+    """What of a request outlives it: correlation, actor, trace, what version it was for; not its deadline."""
     principal = context.principal
     return {
         "request_id": context.request_id,
         "correlation_id": context.correlation_id,
         "traceparent": context.traceparent,
+        "routing": [list(header) for header in context.routing],
         "principal": principal
         and {
             "subject": principal.subject,
@@ -56,6 +57,8 @@ def load_context(saved: Mapping[str, Any], saga_id: str) -> RequestContext:
         correlation_id=saved["correlation_id"] or saga_id,
         causation_id=saga_id,
         traceparent=saved["traceparent"],
+        # Sagas that began before this was kept have none.
+        routing=tuple((name, value) for name, value in saved.get("routing", ())),
     )
     if (who := saved["principal"]) is None:
         return context

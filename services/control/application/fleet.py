@@ -40,7 +40,7 @@ class Fleet:
         self.original_edge = edge
         self._file_policies = dict(policies)
         self._clock = clock
-        self._started_at = clock.now()
+        self._started_s = clock.monotonic()
         self._told = False
         self._complete = False
         self._view = FleetView(0)
@@ -94,7 +94,7 @@ class Fleet:
         """Let time pass: leases end, and a replica that began with nothing has waited long enough."""
         now = self._clock.now()
         self.change_registry(lambda registry: registry.swept(now))
-        if now - self._started_at >= DEFAULT_LEASE:
+        if self._clock.monotonic() - self._started_s >= DEFAULT_LEASE.total_seconds():
             self._completed()
             self.tell()
 

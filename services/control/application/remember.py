@@ -1,12 +1,12 @@
 """Keeping what is known over a restart: a cold registry that answered "nobody" would stop the fleet."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 
 from chassis.clock import Clock
-from chassis.errors import DomainError
 from services.control.application.fleet import Fleet
 from services.control.application.ports import Memories, Memory
 from services.control.application.refresh import Refresh
@@ -37,19 +37,20 @@ class Remember:
 
         What a replica knows before it has views is too little to replace what was known before.
         """
-        if not self._fleet.current().revision:
-            return False
-        for index, place in enumerate(self._places):
-            revision = self._fleet.revision
-            if self._saved[index] == revision or self._clock.monotonic() < self._not_before[index]:
-                continue
-            try:
-                await place.save(self._fleet.memory())
-                self._saved[index] = revision
-            except (DomainError, OSError) as error:
-                self._not_before[index] = self._clock.monotonic() + self._again_s
-                _log.warning("control.not_saved", place=type(place).__name__, error=str(error))
+        if self._fleet.current().revision:
+            await asyncio.gather(*map(self._save, range(len(self._places))))
         return False
+
+    async def _save(self, index: int) -> None:
+        place, revision = self._places[index], self._fleet.revision
+        if self._saved[index] == revision or self._clock.monotonic() < self._not_before[index]:
+            return
+        try:
+            await place.save(self._fleet.memory())
+            self._saved[index] = revision
+        except Exception as error:  # a full disk, a standby, a lost table: each place has its own
+            self._not_before[index] = self._clock.monotonic() + self._again_s
+            _log.warning("control.not_saved", place=type(place).__name__, error=f"{error!r}")
 
 
 class Recall:
@@ -88,6 +89,6 @@ class Recall:
     async def _load(self, place: Memories) -> Memory | None:
         try:
             return await place.load()
-        except (DomainError, OSError) as error:
-            _log.warning("control.not_loaded", place=type(place).__name__, error=str(error))
+        except Exception as error:  # one place that cannot be read is what the other is for
+            _log.warning("control.not_loaded", place=type(place).__name__, error=f"{error!r}")
             return None

@@ -25,6 +25,7 @@ class Registry:
         swept_at: when `swept` was last called.
         unheard: ids of those that were only remembered, and have not been heard of since; they keep no other
             of their service from their id or their place.
+        lapsed: those of the last lease that went without a word while their checks still passed.
     """
 
     instances: Mapping[str, Instance] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Registry:
     warm_until: datetime | None = None
     swept_at: datetime | None = None
     unheard: frozenset[str] = frozenset()
+    lapsed: tuple[Instance, ...] = ()
 
     @classmethod
     def restored(
@@ -134,7 +136,14 @@ class Registry:
         current = replace(self, swept_at=now)
         if not gone:
             return current
-        return current._having({key: entry for key, entry in self.instances.items() if key not in gone})
+        # Leases end one by one, also where nobody's heartbeats come through: who was there until now counts.
+        lapsed = tuple(
+            entry
+            for entry in (*self.lapsed, *(self.instances[key] for key in gone))
+            if entry.health is Health.PASSING and now < entry.lease_expires_at + entry.lease
+        )
+        left = {key: entry for key, entry in self.instances.items() if key not in gone}
+        return replace(current, lapsed=lapsed)._having(left)
 
     def versions(self, service: str) -> frozenset[str]:
         """Those that a registered instance of the service runs and is to go on running."""
@@ -178,6 +187,12 @@ class Registry:
             if chosen and not _alike(chosen, listed.get(service, ())):
                 listed[service] = chosen
         there = {(entry.address, entry.port): entry.service for entry in ordered}
+        alive = set(there.values())
+        for entry in self.lapsed:
+            last = listed.get(entry.service, ())
+            taken = entry.service in alive or (entry.address, entry.port) in there
+            if not taken and all(known.instance_id != entry.instance_id for known in last):
+                listed[entry.service] = tuple(sorted((*last, entry), key=_by_id))
         for service, some in listed.items():
             # Where another service listens now, nobody of this one does. None at all is never told.
             own = tuple(e for e in some if there.get((e.address, e.port), service) == service)

@@ -27,12 +27,22 @@ LOT = str(uuid.uuid4())
 
 async def sent(call: Any) -> dict[str, Any]:
     """The headers of a call to a server that knows none of ours."""
-    seen: dict[str, Any] = {}
+    (headers,) = await attempts_sent(call, grpc.StatusCode.UNIMPLEMENTED)
+    return headers
+
+
+async def attempts_sent(call: Any, code: grpc.StatusCode) -> list[dict[str, Any]]:
+    """The headers of each attempt of a call that a server refuses with this code."""
+    seen: list[dict[str, Any]] = []
 
     class Note(grpc.aio.ServerInterceptor):
         async def intercept_service(self, continuation: Any, details: Any) -> Any:
-            seen.update(dict(details.invocation_metadata))
-            return await continuation(details)
+            seen.append(dict(details.invocation_metadata))
+
+            async def refuse(_request: Any, servicer_context: Any) -> None:
+                await servicer_context.abort(code, "not here")
+
+            return grpc.unary_unary_rpc_method_handler(refuse)
 
     server = grpc.aio.server(interceptors=[Note()])
     port = server.add_insecure_port("127.0.0.1:0")
@@ -65,6 +75,17 @@ async def test_other_calls_carry_no_key() -> None:
         lambda channel: operations_pb2_grpc.OperationsServiceStub(channel).GetSaga(saga_request())
     )
     assert KEY not in headers
+
+
+async def test_an_attempt_after_the_first_goes_by_another_key() -> None:
+    request = crops_pb2.GetLotRequest(lot_id=LOT)
+    attempts = await attempts_sent(
+        lambda channel: crops_pb2_grpc.CropQueryServiceStub(channel).GetLot(request),
+        grpc.StatusCode.UNAVAILABLE,
+    )
+    keys = [headers[KEY] for headers in attempts]
+    assert keys[0] == LOT
+    assert len(set(keys)) == len(keys) == 3
 
 
 @pytest.mark.parametrize("value", ["", "x" * 257, "grün", "two\nlines"])

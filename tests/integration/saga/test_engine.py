@@ -457,6 +457,38 @@ async def test_steps_run_in_the_context_of_the_start(world):
         assert replace(context, deadline=None) == replace(request, causation_id=saga_id, deadline=None)
 
 
+async def test_steps_go_to_the_version_of_the_request_until_they_fail(world):
+    seen: list[tuple[str, int, tuple]] = []
+
+    def noted(act):
+        async def look(context: StepContext):
+            seen.append(
+                (f"{context.step} {context.direction.value}", context.attempt, contexts.current().routing)
+            )
+            return await act(context)
+
+        return look
+
+    away = failing(errors.Unavailable("DOWN", "inventory is down"), 1, world.remote.act)
+
+    async def refuse(_context: StepContext) -> None:
+        raise errors.FailedPrecondition("NO_MONEY", "no")
+
+    reserve = Step("reserve", noted(away), noted(world.remote.undo), retry=QUICK)
+    authorize = Step("authorize", noted(refuse), world.remote.undo, retry=QUICK)
+    engine = await world.run(order(world, reserve=reserve, authorize=authorize))
+    canary = (("x-version", "v2"),)
+    with contexts.use(RequestContext("r1", routing=canary)):
+        saga_id = await world.start(engine)
+    await world.outcome(engine, saga_id)
+    assert seen == [
+        ("reserve action", 1, canary),
+        ("reserve action", 2, ()),
+        ("authorize action", 1, canary),
+        ("reserve undo", 1, ()),
+    ]
+
+
 async def test_a_step_cannot_change_the_data_of_later_steps_behind_the_records_back(world):
     seen = []
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from asyncpg.exceptions import DiskFullError
 
 from chassis.clock import FixedClock
 from chassis.errors import Unavailable
@@ -206,6 +207,14 @@ async def test_the_newer_of_two_memories_is_taken(fleet, clock, tmp_path):
     assert list(fresh.registry.instances) == ["crops-1"]
 
 
+async def test_a_clock_that_is_set_back_makes_nobody_wait_longer(fleet, clock):
+    await recall(fleet, Away(), None)()
+    clock.set_back(timedelta(hours=1))
+    clock.advance(DEFAULT_LEASE)
+    fleet.sweep()
+    assert fleet.current().revision
+
+
 async def test_what_is_known_is_saved_when_it_changed_and_not_before_it_is_told(fleet, clock, tmp_path):
     path = tmp_path / "snapshot.json"
     remember = Remember(fleet, [SnapshotFile(path)], clock)
@@ -226,13 +235,16 @@ async def test_what_is_known_is_saved_when_it_changed_and_not_before_it_is_told(
     assert list(tmp_path.iterdir()) == [path]
 
 
-async def test_a_place_that_fails_is_tried_again_later_and_holds_up_no_other(fleet, clock, tmp_path):
+@pytest.mark.parametrize(
+    "error", [Unavailable("UNAVAILABLE", "Away."), DiskFullError("no space left"), KeyError("x")]
+)
+async def test_a_place_that_fails_is_tried_again_later_and_holds_up_no_other(fleet, clock, tmp_path, error):
     tries = []
 
     class Counting(Away):
         async def save(self, memory: Memory) -> None:
             tries.append(memory)
-            await super().save(memory)
+            raise error
 
     path = tmp_path / "snapshot.json"
     remember = Remember(fleet, [Counting(), SnapshotFile(path)], clock)

@@ -167,6 +167,31 @@ def test_when_all_are_gone_the_last_ones_known_are_told():
     assert ids(registry.listed["orders"]) == ["orders-1", "orders-2"]
 
 
+def test_when_all_fall_silent_one_after_the_other_all_of_them_are_told():
+    registry = passing(told(), told("orders-2", port=8081), told("orders-3", port=8082))
+    for number, instance_id in enumerate(("orders-2", "orders-3", "orders-1")):
+        registry = registry.renewed(instance_id, BEGINNING + number * timedelta(seconds=2))
+    registry = pass_time(registry, BEGINNING, LEASE + timedelta(seconds=3))
+    assert ids(registry.listed["orders"]) == ["orders-1"]
+    registry = pass_time(registry, BEGINNING + LEASE + timedelta(seconds=3), timedelta(seconds=2))
+    assert registry.instances == {}
+    assert ids(registry.listed["orders"]) == ["orders-1", "orders-2", "orders-3"]
+
+
+def test_one_that_was_gone_before_the_others_fell_silent_is_not_told_again():
+    registry = passing(told(), told("orders-2", port=8081))
+    later = BEGINNING + 2 * LEASE
+    registry = registry.renewed("orders-1", BEGINNING)
+    now = BEGINNING
+    while now < later:
+        now += timedelta(seconds=1)
+        registry = registry.renewed("orders-1", now).swept(now)
+    assert ids(registry.listed["orders"]) == ["orders-1"]
+    registry = pass_time(registry, now, LEASE)
+    assert registry.instances == {}
+    assert ids(registry.listed["orders"]) == ["orders-1"]
+
+
 def test_the_first_one_that_comes_replaces_those_that_are_gone():
     registry = pass_time(passing(told()), BEGINNING, LEASE)
     registry = registry.registered(told("orders-2", port=8081), BEGINNING + LEASE)

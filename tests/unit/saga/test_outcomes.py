@@ -73,5 +73,13 @@ def test_the_context_of_the_start_comes_back_caused_by_the_saga_and_without_its_
     assert restored == RequestContext("r", "c", "saga-1", principal, "00-1-2-01", None)
 
 
+def test_the_version_that_a_request_was_for_is_kept_and_older_sagas_have_none():
+    started = RequestContext("r", routing=(("x-version", "v2"), ("x-user-role", "grower")))
+    saved = json.loads(json.dumps(save_context(started)))
+    assert load_context(saved, "saga-1").routing == started.routing
+    del saved["routing"]
+    assert load_context(saved, "saga-1").routing == ()
+
+
 def test_work_without_a_correlation_is_correlated_by_the_saga():
     assert load_context(save_context(RequestContext()), "saga-1").correlation_id == "saga-1"

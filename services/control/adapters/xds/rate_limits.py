@@ -47,11 +47,13 @@ class RateLimitService:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{self._caller} alone may count requests")
         if len(request.descriptors) > _MOST_DESCRIPTORS:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too many descriptors")
-        policy = self._views.current().edge
+        view = self._views.current()
         response = stubs.RateLimitResponse(overall_code="OK")
         tightest: tuple[RateLimit, Taken] | None = None
         for descriptor in request.descriptors:
-            client, limit = _limit(descriptor.entries, policy)
+            client, limit = _limit(descriptor.entries, view.edge)
+            if not view.revision:
+                limit = None  # nothing is known yet, so nobody is refused for what may not be the limit
             if limit is None:
                 response.statuses.add(code="OK")
                 continue

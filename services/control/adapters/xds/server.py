@@ -37,8 +37,8 @@ _OPTIONS = [
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Clients may ask as often whether we are there.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    # Envoy asks every 5 s whether we are there; asked too often, gRPC ends the connection (5 min by default).
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.max_receive_message_length", 1024 * 1024),
 ]
 _Context = grpc.aio.ServicerContext[Any, Any]

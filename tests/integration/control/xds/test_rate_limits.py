@@ -23,6 +23,7 @@ from services.control.adapters.xds.counters import Counters, MemoryCounters, Val
 from services.control.adapters.xds.rate_limits import RateLimitService
 from services.control.adapters.xds.resources import FILTERS
 from services.control.domain.policy import EdgePolicy, RateLimit, TrafficPolicy, VersionWeight
+from services.control.domain.view import FleetView
 from tests.integration.control.xds.edge import Proxy, base_table, proxy
 from tests.integration.control.xds.harness import LOOPBACK, Backend, MemoryViews, backends, serving
 
@@ -254,3 +255,22 @@ async def test_the_contract_answers_for_each_descriptor() -> None:
         assert reply.statuses[0].current_limit.requests_per_unit == 2
         assert reply.statuses[0].current_limit.name == "2 in 0:01:00"
         assert reply.statuses[0].duration_until_reset.ToTimedelta() <= MINUTE
+
+
+async def test_nobody_is_refused_by_a_replica_that_does_not_know_the_limits_yet() -> None:
+    views = MemoryViews(
+        FleetView(0, edge=EdgePolicy(RateLimit(1, MINUTE), RateLimit(1, MINUTE), shared=True))
+    )
+    servicers = [RateLimitService(views, MemoryCounters()).servicer()]
+    person = {"entries": [{"key": "person", "value": "me"}]}
+    request = stubs.RateLimitRequest(domain="edge", descriptors=[person])
+    async with (
+        serving(views, servicers=servicers) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        ask = stubs.RateLimitServiceStub(channel).ShouldRateLimit
+        replies = [await ask(request) for _ in range(3)]
+        await views.show()
+        replies += [await ask(request) for _ in range(2)]
+    codes = stubs.RateLimitResponse
+    assert [each.overall_code for each in replies] == [codes.OK] * 4 + [codes.OVER_LIMIT]
