@@ -1,5 +1,6 @@
 """`greenledger services`: who is registered at control, and who of them can be called."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from greenledger.control.v1 import control_pb2 as pb
 
 _HEADINGS = ("service", "instance", "version", "health", "address", "lease", "registered", "says")
+_AGAIN_AFTER_S = 1.0
 _STYLES = {"passing": "green", "critical": "bold red", "draining": "yellow", "unknown": "yellow"}
 
 
@@ -77,6 +79,7 @@ async def _instances(edge: "RpcEdge", session: "Session", service: str) -> "list
 
 
 async def _watch(edge: "RpcEdge", session: "Session", name: str | None, *, as_json: bool) -> None:
+    from fleet.client import CallFailed  # noqa: PLC0415  (gRPC is slow to import)
     from greenledger.control.v1 import control_pb2 as pb  # noqa: PLC0415
 
     request = pb.WatchInstancesRequest(services=[name] if name else [])
@@ -85,13 +88,21 @@ async def _watch(edge: "RpcEdge", session: "Session", name: str | None, *, as_js
     # Where nobody looks, a line for each change says more than a table that is painted over.
     lines = as_json or not shown.is_terminal
     with Live(console=shown, auto_refresh=False, screen=False) as live:
+        heard = False
         while True:
-            async for message in edge.watch(edge.registry.WatchInstances, request, session):
-                if lines:
-                    _line(message, known, as_json=as_json)
-                _apply(message, known)
-                if not lines:
-                    live.update(_table(known.values()), refresh=True)
+            try:
+                async for message in edge.watch(edge.registry.WatchInstances, request, session):
+                    heard = True
+                    if lines:
+                        _line(message, known, as_json=as_json)
+                    _apply(message, known)
+                    if not lines:
+                        live.update(_table(known.values()), refresh=True)
+            except CallFailed as error:
+                if not heard or error.code != "UNAVAILABLE":
+                    raise
+                # The replica behind the edge restarts; the next watch begins with all there are by then.
+                await asyncio.sleep(_AGAIN_AFTER_S)
 
 
 def _apply(message: "pb.WatchInstancesResponse", known: "dict[str, pb.Instance]") -> None:

@@ -101,6 +101,7 @@ class Authority:
             state, _ = self._living()
             for name in set(self.members()).difference(members):
                 shutil.rmtree(self._folder / name)
+            self._remind(state)  # or they would learn it below, with no time to see it
             for name, hosts in members.items():
                 wanted, held = tuple(hosts), self._held(name)
                 certificate = _certificate(held)
@@ -119,7 +120,7 @@ class Authority:
             state, done = self._living()
             done += self._step(state)
             state = self._state()
-            if state.settled and elapsed(self._root(state), self._now()) >= _RENEW_ROOT_AT:
+            if state.settled and elapsed(self._root(state.signing), self._now()) >= _RENEW_ROOT_AT:
                 self._announce(state)
                 done.append("The authority grows old: a new root is announced.")
             renewed = self._renew(self._state())
@@ -158,15 +159,16 @@ class Authority:
         return self._roots / "state.json"
 
     def _living(self) -> tuple[RootState, list[str]]:
-        """The state, of a new authority where the old one's root has ended: nobody believes that any more."""
+        """The state, of a new authority where nobody believes the old root: it has ended, or not begun."""
         state = self._state()
-        if elapsed(self._root(state), self._now()) < 1:
+        root = self._root(state.signing)
+        if elapsed(root, self._now()) < 1:
             return state, []
         self._begin()
-        for gone in state.trusted:
-            self._key_path(gone).unlink(missing_ok=True)
-            self._pem_path(gone).unlink(missing_ok=True)
-        return self._state(), ["The root of the authority has expired: a new one signs."]
+        self._forget(state.trusted)
+        expired = root.not_valid_after_utc <= self._now()
+        why = "has expired" if expired else "is of a later time than the clock tells"
+        return self._state(), [f"The root of the authority {why}: a new one signs."]
 
     def _begin(self) -> None:
         root = self._keep(Root.new(self._now(), self._root_life))
@@ -180,10 +182,18 @@ class Authority:
         self._tell(after)
 
     def _step(self, state: RootState) -> list[str]:
+        if state.announced and elapsed(self._root(state.announced), self._now()) >= 1:
+            self._announce(replace(state, trusted=(state.signing,), announced=""))
+            self._forget((state.announced,))
+            return ["The announced root of the authority is not valid: another one is announced."]
+        if late := self._remind(state):
+            return [f"The new root of the authority is announced to {', '.join(late)} too."]
+        if self._now() < state.since:  # the clock was set back: how long ago it began nobody knows
+            state = replace(state, since=self._now())
+            self._set(state)
         if state.settled or self._now() - state.since < self._settle:
             return []
         if state.announced:
-            self._tell(state)  # again, in case whoever announced it died meanwhile
             after = replace(state, signing=state.announced, announced="", since=self._now())
             self._set(after)
             for name in self.members():
@@ -191,16 +201,14 @@ class Authority:
             self._key_path(state.signing).unlink(missing_ok=True)
             return ["The new root of the authority signs."]
         if late := self._not_by(state):  # whoever let it sign died before all had a new certificate
+            self._set(replace(state, since=self._now()))
             for name in late:
                 self._reissue(state, name)
-            self._set(replace(state, since=self._now()))
             return [f"The new root of the authority signed for {', '.join(late)}."]
         after = replace(state, trusted=(state.signing,), since=self._now())
         self._set(after)
         self._tell(after)
-        for gone in set(state.trusted) - set(after.trusted):
-            self._key_path(gone).unlink(missing_ok=True)
-            self._pem_path(gone).unlink(missing_ok=True)
+        self._forget(set(state.trusted) - set(after.trusted))
         return ["The old root of the authority is believed no more."]
 
     def _renew(self, state: RootState) -> list[str]:
@@ -213,15 +221,27 @@ class Authority:
         return due
 
     def _not_by(self, state: RootState) -> list[str]:
-        root = self._root(state)
+        root = self._root(state.signing)
         held = {name: _certificate(self._held(name)) for name in self.members()}
         return [name for name, found in held.items() if found is None or not signed_by(found, root)]
 
+    def _remind(self, state: RootState) -> list[str]:
+        """Tell those whom whoever announced a root did not reach before it died; the wait begins anew."""
+        late = list(self._untold(state)) if state.announced else []
+        if late:
+            # The wait first: dying in between must not shorten it for those who are told by then.
+            self._set(replace(state, since=self._now()))
+            self._tell(state)
+        return late
+
     def _tell(self, state: RootState) -> None:
-        for name in self.members():
-            held = self._held(name)
-            if held is not None and held.authority != self._bundle(state):
-                folders.republish(self._folder / name, held, self._bundle(state))
+        for name, held in self._untold(state).items():
+            folders.republish(self._folder / name, held, self._bundle(state))
+
+    def _untold(self, state: RootState) -> dict[str, Material]:
+        bundle = self._bundle(state)
+        found = {name: self._held(name) for name in self.members()}
+        return {name: held for name, held in found.items() if held is not None and held.authority != bundle}
 
     def _reissue(self, state: RootState, name: str) -> None:
         certificate = _certificate(self._held(name))
@@ -235,9 +255,9 @@ class Authority:
         certificate, key = root.leaf(name, hosts, self._now(), self._leaf_life)
         folders.publish(self._folder / name, certificate=certificate, key=key, authority=self._bundle(state))
 
-    def _root(self, state: RootState) -> x509.Certificate:
+    def _root(self, root: str) -> x509.Certificate:
         try:
-            return x509.load_pem_x509_certificate(self._pem(state.signing))
+            return x509.load_pem_x509_certificate(self._pem(root))
         except (OSError, ValueError) as error:
             raise self._unreadable("The certificate") from error
 
@@ -266,6 +286,11 @@ class Authority:
         folders.write(self._key_path(name), root.key_pem)
         folders.write(self._pem_path(name), root.pem)
         return name
+
+    def _forget(self, roots: Iterable[str]) -> None:
+        for root in roots:
+            self._key_path(root).unlink(missing_ok=True)
+            self._pem_path(root).unlink(missing_ok=True)
 
     def _pem(self, root: str) -> bytes:
         return self._pem_path(root).read_bytes()

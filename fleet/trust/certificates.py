@@ -37,7 +37,7 @@ class Root:
         name = _name(f"{TRUST_DOMAIN} authority {serial:040x}"[:60])
         public = key.public_key()
         builder = (
-            _builder(name, name, key, serial, now, life)
+            _builder(name, name, key, serial, now - _SKEW, now + life)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -72,15 +72,17 @@ class Root:
         Args:
             name: of the member; `DNS:<name>` and its network identity are what the certificate proves.
             hosts: further names or addresses under which clients expect it.
-            now: begin of its life.
+            now: begin of its life; the root's own begin when that is later.
             life: at most until the root's own end.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        life = min(life, self.certificate.not_valid_after_utc - now)
+        # Within the root's life: it would prove nothing outside of it, and be renewed late.
+        begin = max(now - _SKEW, self.certificate.not_valid_before_utc)
+        end = min(now + life, self.certificate.not_valid_after_utc)
         names: list[x509.GeneralName] = [x509.DNSName(name), x509.UniformResourceIdentifier(spiffe_id(name))]
         names += [_host(host) for host in hosts]
         builder = (
-            _builder(_name(name), self.certificate.subject, key, x509.random_serial_number(), now, life)
+            _builder(_name(name), self.certificate.subject, key, x509.random_serial_number(), begin, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(
@@ -109,7 +111,12 @@ def signed_by(certificate: x509.Certificate, root: x509.Certificate) -> bool:
 
 
 def elapsed(certificate: x509.Certificate, now: datetime) -> float:
-    """The part of its life that has passed: 0 at its begin, 1 at its end."""
+    """The part of its life that has passed: 0 at its begin, 1 at its end.
+
+    1 before it is valid too, as after the clock was set back: nobody believes it then either.
+    """
+    if now < certificate.not_valid_before_utc:
+        return 1.0
     begin = certificate.not_valid_before_utc + _SKEW
     return (now - begin) / (certificate.not_valid_after_utc - begin)
 
@@ -119,8 +126,8 @@ def _builder(
     issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     serial: int,
-    now: datetime,
-    life: timedelta,
+    begin: datetime,
+    end: datetime,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -128,8 +135,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(serial)
-        .not_valid_before(now - _SKEW)
-        .not_valid_after(now + life)
+        .not_valid_before(begin)
+        .not_valid_after(end)
     )
 
 

@@ -41,6 +41,8 @@ async def watch(
 ) -> AsyncGenerator[T | Heartbeat | Ended, None]:
     """What `read` finds, now and after each change.
 
+    Heartbeats break the silence towards this caller: changes that do not concern it put none off.
+
     Args:
         changes: wake when there may be news.
         what: of them is watched for.
@@ -48,13 +50,18 @@ async def watch(
     """
     ends_at = clock.monotonic() + times.longest.total_seconds()
     heartbeat_s = times.heartbeat.total_seconds()
+    told_at = clock.monotonic()
     with changes.watch(what) as changed:
         while True:
             for news in read():
                 yield news
-            left_s = ends_at - clock.monotonic()
-            if left_s <= 0:
+                told_at = clock.monotonic()
+            now = clock.monotonic()
+            if now >= ends_at:
                 yield Ended("a watch does not last for ever; watch again")
                 return
-            if not await changed.wait(min(heartbeat_s, left_s)) and left_s > heartbeat_s:
+            if now >= told_at + heartbeat_s:
                 yield Heartbeat()
+                told_at = clock.monotonic()
+                continue
+            await changed.wait(min(told_at + heartbeat_s, ends_at) - now)

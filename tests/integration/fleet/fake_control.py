@@ -40,6 +40,8 @@ class FakeControl:
         policies: of crops, oldest first.
         limits: of the edge, oldest first.
         values: of log.level, oldest first.
+        breaks: after how many messages each of the next watches ends with UNAVAILABLE, as one of a replica
+            that restarts does.
     """
 
     policies: list[traffic_pb2.TrafficPolicy] = field(default_factory=lambda: [START])
@@ -55,6 +57,7 @@ class FakeControl:
         ]
     )
     limits: list[traffic_pb2.EdgePolicy] = field(default_factory=lambda: [traffic_pb2.EdgePolicy()])
+    breaks: list[int] = field(default_factory=list)
     port: int = 0
 
     def keep(self, policy: traffic_pb2.TrafficPolicy, why: str) -> traffic_pb2.TrafficPolicy:
@@ -82,7 +85,7 @@ async def fake_control() -> AsyncIterator[FakeControl]:
     control = FakeControl()
     server = grpc.aio.server()
     auth_pb2_grpc.add_AuthServiceServicer_to_server(_Auth(), server)
-    control_pb2_grpc.add_RegistryServiceServicer_to_server(_Registry(), server)
+    control_pb2_grpc.add_RegistryServiceServicer_to_server(_Registry(control), server)
     traffic_pb2_grpc.add_TrafficServiceServicer_to_server(_Traffic(control), server)
     config_pb2_grpc.add_ConfigServiceServicer_to_server(_Config(control), server)
     control.port = server.add_insecure_port("127.0.0.1:0")
@@ -125,6 +128,9 @@ class _Auth(auth_pb2_grpc.AuthServiceServicer):
 
 
 class _Registry(control_pb2_grpc.RegistryServiceServicer):
+    def __init__(self, control: FakeControl) -> None:
+        self._control = control
+
     async def ListInstances(self, request: Any, context: Any) -> control_pb2.ListInstancesResponse:
         # One on each page.
         places = [("crops", "crops"), ("crops", "crops-canary"), ("orders", "orders")]
@@ -138,9 +144,17 @@ class _Registry(control_pb2_grpc.RegistryServiceServicer):
         self, request: Any, context: Any
     ) -> AsyncIterator[control_pb2.WatchInstancesResponse]:
         instances = control_pb2.InstanceList(instances=[_instance("crops", "crops")])
-        yield control_pb2.WatchInstancesResponse(snapshot=instances)
-        yield control_pb2.WatchInstancesResponse(changed=_instance("crops", "crops-canary"))
-        yield control_pb2.WatchInstancesResponse(removed="crops-canary")
+        told = [
+            control_pb2.WatchInstancesResponse(snapshot=instances),
+            control_pb2.WatchInstancesResponse(changed=_instance("crops", "crops-canary")),
+            control_pb2.WatchInstancesResponse(removed="crops-canary"),
+        ]
+        if self._control.breaks:
+            for message in told[: self._control.breaks.pop(0)]:
+                yield message
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "It stops.")
+        for message in told:
+            yield message
         await refuse(context, grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
 
 

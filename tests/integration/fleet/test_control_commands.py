@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
+import typer
 import yaml
 
+from fleet.commands import services
 from fleet.settings import PROJECT_ROOT
 from tests.integration.fleet.fake_control import START, FakeControl, fake_control
 
@@ -73,6 +76,35 @@ async def test_a_watch_tells_each_change_and_how_it_ends(greenledger: CommandLin
     ]
     assert lines[2].endswith("removed")
     assert "PERMISSION_DENIED" in lines[-1]
+
+
+async def test_a_watch_goes_on_when_the_replica_behind_it_has_restarted(
+    greenledger: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(services, "_AGAIN_AFTER_S", 0)
+    # The second replica that answers is on its way out too, and at first nobody listens.
+    greenledger.control.breaks = [2, 0, 0, 1]
+    with pytest.raises(typer.Exit):
+        await asyncio.to_thread(
+            services.services,
+            watch=True,
+            edge_url=f"http://127.0.0.1:{greenledger.control.port}",
+            email="ada@example.com",
+            password_file=greenledger.password,
+        )
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    crops, canary = ["crops", "crops"], ["crops", "crops-canary"]
+    assert [line.split()[:2] for line in lines] == [crops, canary, crops, crops, canary, canary]
+    assert lines[-1].endswith("removed")
+    assert "PERMISSION_DENIED" in told.err
+    assert greenledger.control.breaks == []
+
+
+async def test_a_watch_that_nobody_begins_ends_with_the_reason(greenledger: CommandLine) -> None:
+    greenledger.control.breaks = [0, 0]
+    assert "It stops." in await greenledger("services", "--watch", succeeds=False)
+    assert greenledger.control.breaks == [0]
 
 
 async def test_shares_are_shifted_and_given_back_and_it_is_told_who_did_it_and_why(

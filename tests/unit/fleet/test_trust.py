@@ -124,6 +124,74 @@ def test_certificates_that_expired_while_the_fleet_was_away_are_new_when_it_star
     assert fleet.believes("control", "orders")
 
 
+@pytest.mark.parametrize("back", [timedelta(minutes=6), timedelta(hours=1), timedelta(days=400)])
+def test_a_clock_that_was_set_back_makes_a_new_root_and_certificates(fleet: Fleet, back: timedelta) -> None:
+    assert fleet.after(-back) == [
+        "The root of the authority is of a later time than the clock tells: a new one signs.",
+        "New certificates for control, orders.",
+    ]
+    assert fleet.believes("control", "orders")
+    assert fleet.believes("orders", "control")
+    assert len(list(fleet.folder.glob("authority/root-*"))) == 2
+    assert fleet.authority.tend() == []
+
+
+def test_a_fleet_whose_clock_was_set_back_starts_with_certificates_that_are_valid(fleet: Fleet) -> None:
+    fleet.time -= timedelta(hours=1)
+    fleet.opened().ensure(MEMBERS)
+    assert fleet.believes("control", "orders")
+    assert fleet.believes("orders", "control")
+
+
+def test_certificates_of_a_later_time_are_renewed_by_a_root_that_is_valid(fleet: Fleet) -> None:
+    root = fleet.authority.state().signing
+    fleet.after(LIFE)
+    assert fleet.after(-timedelta(hours=1)) == ["New certificates for control, orders."]
+    assert fleet.believes("control", "orders")
+    fleet.after(LIFE)
+    fleet.time -= timedelta(hours=1)
+    fleet.opened().ensure(MEMBERS)
+    assert fleet.believes("control", "orders")
+    assert fleet.authority.state().signing == root
+
+
+def test_no_certificate_begins_before_its_root(fleet: Fleet) -> None:
+    """Or it would stay, as valid, when the root is replaced because it is not."""
+    fleet.time -= timedelta(minutes=4)
+    fleet.authority.ensure({**MEMBERS, "edge": ()})
+    assert fleet.believes("control", "edge")
+    fleet.after(-timedelta(minutes=3))
+    assert fleet.believes("control", "edge")
+
+
+def test_a_clock_that_was_set_back_does_not_hold_up_a_change_of_roots(fleet: Fleet) -> None:
+    fleet.after(timedelta(days=1))
+    fleet.authority.rotate()
+    fleet.after(SETTLE)
+    first = fleet.authority.state().signing
+    fleet.time -= timedelta(minutes=4)
+    assert fleet.authority.tend() == []
+    assert fleet.after(SETTLE) == ["The old root of the authority is believed no more."]
+    assert fleet.authority.state().signing == first
+    assert fleet.believes("control", "orders")
+
+
+def test_a_root_that_was_announced_at_a_later_time_never_signs(fleet: Fleet) -> None:
+    fleet.after(timedelta(days=1))
+    fleet.authority.rotate()
+    announced = fleet.authority.state().announced
+    assert "The announced root of the authority is not valid: another one is announced." in fleet.after(
+        -timedelta(hours=1)
+    )
+    assert fleet.believes("control", "orders")
+    assert fleet.after(SETTLE) == ["The new root of the authority signs."]
+    assert fleet.authority.state().signing != announced
+    assert fleet.believes("control", "orders")
+    fleet.after(SETTLE)
+    assert fleet.authority.state().settled
+    assert len(list(fleet.folder.glob("authority/root-*"))) == 2
+
+
 def test_while_the_root_changes_everybody_believes_everybody(fleet: Fleet) -> None:
     first = fleet.of("orders")
     fleet.authority.rotate()
@@ -183,6 +251,43 @@ def test_whoever_comes_next_goes_on_where_the_last_one_died(fleet: Fleet) -> Non
     assert fleet.believes("control", "orders")
 
 
+def announced_to_nobody(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin to replace the root, and die before a member is told."""
+
+    def die(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(folders, "republish", die)
+        with pytest.raises(OSError, match="the disk is full"):
+            fleet.authority.rotate()
+    assert len(x509.load_pem_x509_certificates(fleet.of("orders").authority)) == 1
+
+
+def test_a_root_that_was_announced_to_nobody_is_announced_before_it_signs(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = leaf(fleet.of("orders"))
+    announced_to_nobody(fleet, monkeypatch)
+    assert fleet.after(SETTLE) == ["The new root of the authority is announced to control, orders too."]
+    assert len(x509.load_pem_x509_certificates(fleet.of("orders").authority)) == 2
+    assert leaf(fleet.of("orders")) == before
+    assert fleet.after(SETTLE - timedelta(seconds=1)) == []
+    assert fleet.after(timedelta(seconds=1)) == ["The new root of the authority signs."]
+    assert leaf(fleet.of("orders")).issuer != before.issuer
+
+
+def test_a_start_that_announces_a_root_gives_members_time_to_see_it(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced_to_nobody(fleet, monkeypatch)
+    fleet.time += SETTLE
+    fleet.opened().ensure(MEMBERS)
+    assert len(x509.load_pem_x509_certificates(fleet.of("orders").authority)) == 2
+    assert fleet.after(SETTLE - timedelta(seconds=1)) == []
+    assert fleet.after(timedelta(seconds=1)) == ["The new root of the authority signs."]
+
+
 def x509_first(bundle: bytes) -> bytes:
     end = b"-----END CERTIFICATE-----\n"
     return bundle.partition(end)[0] + end
@@ -201,6 +306,30 @@ def test_a_member_with_a_certificate_of_the_old_root_delays_its_end(fleet: Fleet
     assert fleet.after(SETTLE) == ["The new root of the authority signed for orders."]
     assert len(x509.load_pem_x509_certificates(fleet.of("control").authority)) == 2
     assert fleet.after(SETTLE) == ["The old root of the authority is believed no more."]
+
+
+def test_dying_while_the_late_are_given_certificates_does_not_end_the_old_root_early(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = fleet.of("orders")
+    fleet.authority.rotate()
+    fleet.after(SETTLE)
+    believed = fleet.of("orders").authority
+    folders.publish(fleet.folder / "orders", certificate=old.certificate, key=old.key, authority=believed)
+    write = folders.write
+
+    def die_at_the_state(path: Path, content: bytes) -> None:
+        if path.name == "state.json":
+            raise OSError("the disk is full")
+        write(path, content)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(folders, "write", die_at_the_state)
+        with pytest.raises(OSError, match="the disk is full"):
+            fleet.after(SETTLE)
+    assert fleet.authority.tend() == ["The new root of the authority signed for orders."]
+    assert fleet.authority.tend() == []
+    assert len(x509.load_pem_x509_certificates(fleet.of("control").authority)) == 2
 
 
 def test_a_root_is_replaced_before_it_expires(fleet: Fleet) -> None:

@@ -1,13 +1,15 @@
 """What the edge is told."""
 
+import errno
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as Packed
+from structlog.testing import capture_logs
 
 from fleet.edge import limits
 from fleet.edge.settings import Address, EdgeSettings
@@ -203,6 +205,51 @@ def test_a_table_that_cannot_be_read_leaves_the_last_one(tmp_path: Path) -> None
     assert edge.routes() is before
     table(tmp_path, route("get", "orders"), route("list", "orders"))
     assert len(edge.routes().virtual_hosts[0].routes) == 2
+
+
+def test_a_table_that_could_not_be_read_once_is_read_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = EdgeTable(table(tmp_path, route("get", "orders")))
+    with monkeypatch.context() as failing, capture_logs() as logs:
+        failing.setattr(Path, "read_bytes", _too_many_files)
+        assert [edge.routes() for _ in range(3)] == [None] * 3
+    assert [each["event"] for each in logs] == ["xds.edge-routes-unreadable"]
+    assert len(edge.routes().virtual_hosts[0].routes) == 1
+    table(tmp_path, route("get", "orders"), route("list", "orders"))
+    with monkeypatch.context() as failing, capture_logs() as logs:
+        failing.setattr(Path, "read_bytes", _too_many_files)
+        assert len(edge.routes().virtual_hosts[0].routes) == 1
+    assert [each["event"] for each in logs] == ["xds.edge-routes-unreadable"]
+    assert len(edge.routes().virtual_hosts[0].routes) == 2
+
+
+def test_a_table_that_is_out_of_reach_again_is_told_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = EdgeTable(table(tmp_path, route("get", "orders")))
+    before = edge.routes()
+    with capture_logs() as logs:
+        for _ in range(2):
+            with monkeypatch.context() as failing:
+                failing.setattr(Path, "stat", _too_many_files)
+                assert [edge.routes() for _ in range(3)] == [before] * 3
+            assert edge.routes() is before
+    assert [each["event"] for each in logs] == ["xds.edge-routes-unreadable"] * 2
+
+
+def _too_many_files(_path: Path) -> NoReturn:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_a_table_that_does_not_parse_is_told_once_until_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "routes.json"
+    edge = EdgeTable(path)
+    with capture_logs() as logs:
+        for text in ("{", "{{"):
+            path.write_text(text)
+            assert [edge.routes() for _ in range(3)] == [None] * 3
+    assert [each["event"] for each in logs] == ["xds.edge-routes-unreadable"] * 2
 
 
 def test_before_there_is_a_table_there_are_no_routes(tmp_path: Path) -> None:
