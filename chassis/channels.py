@@ -39,12 +39,15 @@ It never has a `timeout`, which would fire 1 to 2 s early.
 """
 
 
+_NEVER_MS = 2**31 - 1  # as gRPC spells it
+
+
 class UnknownPeer(Exception):
     """No address was configured for the peer; the message names the setting."""
 
 
 class Channels:
-    """Channels to the peers of a process, opened at first use and shared.
+    """Channels to the peers of a process, shared; by address they open at the first call, by name at once.
 
     Args:
         peers: name -> host:port; several IP addresses, comma-separated, are used in turn.
@@ -96,6 +99,9 @@ class Channels:
         channel = self._open.get(peer)
         if channel is None:
             channel = self._open[peer] = self._connect(peer)
+            if self._xds:
+                # Else the first call would be what asks where the peer is, and control may be away by then.
+                channel.get_state(try_to_connect=True)
         return channel
 
     async def close(self, grace_s: float | None = None) -> None:
@@ -127,7 +133,8 @@ class Channels:
     def _by_name(self, peer: str) -> tuple[str, list[tuple[str, str | int]]]:
         # Balancing and routes come as a service config of the resolver, so it must not be disabled.
         kept = [item for item in self._options.items() if item[0] != "grpc.service_config_disable_resolution"]
-        return f"xds:///{peer}", kept
+        # A channel that nobody uses would forget after 30 minutes where its peer is.
+        return f"xds:///{peer}", [*kept, ("grpc.client_idle_timeout_ms", _NEVER_MS)]
 
     def _by_address(self, peer: str) -> tuple[str, list[tuple[str, str | int]]]:
         try:

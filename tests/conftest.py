@@ -11,6 +11,10 @@ from chassis.testing.published import ABSENT
 settings.register_profile("greenledger", deadline=None)
 settings.load_profile("greenledger")
 
+# A fork of ours (one starts PostgreSQL) becomes another program at once, but gRPC would stop all of its
+# threads for it, and has hung at that (grpc/grpc#31885). gRPC reads this when it begins.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 pytest_plugins = ["chassis.testing.plugin", "chassis.testing.broker_plugin", "fleet.testing.plugin"]
 
 

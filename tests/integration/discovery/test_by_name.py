@@ -82,6 +82,7 @@ class World:
     replicas: Sequence[AsyncExitStack]
     instances: Sequence[Answers]
     callees: Callees
+    channels: Channels
     lots: Any
     orders: Any
 
@@ -136,6 +137,7 @@ async def world(
             [control[address] for address in turned(settings.xds, instance_id)],
             instances,
             callees,
+            channels,
             crops_pb2_grpc.CropQueryServiceStub(channels.get("crops")),
             orders_pb2_grpc.OrderServiceStub(channels.get("orders")),
         )
@@ -166,6 +168,14 @@ async def test_a_caller_whose_control_is_away_learns_of_changes_from_the_other(
         await fleet.replicas[0].aclose()
         await fleet.show(first, second)
         await eventually(lambda: answered_by(fleet, third.name))
+
+
+async def test_who_was_never_called_is_known_when_control_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(monkeypatch, *three()) as fleet:
+        channel = fleet.channels.get("crops")
+        await eventually(lambda: channel.get_state() is grpc.ChannelConnectivity.READY)
+        await fleet.replicas[0].aclose()
+        assert await fleet.lot() in {"a", "b", "c"}
 
 
 async def test_a_lot_and_a_cart_stay_with_their_instance(monkeypatch: pytest.MonkeyPatch) -> None:
