@@ -84,11 +84,17 @@ async def serve(kind: str, key_set: dict[str, Any]) -> None:
 
 
 class Served:
-    """A server process and the stub that calls it."""
+    """A server process, which `serve` of a benchmark is.
 
-    def __init__(self, kind: str, key_set: dict[str, Any]) -> None:
+    Args:
+        module: of the benchmark.
+        kind: what the benchmark calls it.
+        arguments: of the command line.
+    """
+
+    def __init__(self, module: str, kind: str, *arguments: str) -> None:
         self.kind = kind
-        command = [sys.executable, __file__, "--serve", kind, "--key-set", json.dumps(key_set)]
+        command = [sys.executable, "-m", module, *arguments]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -127,7 +133,10 @@ async def call_many(stub: Any, calls: int, in_flight: int, metadata: Any) -> Non
 async def measure(arguments: argparse.Namespace) -> None:
     """Run the rounds and print the table."""
     token, key_set = issue()
-    servers = [Served(kind, key_set) for kind in ("bare", "chain", "traced")]
+    servers = [
+        Served("benchmarks.interceptor_chain", kind, "--serve", kind, "--key-set", json.dumps(key_set))
+        for kind in ("bare", "chain", "traced")
+    ]
     try:
         await measure_servers(servers, token, arguments)
         await measure_clients(servers[0], token, arguments)

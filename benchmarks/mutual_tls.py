@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from typing import Any
 import grpc.aio
 import uvloop
 
-from benchmarks.interceptor_chain import issue
+from benchmarks.interceptor_chain import Served, issue
 from chassis.channels import Channels
 from chassis.clock import SystemClock
 from chassis.ids import SystemIds
@@ -74,18 +73,14 @@ async def serve(tls_dir: Path | None, key_set: dict[str, Any]) -> None:
     await server.stop(0)
 
 
-class Side:
+class Side(Served):
     """A server process, and the channel to it."""
 
     def __init__(self, kind: str, folder: Path, key_set: dict[str, Any]) -> None:
-        self.kind = kind
-        self._tls_dir = folder / CALLER if kind == "mutual" else None
-        command = [sys.executable, "-m", "benchmarks.mutual_tls", "--key-set", json.dumps(key_set), "--serve"]
-        command.append(str(folder / CALLEE) if kind == "mutual" else "plain")
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        self.port = int(self._line())
+        mutual = kind == "mutual"
+        where = str(folder / CALLEE) if mutual else "plain"
+        super().__init__("benchmarks.mutual_tls", kind, "--serve", where, "--key-set", json.dumps(key_set))
+        self._tls_dir = folder / CALLER if mutual else None
         self.channel = self.connect()
 
     def connect(self) -> grpc.aio.Channel:
@@ -94,23 +89,6 @@ class Side:
         return Channels({CALLEE: f"127.0.0.1:{self.port}"}, options=options, tls_dir=self._tls_dir).get(
             CALLEE
         )
-
-    def cpu_s(self) -> float:
-        """CPU seconds that the server has used."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("cpu\n")
-        self.process.stdin.flush()
-        return float(self._line())
-
-    def stop(self) -> None:
-        """End the server."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-
-    def _line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
 
 
 class Costs:

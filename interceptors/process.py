@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc.aio
 from google.protobuf.json_format import MessageToDict
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from chassis.channels import Channels
 from chassis.clock import Clock
@@ -44,22 +45,7 @@ class ProcessChain:
             issued = await stub.IssueServiceToken(request, timeout=_AUTH_TIMEOUT_S)
             return Token(issued.access_token, issued.expire_time.ToDatetime(UTC))
 
-        tokens, callees = TokenSource(fetch, clock), Callees(clock)
-        chain = client_chain(tracing=tracing, clock=clock, ids=ids, tokens=tokens, callees=callees)
-        control = Channels(
-            {address: address for address in settings.control},
-            control_chain(clock=clock, ids=ids, tokens=tokens),
-            tls_dir=settings.tls_dir,
-            proves=CONTROL,
-        )
-        return Channels(
-            settings.peers,
-            chain,
-            xds=bool(settings.xds),
-            callees=callees,
-            control=control,
-            tls_dir=settings.tls_dir,
-        )
+        return outgoing_channels(settings, tracing, clock, ids, TokenSource(fetch, clock))
 
     def server(
         self, runtime: Runtime, service: Service
@@ -78,6 +64,40 @@ class ProcessChain:
             mutual_tls=runtime.settings.tls_dir is not None,
         )
         return [chain], admission
+
+
+def outgoing_channels(
+    settings: Settings,
+    tracing: Tracing,
+    clock: Clock,
+    ids: IdSource,
+    tokens: TokenSource,
+    *,
+    registry: CollectorRegistry = REGISTRY,
+) -> Channels:
+    """Channels to a process's peers, and to control, that carry its tokens.
+
+    Args:
+        registry: where the client chain counts; default the process's registry.
+    """
+    callees = Callees(clock)
+    chain = client_chain(
+        tracing=tracing, clock=clock, ids=ids, tokens=tokens, callees=callees, registry=registry
+    )
+    control = Channels(
+        {address: address for address in settings.control},
+        control_chain(clock=clock, ids=ids, tokens=tokens),
+        tls_dir=settings.tls_dir,
+        proves=CONTROL,
+    )
+    return Channels(
+        settings.peers,
+        chain,
+        xds=bool(settings.xds),
+        callees=callees,
+        control=control,
+        tls_dir=settings.tls_dir,
+    )
 
 
 def principal_limit(runtime: Runtime) -> PrincipalLimit:

@@ -10,16 +10,15 @@ from prometheus_client import CollectorRegistry
 from chassis.channels import Channels
 from chassis.clock import Clock
 from chassis.ids import IdSource
-from chassis.resilience import Callees
 from chassis.runtime import Runtime
 from chassis.service import Service
 from chassis.settings import Settings
 from chassis.telemetry.tracing import Tracing
 from chassis.testing.service import TokenSigner
 from interceptors.admission import Admission
-from interceptors.chain import client_chain, control_chain, server_chain
+from interceptors.chain import server_chain
 from interceptors.jwks import JwksSource
-from interceptors.process import CONTROL, principal_limit
+from interceptors.process import outgoing_channels, principal_limit
 from interceptors.service_token import Token, TokenSource
 from interceptors.status import details_of
 from interceptors.tokens import TokenVerifier
@@ -48,29 +47,7 @@ class SignedChain:
             return Token(token, datetime.now(UTC) + timedelta(minutes=10))
 
         tokens = TokenSource(fetch, clock)
-        callees = Callees(clock)
-        chain = client_chain(
-            tracing=tracing,
-            clock=clock,
-            ids=ids,
-            tokens=tokens,
-            callees=callees,
-            registry=CollectorRegistry(),
-        )
-        control = Channels(
-            {address: address for address in settings.control},
-            control_chain(clock=clock, ids=ids, tokens=tokens),
-            tls_dir=settings.tls_dir,
-            proves=CONTROL,
-        )
-        return Channels(
-            settings.peers,
-            chain,
-            xds=bool(settings.xds),
-            callees=callees,
-            control=control,
-            tls_dir=settings.tls_dir,
-        )
+        return outgoing_channels(settings, tracing, clock, ids, tokens, registry=CollectorRegistry())
 
     def server(
         self, runtime: Runtime, service: Service
