@@ -47,7 +47,7 @@ class UnknownPeer(Exception):
 
 
 class Channels:
-    """Channels to the peers of a process, shared; by address they open at the first call, by name at once.
+    """Channels to the peers of a process, opened at first use and shared.
 
     Args:
         peers: name -> host:port; several IP addresses, comma-separated, are used in turn.
@@ -99,10 +99,17 @@ class Channels:
         channel = self._open.get(peer)
         if channel is None:
             channel = self._open[peer] = self._connect(peer)
-            if self._xds:
-                # Else the first call would be what asks where the peer is, and control may be away by then.
-                channel.get_state(try_to_connect=True)
         return channel
+
+    def connect(self) -> None:
+        """Ask the control plane, which is known to be there, for all peers by name that were asked for.
+
+        Else the first call to each would ask, and the control plane may be away by then. Sooner it may not be
+        there yet, and gRPC would ask it again only after a second, and fail all calls until then.
+        """
+        if self._xds:
+            for channel in self._open.values():
+                channel.get_state(try_to_connect=True)
 
     async def close(self, grace_s: float | None = None) -> None:
         """Close every channel.

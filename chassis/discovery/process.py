@@ -42,6 +42,7 @@ class Discovery:
         self._registrar = Registrar(
             instance_of(settings, channels.used),
             {name: control_pb2_grpc.RegistryServiceStub(channel) for name, channel in reached.items()},
+            on_registered=channels.connect,
         )
         configs = [(name, config_pb2_grpc.ConfigServiceStub(channel)) for name, channel in reached.items()]
         wanted = config_pb2.WatchConfigRequest(service=settings.service)

@@ -1,7 +1,7 @@
 """An instance in the registry: registered with every replica of control for as long as it serves."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -57,6 +57,7 @@ class Registrar:
         replicas: address -> stub of its RegistryService.
         lease: default 15 s; renewed at a third of it, unless the replica asks for another interval.
         pause: until the next try after a failure; default 1 s.
+        on_registered: called whenever a replica has taken it; default nothing happens then.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Registrar:
         *,
         lease: timedelta = LEASE,
         pause: timedelta = timedelta(seconds=1),
+        on_registered: Callable[[], None] = lambda: None,
     ) -> None:
         self._instance = instance
         self._replicas = dict(replicas)
         self._lease = lease
         self._interval_s = lease.total_seconds() / 3
         self._pause_s = min(pause.total_seconds(), self._interval_s)
+        self._on_registered = on_registered
         self._problems: dict[str, str | None] = dict.fromkeys(self._replicas)
         self._keeping: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
@@ -125,6 +128,8 @@ class Registrar:
             pause_s = self._pause_s
             try:
                 answer = await (self._renew(stub) if registered else self._register(stub))
+                if not registered:
+                    self._on_registered()
                 registered = True
                 self._note(address, "")
                 pause_s = answer.heartbeat_interval.ToTimedelta().total_seconds() or self._interval_s

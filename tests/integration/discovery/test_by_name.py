@@ -173,6 +173,8 @@ async def test_a_caller_whose_control_is_away_learns_of_changes_from_the_other(
 async def test_who_was_never_called_is_known_when_control_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     async with world(monkeypatch, *three()) as fleet:
         channel = fleet.channels.get("crops")
+        assert channel.get_state() is grpc.ChannelConnectivity.IDLE, "control might not be there yet"
+        fleet.channels.connect()
         await eventually(lambda: channel.get_state() is grpc.ChannelConnectivity.READY)
         await fleet.replicas[0].aclose()
         assert await fleet.lot() in {"a", "b", "c"}

@@ -78,6 +78,24 @@ async def test_a_replica_that_is_away_disturbs_nothing_and_is_told_when_it_comes
         await channels.close()
 
 
+async def test_who_waits_for_control_is_told_whenever_a_replica_has_taken_the_instance() -> None:
+    async with replicas(1) as (late,):
+        await late.stop()
+        taken: list[bool] = []
+        channels = channels_to([late])
+        kept = registrar(
+            channels, [late], on_registered=lambda: taken.append("orders-1" in late.control.instances)
+        )
+        async with running(kept):
+            await late.start()
+            await eventually(lambda: late.control.calls.count("heartbeat") >= 3)
+            assert taken == [True], "once, and not sooner"
+            late.control.instances.clear()
+            await eventually(lambda: len(taken) == 2)
+            assert taken == [True, True]
+        await channels.close()
+
+
 async def test_a_replica_that_restarts_empty_knows_the_instance_again() -> None:
     async with replicas(1) as (one,):
         channels = channels_to([one])
