@@ -1,5 +1,6 @@
 """pytest fixtures for PostgreSQL; register with `pytest_plugins = ["chassis.testing.plugin"]`."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -46,6 +47,16 @@ def _plain_tracebacks() -> None:
             colors=False, exception_formatter=structlog.dev.plain_traceback
         )
         structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_as_before() -> Iterator[None]:
+    # Else a later test may stand still for good: garbage that is collected while a line is written can end a
+    # channel, for which gRPC takes its lock, which another thread holds that waits to write a line at DEBUG.
+    root = logging.getLogger()
+    level = root.level
+    yield
+    assert root.level == level, "changed for all later tests too; use chassis.testing.logged"
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ from typing import Any
 
 import grpc
 import pytest
-import structlog
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
@@ -19,8 +18,8 @@ from opentelemetry.trace import StatusCode
 from chassis import context
 from chassis.clock import FixedClock, SystemClock
 from chassis.errors import NotFound
-from chassis.logging import configure
 from chassis.telemetry.tracing import Tracing
+from chassis.testing import logged
 from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from greenledger.operations.v1 import operations_pb2, operations_pb2_grpc
 from interceptors.admission import Admission
@@ -185,10 +184,8 @@ async def test_metrics_count_refused_calls_and_paths_that_are_not_served_share_a
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    configure("orders", "INFO", stream)
-    yield stream
-    structlog.reset_defaults()
+    with logged("orders") as written:
+        yield written
 
 
 async def test_a_refused_call_is_one_json_line_without_the_token(lines: io.StringIO) -> None:

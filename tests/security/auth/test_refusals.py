@@ -1,7 +1,7 @@
 """Every RPC of auth and users against callers who must not get through."""
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,12 @@ import grpc.aio
 import jwt
 import pytest
 import pytest_asyncio
-import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from chassis import logging as chassis_logging
-from chassis.testing import PostgresServer
+from chassis.testing import PostgresServer, logged
 from greenledger.auth.v1 import auth_pb2 as auth
 from greenledger.options.v1 import options_pb2
 from greenledger.users.v1 import users_pb2 as users
@@ -219,11 +217,9 @@ async def test_a_page_token_that_was_made_up_is_refused(fleet: Fleet):
 
 
 @pytest.fixture
-async def log() -> AsyncIterator[io.StringIO]:
-    stream = io.StringIO()
-    chassis_logging.configure("auth", "DEBUG", stream)
-    yield stream
-    structlog.reset_defaults()
+def log() -> Iterator[io.StringIO]:
+    with logged("auth", "DEBUG") as written:
+        yield written
 
 
 async def test_no_secret_reaches_the_log(log: io.StringIO, fleet: Fleet):

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chassis.clock import FixedClock
 from chassis.discovery import LiveConfiguration
-from chassis.logging import configure, get_logger, resolve, set_level
+from chassis.logging import get_logger, resolve, set_level
 from chassis.telemetry.tracing import Tracing
+from chassis.testing import logged
 from greenledger.control.v1 import config_pb2
 from interceptors.limit import PrincipalLimit
 
@@ -76,14 +76,8 @@ def test_a_value_that_cannot_be_used_changes_nothing_and_hurts_no_other() -> Non
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    out = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    configure("orders", "INFO", out)
-    yield out
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with logged("orders") as written:
+        yield written
 
 
 def test_the_log_level_holds_for_loggers_that_are_there_already(stream: io.StringIO) -> None:

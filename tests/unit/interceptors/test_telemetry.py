@@ -9,7 +9,6 @@ from typing import Any
 
 import grpc
 import pytest
-import structlog
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
@@ -17,19 +16,15 @@ from chassis import context
 from chassis.logging import configure, get_logger
 from chassis.telemetry.metrics import MetricsServer, RpcMetrics
 from chassis.telemetry.tracing import Tracing, trace_id
+from chassis.testing import logged
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    out = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    configure("orders", "INFO", out)
-    yield out
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    with logged("orders") as written:
+        yield written
 
 
 def only(stream: io.StringIO) -> dict[str, Any]:
