@@ -325,11 +325,14 @@ class _Process:
         _log.info("service.draining", grace_s=grace_s)
         served.health.set_all(NOT_SERVING)
         await discovery.deregister()
-        # Until others have heard of it, calls still come here, and not every call may be repeated.
+        # Until others have heard of it, calls still come here.
         await asyncio.sleep(self._settings.drain_notice.total_seconds())
         served.admission.drain()
         served.admission.end_streams()
         served.health.end_watches()
+        # Callers who have not heard yet are told that nothing was begun, so that any call may go elsewhere.
+        # Of what comes to a server that stops, gRPC says only that it was cancelled.
+        await asyncio.sleep(self._settings.drain_notice.total_seconds())
         stopping = asyncio.ensure_future(served.server.stop(grace_s + _LAST_ANSWERS_S))
         await asyncio.wait({stopping}, timeout=grace_s)
         served.admission.end_calls()

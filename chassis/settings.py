@@ -51,9 +51,9 @@ class Settings:
         log_level: default INFO.
         database_pool_size: connections to PostgreSQL. Default 8; more is slower on few cores.
         drain_timeout: how long in-flight calls may take to finish on SIGTERM. Default 10 s.
-        drain_notice: how long calls are still taken after health says NOT_SERVING; at least the interval of
-            whoever checks health. Default 0, for a single instance that nobody can avoid; 300 ms with
-            `control`, which tells others within that time.
+        drain_notice: how long calls are still taken after health says NOT_SERVING, and then, as long again,
+            refused as not begun; at least the interval of whoever checks health. Default 0, for a single
+            instance that nobody can avoid; 300 ms with `control`, which tells others within that time.
         recovery_interval: how often expired leases and reservations are looked for. Default 1 s.
         saga_lease: a saga whose engine died is taken over after this long. Default 5 s.
         consumer_session: a consumer that has been silent for so long loses its partitions to others. Apache

@@ -7,13 +7,15 @@ from typing import Any
 from chassis.errors import Unavailable
 from interceptors import reasons
 from interceptors.call import Call, Method, Proceed
+from interceptors.status import NotBegun
 
 
 class Admission:
     """Bounds the calls in flight, and drains.
 
     A refusal is UNAVAILABLE, not RESOURCE_EXHAUSTED: another instance may serve the call, so clients and
-    proxy should retry it there. Health and reflection are always admitted.
+    proxy retry it there, whatever it is, for nothing of it was begun here. Health and reflection are always
+    admitted.
 
     Args:
         max_in_flight: most calls without a response stream at a time; default 1000.
@@ -76,7 +78,7 @@ class Admission:
         async def admit(request: Any, call: Call) -> Any:
             task = asyncio.current_task()
             if task is None or self.draining or len(admitted) >= most:
-                raise self._refusal()
+                raise self._refusal(NotBegun)
             admitted[call] = task
             self._idle.clear()
             try:
@@ -86,7 +88,7 @@ class Admission:
                 if not call.ending or call.grpc.cancelled():
                     raise
                 task.uncancel()
-                raise self._refusal() from None
+                raise self._refusal(Unavailable) from None
             finally:
                 del admitted[call]
                 self._settle()
@@ -102,6 +104,6 @@ class Admission:
         if not self.in_flight:
             self._idle.set()
 
-    def _refusal(self) -> Unavailable:
+    def _refusal(self, kind: type[Unavailable]) -> Unavailable:
         why = "The server is shutting down." if self.draining else "The server has too much to do."
-        return Unavailable(reasons.OVERLOADED, why, retry_after=self._retry_after)
+        return kind(reasons.OVERLOADED, why, retry_after=self._retry_after)

@@ -12,7 +12,7 @@ from chassis.clock import Clock
 from chassis.resilience import Callee, CallPolicy, delay_s
 from interceptors.client_metadata import elsewhere
 from interceptors.outgoing import Outgoing
-from interceptors.status import details_of
+from interceptors.status import NOT_BEGUN_KEY, details_of
 
 Begin: TypeAlias = Callable[[Outgoing], Awaitable[Any]]
 """Sends one attempt; gives the grpc.aio call, which has not ended yet."""
@@ -54,6 +54,8 @@ class Straight:
 class Attempts:
     """Tries calls again that may be repeated, while policy, deadline and budget allow it.
 
+    What its callee says it has not begun may always be; all else where the contract calls that harmless.
+
     Every attempt is sent with all the time that remains. The limit for one attempt is watched here instead,
     for it is of use only if another may follow: when the budget forbids that, the answer is waited for.
     Where a key chooses the instance, each attempt has one of its own.
@@ -82,12 +84,6 @@ class Attempts:
         outgoing.callee.attempts += 1
         outgoing.callee.budget.called()
         outgoing.attempts = 1
-        if not outgoing.target.repeatable or outgoing.callee.policy.attempts == 1:
-            call = await begin(outgoing)
-            return call, await _status(call)
-        return await self._repeat(outgoing, begin)
-
-    async def _repeat(self, outgoing: Outgoing, begin: Begin) -> Ended:
         callee, place = outgoing.callee, _Place(outgoing.callee)
         policy = callee.policy
         while True:
@@ -101,7 +97,7 @@ class Attempts:
                     limit.cancel()
             if code is _OK or last:
                 return call, code
-            why = "timeout" if place.expired else _WORTH_ANOTHER.get(code)
+            why = "timeout" if place.expired else await _worth_another(outgoing, call, code)
             if why is None:
                 return call, code
             wait_s = await self._wait_s(outgoing, policy, call, place)
@@ -117,6 +113,8 @@ class Attempts:
     def _limit(
         self, outgoing: Outgoing, policy: CallPolicy, call: Any, place: "_Place"
     ) -> asyncio.TimerHandle | None:
+        if not outgoing.target.repeatable:
+            return None
         limit_s = policy.per_try_timeout.total_seconds()
         if outgoing.deadline is not None:
             remaining_s = outgoing.deadline - self._clock.monotonic()
@@ -162,6 +160,14 @@ class _Place:
             return True
         self._callee.refused["budget"] = self._callee.refused.get("budget", 0) + 1
         return False
+
+
+async def _worth_another(outgoing: Outgoing, call: Any, code: grpc.StatusCode) -> str | None:
+    """Why another attempt may fare better and cannot count twice; None when it may not be made."""
+    why = _WORTH_ANOTHER.get(code)
+    if why is None or outgoing.target.repeatable:
+        return why
+    return why if NOT_BEGUN_KEY in (await call.trailing_metadata() or ()) else None
 
 
 async def _status(call: Any) -> grpc.StatusCode:

@@ -16,6 +16,8 @@ from chassis.errors import DomainError, Violation
 DOMAIN = "greenledger"
 DETAILS_KEY = "grpc-status-details-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
+NOT_BEGUN_KEY = "x-greenledger-not-begun"
+"""Trailer of a refusal before which nothing was done: any call may then be made of another instance."""
 
 STATUS_CODES: Mapping[type[DomainError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
@@ -31,6 +33,11 @@ STATUS_CODES: Mapping[type[DomainError], grpc.StatusCode] = {
 }
 """The one table from kinds to statuses."""
 
+
+class NotBegun(errors.Unavailable):
+    """This instance does nothing of the call; another one may do it, also what must not be done twice."""
+
+
 # Trailers above 8 KiB are refused by gRPC clients, and details travel as base64 (4/3).
 _MOST_DETAIL_BYTES = 4096
 _MOST_MESSAGE_CHARACTERS = 400
@@ -44,6 +51,7 @@ class Refusal:
     code: grpc.StatusCode
     message: str
     details: Sequence[Message]
+    not_begun: bool = False
 
     @property
     def reason(self) -> str:
@@ -51,7 +59,7 @@ class Refusal:
         return next((d.reason for d in self.details if isinstance(d, details_pb2.ErrorInfo)), "")
 
     def trailers(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Trailing metadata: the details, and for native gRPC retries when to try again.
+        """Trailing metadata: the details, and for retries when to try again and whether any call may be.
 
         Details that would not fit are left out from the end; the first, ErrorInfo, always fits.
         """
@@ -66,6 +74,8 @@ class Refusal:
         trailers: list[tuple[str, str | bytes]] = [(DETAILS_KEY, status.SerializeToString())]
         if self.code is grpc.StatusCode.UNAVAILABLE:
             trailers += [(PUSHBACK_KEY, str(ms)) for ms in _retry_delays_ms(self.details)]
+        if self.not_begun:
+            trailers.append((NOT_BEGUN_KEY, "true"))
         return tuple(trailers)
 
 
@@ -89,7 +99,8 @@ def refusal(error: DomainError) -> Refusal:
         details.append(details_pb2.ResourceInfo(resource_type=kind, resource_name=_short(name)))
     if error.violations:
         details.append(_violations(error))
-    return Refusal(status_code(error), error.message[:_MOST_MESSAGE_CHARACTERS], details)
+    message = error.message[:_MOST_MESSAGE_CHARACTERS]
+    return Refusal(status_code(error), message, details, not_begun=isinstance(error, NotBegun))
 
 
 def details_of(trailers: Iterable[tuple[str, str | bytes]] | None) -> dict[str, Message]:

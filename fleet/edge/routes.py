@@ -16,6 +16,7 @@ from fleet.edge.contract import Method, binding_key
 from fleet.edge.errors import EdgeError
 from fleet.edge.settings import EdgeSettings
 from fleet.edge.tokens import GRPC, required
+from interceptors.status import NOT_BEGUN_KEY
 
 Json = dict[str, Any]
 
@@ -190,11 +191,12 @@ def retry_policy(*, repeatable: bool) -> Json:
     Args:
         repeatable: whether it may also be tried again where an instance may have begun it.
     """
-    # What never reached a service may always be tried again; the rest only where it cannot count twice.
-    # CANCELLED is what a service that shuts down says of calls that it has not begun (lua/leaving.lua).
-    causes = "connect-failure,refused-stream"
+    # What no service has begun may always be tried again; the rest only where it cannot count twice.
+    # CANCELLED is what gRPC in a service that shuts down says of calls not begun (lua/leaving.lua), too.
+    causes = "connect-failure,refused-stream,retriable-headers"
     return {
         "retry_on": f"{causes},reset,unavailable,cancelled" if repeatable else causes,
+        "retriable_headers": [{"name": NOT_BEGUN_KEY, "present_match": True}],
         "num_retries": 2,
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "retry_host_predicate": [

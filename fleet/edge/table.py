@@ -6,6 +6,7 @@ from fleet.edge import limits, routes
 from fleet.edge.contract import Method
 from fleet.edge.pages import page_routes
 from fleet.edge.settings import EdgeSettings
+from interceptors.status import NOT_BEGUN_KEY
 
 Json = dict[str, Any]
 
@@ -27,6 +28,8 @@ def route_table(methods: list[Method], settings: EdgeSettings) -> Json:
         "name": NAME,
         "domains": ["*"],
         "typed_per_filter_config": {"envoy.filters.http.cors": _cors(settings)},
+        # What the edge itself goes by.
+        "response_headers_to_remove": [NOT_BEGUN_KEY],
         "routes": [
             *page_routes(settings),
             *routes.grpc_routes(methods, settings),

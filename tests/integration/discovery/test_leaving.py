@@ -22,7 +22,7 @@ def unused(_runtime: Any) -> Any:
     raise AssertionError("nothing is wired here")
 
 
-async def test_it_is_not_serving_then_out_of_the_registry_and_only_then_refuses_calls() -> None:
+async def test_it_is_not_serving_then_out_of_the_registry_then_refuses_and_only_then_stops() -> None:
     async with replicas() as both:
         settings = replace(
             settings_of(both),
@@ -50,10 +50,16 @@ async def test_it_is_not_serving_then_out_of_the_registry_and_only_then_refuses_
 
         for replica in both:
             replica.control.on_deregister = look
+
+        async def call_late() -> None:
+            await eventually(lambda: admission.draining)
+            await look()
+
         process = _Process(settings, unused, CHAIN, needs_database=False)
+        late = asyncio.create_task(call_late())
         await process._drain(_Served(server, health, admission), discovery, discovery.loops)
-        assert seen == [(NOT_SERVING, False)] * 2
-        assert admission.draining
+        await late
+        assert seen == [*[(NOT_SERVING, False)] * 2, (NOT_SERVING, True)], "it answers while it refuses, too"
         assert all(not replica.control.instances for replica in both)
         await registering
         await channels.close()

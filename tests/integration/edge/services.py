@@ -26,6 +26,7 @@ from greenledger.crops.v1 import crops_pb2, crops_pb2_grpc, epcis_pb2, epcis_pb2
 from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
 from greenledger.trace.v1 import findings_pb2, trace_pb2_grpc
 from greenledger.users.v1 import users_pb2, users_pb2_grpc
+from interceptors.status import NotBegun, refusal
 
 MISSING = "00000000-0000-4000-8000-000000000404"
 SLOW = "00000000-0000-4000-8000-000000000504"
@@ -96,6 +97,7 @@ class Services:
     calls: list[Call] = field(default_factory=list)
     unavailable_left: int = 0
     cancelled_left: int = 0
+    not_begun_left: int = 0
     port: int = 0
     tls_dir: Path | None = None
 
@@ -135,7 +137,11 @@ class Services:
         self.calls.append(Call(method, metadata, request, context.time_remaining(), caller))
 
     async def refuse(self, context: grpc.aio.ServicerContext) -> None:
-        """End the call if some are to be refused: as overloaded, or as gRPC does when its server stops."""
+        """End the call if some are to be refused: overloaded, not begun, or by gRPC as its server stops."""
+        if self.not_begun_left:
+            self.not_begun_left -= 1
+            refused = refusal(NotBegun("OVERLOADED", "Leaving."))
+            await context.abort(refused.code, refused.message, refused.trailers())
         if self.unavailable_left:
             self.unavailable_left -= 1
             await fail(context, grpc.StatusCode.UNAVAILABLE, "OVERLOADED", "Try again.")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from greenledger.orders.v1 import orders_pb2
+from interceptors.status import NOT_BEGUN_KEY
 from tests.integration.edge.harness import Edge, running_edge, wait_until
 from tests.integration.edge.shape import grpc_error, reason_of
 
@@ -29,6 +30,24 @@ def test_calls_that_could_count_twice_are_not(edge: Edge) -> None:
     reply = edge.http.put(f"/api/cart/items/{ID}", headers=edge.bearer(), json={"quantity": 1})
     assert (reply.status_code, reason_of(reply)) == (503, "OVERLOADED")
     assert edge.services.unavailable_left == 0
+
+
+def test_calls_that_a_service_says_it_has_not_begun_are_tried_again_whatever_they_are(edge: Edge) -> None:
+    edge.services.not_begun_left = 2
+    reply = edge.http.put(f"/api/cart/items/{ID}", headers=edge.bearer(), json={"quantity": 1})
+    assert reply.status_code == 200
+    assert edge.services.not_begun_left == 0
+
+
+def test_what_no_instance_begins_is_refused_without_what_the_edge_goes_by(edge: Edge) -> None:
+    edge.services.not_begun_left = 6
+    reply = edge.http.put(f"/api/cart/items/{ID}", headers=edge.bearer(), json={"quantity": 1})
+    assert (reply.status_code, reason_of(reply)) == (503, "OVERLOADED")
+    assert NOT_BEGUN_KEY not in reply.headers
+    request = orders_pb2.SetCartItemRequest(menu_item_id=ID, quantity=1).SerializeToString()
+    method = "/greenledger.orders.v1.OrderService/SetCartItem"
+    assert grpc_error(edge.target, method, request, edge.services.token) == ("UNAVAILABLE", "OVERLOADED")
+    assert edge.services.not_begun_left == 0
 
 
 def test_what_a_stopping_server_has_not_begun_is_tried_again(edge: Edge) -> None:

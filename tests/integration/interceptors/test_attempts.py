@@ -21,6 +21,7 @@ from greenledger.operations.v1 import operations_pb2, operations_pb2_grpc
 from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
 from interceptors.attempts import Attempts
 from interceptors.client_errors import callee_errors
+from interceptors.status import NotBegun
 from tests.integration.interceptors.harness import (
     OPERATIONS,
     ORDERS,
@@ -156,6 +157,14 @@ async def test_a_write_without_a_request_id_is_tried_once() -> None:
     assert flaky.calls == 1
 
 
+async def test_what_its_callee_has_not_begun_is_tried_again_whatever_it_is() -> None:
+    flaky = Flaky(2, NotBegun("OVERLOADED", "Leaving."))
+    async with calling(flaky) as caller:
+        request = operations_pb2.RetrySagaRequest(saga_id=str(uuid.uuid4()), why="test")
+        await caller.stub.RetrySaga(request, metadata=caller.metadata, timeout=5)
+    assert flaky.calls == 3
+
+
 async def test_a_stream_is_not_repeated_since_its_reader_knows_where_to_resume() -> None:
     watch = Watch()
     async with serve((ORDERS, watch)) as server, outgoing(server.address) as channel:
@@ -238,6 +247,22 @@ async def test_an_attempt_is_not_cut_off_when_no_other_could_follow_in_time() ->
     async with calling(operations, policy) as caller:
         assert await caller.refused(timeout=0.22) is grpc.StatusCode.DEADLINE_EXCEEDED
     assert operations.calls == 1
+
+
+async def test_an_attempt_that_nobody_may_repeat_is_not_cut_off() -> None:
+    silent = Flaky(0)
+
+    async def behaviour(_request: Any, _context: Any) -> None:
+        await asyncio.Event().wait()
+
+    silent.behaviour = behaviour
+    policy = CallPolicy(per_try_timeout=timedelta(milliseconds=50), breaker=BreakerPolicy(disabled=True))
+    async with calling(silent, policy) as caller:
+        request = operations_pb2.RetrySagaRequest(saga_id=str(uuid.uuid4()), why="test")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await caller.stub.RetrySaga(request, metadata=caller.metadata, timeout=0.5)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert silent.calls == 1
 
 
 async def test_an_attempt_is_not_cut_off_when_the_budget_is_spent() -> None:

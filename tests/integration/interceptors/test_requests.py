@@ -24,7 +24,7 @@ from greenledger.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from greenledger.operations.v1 import operations_pb2, operations_pb2_grpc
 from interceptors.admission import Admission
 from interceptors.limit import PrincipalLimit
-from interceptors.status import details_of
+from interceptors.status import NOT_BEGUN_KEY, details_of
 from tests.integration.interceptors.harness import (
     CATALOG,
     OPERATIONS,
@@ -87,6 +87,7 @@ async def test_calls_beyond_the_bound_are_refused_and_room_comes_back() -> None:
         assert isinstance(error, grpc.aio.AioRpcError)
         assert (error.code(), reason(error)) == (grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
         assert "RetryInfo" in details_of(error.trailing_metadata())
+        assert NOT_BEGUN_KEY in dict(error.trailing_metadata())
 
 
 async def test_a_draining_server_lets_calls_in_flight_finish() -> None:

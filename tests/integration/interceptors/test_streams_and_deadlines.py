@@ -20,6 +20,7 @@ from greenledger.orders.v1 import orders_pb2, orders_pb2_grpc
 from interceptors.client_errors import callee_errors
 from interceptors.deadline import Deadline
 from interceptors.service_token import Token, TokenSource
+from interceptors.status import NOT_BEGUN_KEY
 from tests.integration.interceptors.harness import (
     OPERATIONS,
     ORDERS,
@@ -187,6 +188,7 @@ async def test_a_call_whose_time_to_finish_is_over_is_told_to_ask_again() -> Non
             await server.admission.idle()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert reason(caught.value) == "OVERLOADED"
+    assert NOT_BEGUN_KEY not in dict(caught.value.trailing_metadata()), "it was"
 
 
 async def test_a_bidirectional_stream_passes_the_chain() -> None:
