@@ -9,7 +9,7 @@ from rich.console import Console
 
 from fleet.commands.common import EdgePort, StateDir, failures_as_sentences, settings_from
 from fleet.commands.down import down
-from fleet.commands.up import start_detached
+from fleet.commands.up import start_detached, wait_until_serving
 from fleet.settings import LOOPBACK, FleetSettings
 from fleet.state import read_record, require_running, running_supervisor
 
@@ -67,8 +67,14 @@ def demo(
 
 
 def _ensure_running(console: Console, settings: FleetSettings) -> bool:
-    """Whether a fleet had to be started."""
-    if running_supervisor(settings) is not None and read_record(settings) is not None:
+    """Have a fleet that serves; whether one had to be started."""
+    supervisor = running_supervisor(settings)
+    if supervisor is not None:
+        record = read_record(settings)
+        if record is None or record.supervisor_pid != supervisor or record.phase == "starting":
+            wait_until_serving(
+                settings, supervisor, lambda: running_supervisor(settings) == supervisor, console
+            )
         return False
     console.print(f"No fleet runs on {settings.state_dir}; starting one.", highlight=False, soft_wrap=True)
     start_detached(settings, [], edge=True)

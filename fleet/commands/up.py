@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -91,20 +92,35 @@ def start_detached(settings: FleetSettings, only: list[str], *, edge: bool) -> N
             start_new_session=True,
         )
     console = Console()
-    record = _wait_until_serving(settings, process, console)
+    try:
+        record = wait_until_serving(settings, process.pid, lambda: process.poll() is None, console)
+    except FleetError:
+        process.terminate()  # or it would go on after its time was up
+        raise
     print_running(console, settings, record)
 
 
-def _wait_until_serving(
-    settings: FleetSettings, process: "subprocess.Popen[bytes]", console: Console
+def wait_until_serving(
+    settings: FleetSettings, supervisor: int, runs: Callable[[], bool], console: Console
 ) -> FleetRecord:
+    """Show how a fleet starts, and return when every part answers.
+
+    Args:
+        settings: where the fleet is.
+        supervisor: pid of its supervisor.
+        runs: whether that process still does.
+        console: what to show it on.
+
+    Raises:
+        FleetError: it did not come up.
+    """
     deadline = time.monotonic() + DETACHED_START_LIMIT_S
     said = 0
     with progress_for(console) as progress:
         while time.monotonic() < deadline:
-            ended = process.poll() is not None
+            ended = not runs()
             record = read_record(settings)
-            if record is not None and record.supervisor_pid == process.pid:
+            if record is not None and record.supervisor_pid == supervisor:
                 for line in record.notices[said:]:
                     progress.say(line)
                 said = len(record.notices)
@@ -112,12 +128,10 @@ def _wait_until_serving(
                 if record.phase == "serving":
                     return record
             if ended:
-                raise _why_not(settings, record, process.pid)
+                raise _why_not(settings, record, supervisor)
             time.sleep(0.1)
-    process.terminate()
     raise FleetError(
-        f"The fleet did not come up within {DETACHED_START_LIMIT_S:.0f} s and is being stopped: see "
-        f"{settings.logs_dir}."
+        f"The fleet did not come up within {DETACHED_START_LIMIT_S:.0f} s: see {settings.logs_dir}."
     )
 
 
