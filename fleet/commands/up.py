@@ -94,9 +94,11 @@ def start_detached(settings: FleetSettings, only: list[str], *, edge: bool) -> N
     console = Console()
     try:
         record = wait_until_serving(settings, process.pid, lambda: process.poll() is None, console)
-    except FleetError:
-        process.terminate()  # or it would go on after its time was up
-        raise
+    except FleetError as error:
+        if process.poll() is not None:
+            raise
+        process.terminate()
+        raise FleetError(f"{error} It is being stopped.") from error
     print_running(console, settings, record)
 
 
